@@ -1,0 +1,1 @@
+"""The product without a screen: what is measured, judged and kept."""

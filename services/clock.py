@@ -1,0 +1,31 @@
+"""What time is it? The only module that reads the wall clock; everywhere else time is an argument."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The current instant, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def now_ms() -> int:
+    """The current instant in milliseconds since 1970 (UTC), the unit of every stored time."""
+    return time.time_ns() // 1_000_000
+
+
+def to_ms(moment: datetime) -> int:
+    """Milliseconds since 1970 of an aware datetime."""
+    return int(moment.timestamp() * 1000)
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """The aware UTC datetime of a stored time."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def iso(milliseconds: int) -> str:
+    """A stored time as ISO 8601 in UTC with milliseconds and a `Z`, the form of every JSON output."""
+    return from_ms(milliseconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")

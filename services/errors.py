@@ -1,0 +1,96 @@
+"""Which errors may leave the services, and what can a caller decide on?
+
+GreenlightError
+├── SettingsError          the settings are wrong: all problems at once
+├── UnknownEnvironment     a name that no setting defines: carries the names that exist
+└── StoreError             the store can't do what was asked: carries a sentence and a fix
+    ├── StoreBusy          another process holds the lock; passes by itself
+    ├── StoreFull          disk or quota full; passes when space is made
+    ├── StoreReadOnly      file, folder or server is read-only
+    ├── StoreUnreachable   no such folder, no such server, refused
+    ├── StoreCorrupt       the file is damaged or is no database
+    └── StoreTooNew        written by a newer version of this program
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class GreenlightError(Exception):
+    """Base of every error that the services raise on purpose."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One thing wrong with the settings: where, what, and what to do. Never holds a secret's value."""
+
+    source: str
+    key: str
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.key}: {self.message} {self.fix}"
+
+
+class SettingsError(GreenlightError):
+    """The settings can't be used; `problems` lists everything that is wrong with them."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        noun = "problem" if len(problems) == 1 else "problems"
+        super().__init__(f"{len(problems)} {noun} in the settings:\n" + "\n".join(f"  {p}" for p in problems))
+
+
+class UnknownEnvironment(GreenlightError):
+    """No environment of that name is configured; `known` lists those that are."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        self.name = name[:80]
+        self.known = known
+        super().__init__(f"There is no environment {self.name!r}. Choose one of: {', '.join(known)}.")
+
+
+class StoreError(GreenlightError):
+    """The store can't do what was asked. `sentence` is fit for a page, `fix` says what to do."""
+
+    fix = "Look at the log of the process that reports this."
+    passes = False  # True where the cause can go away by itself, so that a retry makes sense
+
+    def __init__(self, sentence: str, *, fix: str | None = None) -> None:
+        self.sentence = sentence
+        if fix is not None:
+            self.fix = fix
+        super().__init__(f"{sentence} {self.fix}")
+
+
+class StoreBusy(StoreError):
+    fix = "It is tried again by itself; if it lasts, stop the program that holds the database open."
+    passes = True
+
+
+class StoreFull(StoreError):
+    fix = "Free space on the disk of the data folder; writing goes on by itself."
+    passes = True
+
+
+class StoreReadOnly(StoreError):
+    fix = "Make the data folder and the database file writable for this user; writing goes on by itself."
+    passes = True
+
+
+class StoreUnreachable(StoreError):
+    fix = "Check DATABASE_URL and that the database server runs; it is tried again by itself."
+    passes = True
+
+
+class StoreCorrupt(StoreError):
+    fix = (
+        "Stop Greenlight, move the database file (and its -wal and -shm neighbours) aside, put a backup in its "
+        "place or start with a new one, then start again."
+    )
+
+
+class StoreTooNew(StoreError):
+    fix = "Start the newer version of Greenlight that wrote it, or point GREENLIGHT_DATA at another folder."

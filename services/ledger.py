@@ -1,0 +1,170 @@
+"""How do observations become samples, states, spans and evidence, in one durable transaction?
+
+The place where probes, health, evidence and store meet; the worker hands batches in, nobody else writes results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from services.evidence.model import Evidence, worth_writing
+from services.health.state import reckon
+from services.probes.hysteresis import Track, is_stale, stale_after_ms, step
+from services.probes.run import Observation
+from services.store import Store, conditions, samples
+from services.store import evidence as evidence_store
+from services.store import spans as span_store
+from services.store.conditions import Condition
+from services.store.spans import ENVIRONMENT, Span, StoredSpan
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the ledger remembers between batches, by environment, so that it needn't ask the store each time.
+
+    Another worker may have written meanwhile: whoever takes over an environment must forget it first.
+    """
+
+    series: dict[tuple[str, str], int] = field(default_factory=dict)
+    environments: dict[str, _Known] = field(default_factory=dict)
+
+    def forget(self, environment: str) -> None:
+        """Drop what is known of an environment; it is read again from the store."""
+        self.environments.pop(environment, None)
+
+
+@dataclass(slots=True)
+class _Known:
+    conditions: dict[str, Condition]
+    evidence: dict[str, Evidence]
+    spans: dict[str, StoredSpan]
+
+    def copy(self) -> _Known:
+        return _Known(dict(self.conditions), dict(self.evidence), dict(self.spans))
+
+
+def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
+    """Write a batch of observations: all or nothing. Returns the number of samples now durable.
+
+    Raises StoreError; `memory` then still describes what the store holds.
+    """
+    if not batch:
+        return 0
+    ordered = sorted(batch, key=lambda item: item.at_ms)
+    series = dict(memory.series)
+    touched: dict[str, _Known] = {}
+    with store.write() as connection:
+        for name in dict.fromkeys(item.environment for item in ordered):
+            known = memory.environments.get(name)
+            touched[name] = known.copy() if known is not None else _load(connection, name)
+        changed: dict[tuple[str, str], Condition] = {}
+        proofs: list[Evidence] = []
+        seen: list[Span] = []
+        for item in ordered:
+            known = touched[item.environment]
+            condition = _condition(item, known.conditions.get(item.probe))
+            known.conditions[item.probe] = changed[item.environment, item.probe] = condition
+            seen.append(_span(condition))
+            for proof in item.evidence(_version(item, known)):
+                if worth_writing(proof, known.evidence.get(proof.check)):
+                    known.evidence[proof.check] = proof
+                    proofs.append(proof)
+        written = samples.append(connection, (s for item in ordered for s in item.samples()), series)
+        conditions.save(connection, changed.values())
+        seen += [_overall(name, known, ordered[-1].at_ms) for name, known in touched.items()]
+        _observe(connection, seen, touched)
+        evidence_store.append(store, connection, proofs)
+    memory.series = series
+    memory.environments |= touched
+    return written
+
+
+def _load(connection: Connection, environment: str) -> _Known:
+    return _Known(
+        conditions={c.probe: c for c in conditions.load(connection, environment)},
+        evidence={e.check: e for e in evidence_store.latest(connection, environment)},
+        spans=span_store.newest(connection, environment),
+    )
+
+
+def _observe(connection: Connection, seen: Iterable[Span], touched: Mapping[str, _Known]) -> None:
+    """Lengthen or begin spans; after a time longer than its gap a probe counts as not observed meanwhile."""
+    changes = span_store.Changes()
+    for span in seen:
+        known = touched[span.environment]
+        before = known.spans.get(span.probe)
+        known.spans[span.probe] = changes.observe(before, span, gap_ms=_gap(known, span.probe))
+    changes.apply(connection)
+
+
+def _gap(known: _Known, probe: str) -> int:
+    if probe in known.conditions:
+        return stale_after_ms(known.conditions[probe].interval_s)
+    return min(stale_after_ms(condition.interval_s) for condition in known.conditions.values())
+
+
+def _condition(item: Observation, before: Condition | None) -> Condition:
+    track = Track()
+    if before is not None and not is_stale(before.at_ms, before.interval_s, item.at_ms):
+        track = Track(
+            state=before.state,  # type: ignore[arg-type]  # the store holds what hysteresis made
+            since_ms=before.since_ms,
+            failures=before.failures,
+            successes=before.successes,
+        )
+    after = step(track, item.outcome, item.at_ms)
+    reading = item.reading
+    return Condition(
+        environment=item.environment,
+        probe=item.probe,
+        at_ms=item.at_ms,
+        interval_s=item.interval_s,
+        state=after.state,
+        since_ms=after.since_ms,
+        outcome=item.outcome,
+        failures=after.failures,
+        successes=after.successes,
+        code=reading.code,
+        latency_ms=reading.latency_ms,
+        detail=dict(reading.detail) | {"words": dict(reading.words)},
+    )
+
+
+def _span(condition: Condition) -> Span:
+    """The cause belongs to the span only where it explains its state, so that one bad look makes no new span."""
+    explains = condition.outcome == condition.state and condition.state != "ok"
+    return Span(
+        environment=condition.environment,
+        probe=condition.probe,
+        state=condition.state,
+        code=condition.code if explains else "",
+        from_ms=condition.at_ms,
+        until_ms=condition.at_ms,
+    )
+
+
+def _overall(environment: str, known: _Known, at_ms: int) -> Span:
+    """The environment's own state, for its ribbon."""
+    health = reckon(environment, known.conditions.values(), at_ms)
+    worst = next((d.leading.probe for d in health.dependencies if d.state == "down"), "")
+    return Span(
+        environment=environment,
+        probe=ENVIRONMENT,
+        state=health.state,
+        code=worst if health.state != "ready" else "",
+        from_ms=at_ms,
+        until_ms=at_ms,
+    )
+
+
+def _version(item: Observation, known: _Known) -> str | None:
+    """The deployed version that the readiness answer last named."""
+    if item.reading.version is not None:
+        return item.reading.version
+    readiness = known.conditions.get("readiness")
+    body = readiness.detail.get("body") if readiness is not None else None
+    version = body.get("version") if isinstance(body, dict) else None
+    return str(version) if version is not None else None

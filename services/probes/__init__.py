@@ -1,0 +1,1 @@
+"""Probes: one look at one dependency, with a deadline, ending in a reading."""

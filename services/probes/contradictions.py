@@ -1,0 +1,121 @@
+"""Which of the probes' answers can't both be true? Each contradiction is a finding of its own.
+
+Source: domain.md §2 (the app's report is a claim, our probe a measurement). Pure: conditions in, findings out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from services.store.conditions import Condition
+
+Conditions = Mapping[str, Condition]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """A contradiction in an operator's words, with what to do and which probes disagree."""
+
+    rule: str
+    sentence: str
+    fix: str
+    probes: tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rule:
+    name: str
+    probes: tuple[str, str]
+    holds: Callable[[Conditions], bool]
+    sentence: str
+    fix: str
+
+
+def _outcome(conditions: Conditions, probe: str) -> str:
+    found = conditions.get(probe)
+    return found.outcome if found is not None else "unknown"
+
+
+def _works(conditions: Conditions, probe: str) -> bool:
+    return _outcome(conditions, probe) in {"ok", "slow"}
+
+
+def _reported(conditions: Conditions, dependency: str, field: str) -> object:
+    found = conditions.get("dependencies")
+    entry = (found.detail.get("reported") or {}).get(dependency) if found is not None else None
+    return entry.get(field) if isinstance(entry, dict) else None
+
+
+def _report_ready(conditions: Conditions) -> object:
+    found = conditions.get("dependencies")
+    return found.detail.get("ready") if found is not None else None
+
+
+RULES: tuple[_Rule, ...] = (
+    _Rule(
+        name="ready_but_no_writes",
+        probes=("readiness", "redis.write"),
+        holds=lambda c: _works(c, "readiness") and _works(c, "redis.ping") and _outcome(c, "redis.write") == "down",
+        sentence="The application says ready, but Redis refuses our write.",
+        fix="Trust the write: the application's own check only looks whether Redis answers. Mend Redis.",
+    ),
+    _Rule(
+        name="ready_but_report_says_not",
+        probes=("readiness", "dependencies"),
+        holds=lambda c: _works(c, "readiness") and _report_ready(c) is False,
+        sentence="The readiness route says ready, the dependency report says not ready.",
+        fix="Look at the application: both routes must use the same rule.",
+    ),
+    _Rule(
+        name="report_ready_but_not",
+        probes=("dependencies", "readiness"),
+        holds=lambda c: (
+            (c["readiness"].code if "readiness" in c else "") == "readiness.not_ready" and _report_ready(c) is True
+        ),
+        sentence="The dependency report says ready, the readiness route says not ready.",
+        fix="Look at the application: both routes must use the same rule.",
+    ),
+    _Rule(
+        name="redis_healthy_but_silent",
+        probes=("dependencies", "redis.ping"),
+        holds=lambda c: _reported(c, "redis", "healthy") is True and _outcome(c, "redis.ping") == "down",
+        sentence="The application reports Redis healthy, but our PING fails.",
+        fix="Compare REDIS_URL here with the application's: they may be different servers, or networks.",
+    ),
+    _Rule(
+        name="redis_answers_but_reported_ill",
+        probes=("redis.ping", "dependencies"),
+        holds=lambda c: (
+            _works(c, "redis.ping") and _works(c, "redis.write") and _reported(c, "redis", "healthy") is False
+        ),
+        sentence="Redis answers and takes our write, but the application reports it unhealthy.",
+        fix="Compare REDIS_URL here with the application's, and restart the application if they are equal.",
+    ),
+    _Rule(
+        name="inngest_healthy_but_route_ill",
+        probes=("dependencies", "inngest"),
+        holds=lambda c: _reported(c, "inngest", "healthy") is True and _outcome(c, "inngest") == "down",
+        sentence="The application reports Inngest healthy, but its Inngest route is not in order.",
+        fix="Trust the route: its own row says what is wrong.",
+    ),
+    _Rule(
+        name="token_refused",
+        probes=("readiness", "dependencies"),
+        holds=lambda c: (
+            _works(c, "readiness")
+            and (c["dependencies"].code if "dependencies" in c else "") == "dependencies.token_refused"
+        ),
+        sentence="The application is up but refuses our dashboard token, so its own report stays closed.",
+        fix="Put the application's current DASHBOARD_AUTH_TOKEN into this environment's env file.",
+    ),
+)
+
+
+def find(conditions: Conditions) -> tuple[Finding, ...]:
+    """Every contradiction among an environment's conditions, by probe name. Stale ones must be left out before."""
+    return tuple(
+        Finding(rule=rule.name, sentence=rule.sentence, fix=rule.fix, probes=rule.probes)
+        for rule in RULES
+        if rule.holds(conditions)
+    )

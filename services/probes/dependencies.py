@@ -1,0 +1,146 @@
+"""What does the application itself report of its dependencies? `GET /api/runtime/dependencies`, with its token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import SecretStr
+
+from services.probes import http
+from services.probes.model import Check, Failure, Reading
+from services.probes.readiness import exchange_detail, failed
+from services.settings.model import Environment
+
+PATH = "/api/runtime/dependencies"
+CHECK = "dependencies.ready"
+MAX_DEPENDENCIES = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reported:
+    """One dependency as the application reports it; None where it doesn't say."""
+
+    name: str
+    required: bool | None
+    healthy: bool | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DependenciesProbe:
+    """The application's own report. The token travels in a header, never in the address."""
+
+    url: str
+    token: SecretStr | None
+    slow_ms: float
+    interval_s: float
+    deadline_s: float
+    name: str = "dependencies"
+
+    @classmethod
+    def of(cls, environment: Environment) -> DependenciesProbe:
+        """The probe that an environment's settings ask for."""
+        return cls(
+            url=environment.base_url + PATH,
+            token=environment.secrets.dashboard_token,
+            slow_ms=environment.dependencies.slow_ms,
+            interval_s=environment.intervals.dependencies,
+            deadline_s=environment.dependencies.deadline_s,
+        )
+
+    async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
+        """One request; without a token too, because some applications serve the report openly."""
+        headers = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
+        answer = await http.get(self.url, deadline_s=self.deadline_s, headers=headers)
+        return judge(answer, slow_ms=self.slow_ms, token_known=self.token is not None)
+
+
+def judge(answer: http.Answer | Failure, *, slow_ms: float, token_known: bool) -> Reading:
+    """Read the report against the contract: ready = every required dependency is healthy."""
+    if isinstance(answer, Failure):
+        return failed("dependencies", answer, (), CHECK)
+    body = answer.json()
+    # A report may come with 200 or, from applications that are not ready, with 503.
+    if answer.status not in {200, 503} or not _is_report(body):
+        code = _refusal(answer.status, token_known=token_known)
+        outcome = "unknown" if code == "dependencies.no_token" else "fail"
+        return Reading(
+            code=code,
+            latency_ms=answer.timings["total"],
+            detail=exchange_detail(answer),
+            words={"status": answer.status},
+            checks=(Check(name=CHECK, outcome=outcome, value=answer.status),),  # type: ignore[arg-type]
+        )
+    return _judge_report(answer, body, slow_ms=slow_ms)
+
+
+def _judge_report(answer: http.Answer, body: dict[str, Any], *, slow_ms: float) -> Reading:
+    reported = read_report(body)
+    total = answer.timings["total"]
+    ill_required = [item.name for item in reported if item.required and item.healthy is not True]
+    ill = [item.name for item in reported if item.healthy is False]
+    ready = body.get("ready")
+    if isinstance(ready, bool) and ready is bool(ill_required):
+        code = "dependencies.ready_contradicts"
+    elif ill_required or ready is False:
+        code = "dependencies.unhealthy"
+    elif ill:
+        code = "dependencies.degraded"
+    else:
+        code = "dependencies.slow" if total > slow_ms else "dependencies.ok"
+    good = code in {"dependencies.ok", "dependencies.slow", "dependencies.degraded"}
+    flags = tuple(
+        Check(
+            name=f"{item.name}.required",
+            outcome="unknown" if item.required is None else "pass" if item.required else "fail",
+            value=item.required,
+            threshold=True,
+        )
+        for item in reported
+        if item.name in {"redis", "inngest"}
+    )
+    return Reading(
+        code=code,
+        latency_ms=total,
+        detail=exchange_detail(answer)
+        | {
+            "ready": ready if isinstance(ready, bool) else None,
+            "reported": {i.name: {"required": i.required, "healthy": i.healthy} for i in reported},
+        },
+        words={
+            "names": ", ".join(ill_required or ill) or "a dependency",
+            "latency": round(total),
+            "limit": round(slow_ms),
+        },
+        checks=(Check(name=CHECK, outcome="pass" if good else "fail", value=good, threshold=True), *flags),
+    )
+
+
+def _is_report(body: Any) -> bool:
+    return isinstance(body, dict) and bool(read_report(body))
+
+
+def read_report(body: dict[str, Any]) -> tuple[Reported, ...]:
+    """The dependencies in a report, whether listed under `dependencies` or at its top."""
+    listed = body.get("dependencies")
+    entries = listed if isinstance(listed, dict) else body
+    found = []
+    for name, entry in list(entries.items())[:MAX_DEPENDENCIES]:
+        if isinstance(entry, dict) and ("healthy" in entry or "required" in entry):
+            found.append(
+                Reported(
+                    name=str(name)[:40],
+                    required=entry["required"] if isinstance(entry.get("required"), bool) else None,
+                    healthy=entry["healthy"] if isinstance(entry.get("healthy"), bool) else None,
+                )
+            )
+    return tuple(found)
+
+
+def _refusal(status: int, *, token_known: bool) -> str:
+    if status in {401, 403}:
+        return "dependencies.token_refused" if token_known else "dependencies.no_token"
+    if status == 404:
+        return "dependencies.not_mounted"
+    return "dependencies.bad_body" if status in {200, 503} else "dependencies.bad_status"

@@ -1,0 +1,222 @@
+"""Is the application's Inngest route there, in the right mode, with keys and functions, and closed to strangers?
+
+Reads every case that `inngest.md` §1 lists. The signed answer contains the signing key's hash, which works as a
+bearer token: it is looked at for presence and dropped here, at the edge.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from services import clock
+from services.probes import http
+from services.probes.model import Check, Failure, Reading
+from services.probes.readiness import exchange_detail, failed
+from services.settings.model import Environment, Inngest
+
+CHECK = "inngest.route"
+CLOUD_API = "https://api.inngest.com"
+EMPTY_KEY = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InngestProbe:
+    """The route's introspection: signed where the key is known, and once more signed with the empty key."""
+
+    url: str
+    expected: Inngest
+    signing_key: SecretStr | None
+    interval_s: float
+    deadline_s: float
+    name: str = "inngest"
+
+    @classmethod
+    def of(cls, environment: Environment) -> InngestProbe:
+        """The probe that an environment's settings ask for."""
+        return cls(
+            url=environment.base_url + environment.inngest.path,
+            expected=environment.inngest,
+            signing_key=environment.secrets.inngest_signing_key,
+            interval_s=environment.intervals.inngest,
+            deadline_s=environment.inngest.deadline_s,
+        )
+
+    async def look(self, previous: Mapping[str, Any]) -> Reading:
+        """Up to three requests, under one deadline each third of the probe's."""
+        share = self.deadline_s / 3
+        plain = await http.get(self.url, deadline_s=share)
+        if isinstance(plain, Failure):
+            return failed("inngest", plain, (), CHECK)
+        signed: http.Answer | Failure | None = None
+        if self.signing_key is not None and _mode_of(plain) != "dev":
+            signed = await self._signed(self.signing_key.get_secret_value(), share)
+        forged = await self._signed(EMPTY_KEY, share) if _mode_of(plain) != "dev" and plain.status != 404 else None
+        return judge(
+            Looks(plain=plain, signed=signed, forged=forged),
+            expected=self.expected,
+            best_before=_best_before(previous),
+        )
+
+    async def _signed(self, key: str, deadline_s: float) -> http.Answer | Failure:
+        header = signature(key, clock.now_ms() // 1000)
+        return await http.get(self.url, deadline_s=deadline_s, headers={"X-Inngest-Signature": header})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looks:
+    """The answers to an unsigned request, one signed with the environment's key, one signed with the empty key."""
+
+    plain: http.Answer
+    signed: http.Answer | Failure | None
+    forged: http.Answer | Failure | None
+
+
+def signature(signing_key: str, at_s: int) -> str:
+    """The X-Inngest-Signature of a request without a body. Source: inngest.md §1."""
+    secret = re.sub(r"^signkey-\w+-", "", signing_key).encode()
+    digest = hmac.new(secret, str(at_s).encode(), hashlib.sha256).hexdigest()
+    return f"t={at_s}&s={digest}"
+
+
+def judge(looks: Looks, *, expected: Inngest, best_before: int | None) -> Reading:
+    """Read the answers into one code; the gravest finding wins."""
+    best = looks.signed if isinstance(looks.signed, http.Answer) else looks.plain
+    body = best.json()
+    facts = _facts(body) if isinstance(body, dict) else {}
+    total = best.timings["total"]
+    code, words = _code(looks, best, facts, expected, best_before)
+    if code in {"inngest.ok", "inngest.ok_dev"} and total > expected.slow_ms:
+        code, words = "inngest.slow", {"latency": round(total), "limit": round(expected.slow_ms)}
+    good = code in {"inngest.ok", "inngest.ok_dev", "inngest.slow"}
+    count = facts.get("function_count")
+    outcome: Any = "pass" if good else "unknown" if code == "inngest.signed_only" else "fail"
+    return Reading(
+        code=code,
+        latency_ms=total,
+        detail=exchange_detail(best)
+        | {
+            "sdk": best.headers.get("x-inngest-sdk", looks.plain.headers.get("x-inngest-sdk"))
+            and str(best.headers.get("x-inngest-sdk", looks.plain.headers.get("x-inngest-sdk")))[:60],
+            "signed": isinstance(looks.signed, http.Answer),
+            "unsigned_status": looks.plain.status,
+            "accepts_empty_key": _accepted(looks.forged),
+            "facts": facts,
+            "best_function_count": count if good else best_before,
+        },
+        words=words,
+        checks=(
+            Check(name=CHECK, outcome=outcome, value=code, threshold=expected.mode),
+            Check(
+                name="inngest.functions",
+                outcome="unknown" if count is None else "pass" if count >= expected.expected_functions else "fail",
+                value=count,
+                threshold=expected.expected_functions,
+            ),
+        ),
+    )
+
+
+def _code(
+    looks: Looks, best: http.Answer, facts: Mapping[str, Any], expected: Inngest, best_before: int | None
+) -> tuple[str, dict[str, Any]]:
+    if _accepted(looks.forged):
+        return "inngest.open_door", {}
+    by_status = _by_status(looks, best)
+    if by_status is not None:
+        return by_status, {"status": best.status}
+    if not facts:
+        return "inngest.bad_body", {}
+    if facts["mode"] != expected.mode:
+        return ("inngest.mode_dev" if facts["mode"] == "dev" else "inngest.mode_cloud"), {}
+    if expected.mode == "cloud":
+        keys = _key_trouble(facts, expected)
+        if keys is not None:
+            return keys
+    count = facts["function_count"]
+    if count < expected.expected_functions:
+        return "inngest.function_count", {"found": count, "expected": expected.expected_functions}
+    if best_before is not None and count < best_before:
+        return "inngest.fewer_functions", {"found": count, "expected": best_before}
+    return ("inngest.ok" if expected.mode == "cloud" else "inngest.ok_dev"), {}
+
+
+def _by_status(looks: Looks, best: http.Answer) -> str | None:
+    """The code where the status alone tells; None for a 200 whose body must be read."""
+    if best.status == 200:
+        return None
+    if best.status == 401:
+        return "inngest.key_refused" if looks.signed is not None else "inngest.signed_only"
+    if best.status >= 500 and looks.signed is not None and looks.plain.status == 401:
+        return "inngest.key_not_hex"
+    named = {403: "inngest.kind_mismatch", 404: "inngest.not_mounted", 405: "inngest.wrong_method"}
+    return named.get(best.status, "inngest.server_error")
+
+
+def _key_trouble(facts: Mapping[str, Any], expected: Inngest) -> tuple[str, dict[str, Any]] | None:
+    if not facts["has_signing_key"] or facts.get("signing_key_hash_present") is False:
+        return "inngest.signing_key_missing", {}
+    if not facts["has_event_key"] or facts.get("event_key_hash_present") is False:
+        return "inngest.event_key_missing", {}
+    found, wanted = facts.get("api_origin"), expected.api_url or CLOUD_API
+    if found is not None and _origin(found) != _origin(wanted):
+        return "inngest.wrong_api", {"found": _origin(found)}
+    return None
+
+
+def _facts(body: dict[str, Any]) -> dict[str, Any]:
+    """The parts of an introspection body that may be kept; {} where it is none. Hashes become their presence."""
+    mode, count = body.get("mode"), body.get("function_count")
+    if mode not in {"cloud", "dev"} or not isinstance(count, int) or isinstance(count, bool):
+        return {}
+    facts: dict[str, Any] = {
+        "mode": mode,
+        "function_count": count,
+        "has_event_key": body.get("has_event_key") is True,
+        "has_signing_key": body.get("has_signing_key") is True,
+    }
+    if "signing_key_hash" in body:
+        facts["signing_key_hash_present"] = bool(body["signing_key_hash"])
+        facts["event_key_hash_present"] = bool(body.get("event_key_hash"))
+        facts["app_id"] = str(body.get("app_id"))[:100]
+        for key in ("api_origin", "event_api_origin"):
+            if isinstance(body.get(key), str):
+                facts[key] = _origin(body[key])
+        facts["sdk_version"] = str(body.get("sdk_version"))[:20]
+    return facts
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port alone: user names and paths stay outside."""
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}")
+        port = parts.port
+    except ValueError:
+        return "unreadable"
+    host = (parts.hostname or "")[:100]
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def _mode_of(answer: http.Answer) -> Any:
+    body = answer.json()
+    return body.get("mode") if isinstance(body, dict) else None
+
+
+def _accepted(forged: http.Answer | Failure | None) -> bool:
+    """Whether a request signed with the empty key was let in: only then does the long body come back."""
+    if not isinstance(forged, http.Answer) or forged.status != 200:
+        return False
+    body = forged.json()
+    return isinstance(body, dict) and body.get("authentication_succeeded") is True
+
+
+def _best_before(previous: Mapping[str, Any]) -> int | None:
+    found = previous.get("best_function_count")
+    return found if isinstance(found, int) else None

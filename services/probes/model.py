@@ -1,0 +1,78 @@
+"""What is a reading, and what does a probe promise? Values only: no IO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from services.evidence.model import Outcome as EvidenceOutcome
+
+State = Literal["ok", "slow", "down", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measure:
+    """A number for the SLO: `value` in the SLI's unit, `good` None where unknown."""
+
+    sli: str
+    value: float | None
+    good: bool | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """A fact for the verdict, which becomes evidence."""
+
+    name: str
+    outcome: EvidenceOutcome
+    value: str | float | bool | None = None
+    threshold: str | float | bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What one look found. `code` names an entry of the diagnosis table, which holds the outcome and the words.
+
+    `detail` is raw evidence for engineers: JSON values only, never a secret; `words` fill the diagnosis' sentence.
+    """
+
+    code: str
+    latency_ms: float | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    words: Mapping[str, Any] = field(default_factory=dict)
+    measures: tuple[Measure, ...] = ()
+    checks: tuple[Check, ...] = ()
+    version: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Expected trouble at an edge, as a value. `code` lacks the dependency: `refused`, `timeout`, …"""
+
+    code: str
+    detail: str
+    phase: str = ""
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+class Probe(Protocol):
+    """One look at one dependency. `name` is unique in its environment: `redis.ping`, `queue:email`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def interval_s(self) -> float: ...
+
+    @property
+    def deadline_s(self) -> float: ...
+
+    async def look(self, previous: Mapping[str, Any]) -> Reading:
+        """Look once. `previous` is the detail of the last reading ({} at first). Never raises for a target's fault."""
+        ...
+
+
+def dependency_of(probe: str) -> str:
+    """The dependency that a probe belongs to: `redis.ping` → `redis`; `queue:email` → `queue:email`."""
+    return probe.split(".", 1)[0]

@@ -1,0 +1,79 @@
+"""What all Redis probes share: open a session under one deadline, run one look, turn trouble into a reading."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import hiredis
+from pydantic import SecretStr
+
+from services.probes import redis_wire
+from services.probes.model import Check, Failure, Measure, Reading
+from services.probes.readiness import rounded
+
+Look = Callable[[redis_wire.Session], Awaitable[Reading]]
+
+
+async def run(
+    url: SecretStr | None,
+    *,
+    deadline_s: float,
+    look: Look,
+    on_failure: tuple[tuple[Measure, ...], str],
+    not_configured: str = "redis.not_configured",
+) -> Reading:
+    """Connect, look, close. `on_failure` gives the measures and the check's name for a look that failed."""
+    measures, check = on_failure
+    if url is None:
+        return Reading(code=not_configured, checks=(Check(name=check, outcome="unknown"),))
+    address = redis_wire.parse_url(url.get_secret_value())
+    if address is None:
+        return _reading(Failure(code="bad_url", detail="REDIS_URL can't be read"), measures, check, 0)
+    session: redis_wire.Session | None = None
+    try:
+        async with asyncio.timeout(deadline_s):
+            session = await redis_wire.connect(address)
+            return await look(session)
+    except TimeoutError:
+        phase = session.watch.phase if session else "connect"
+        code = "tls_not_expected" if session is None and address.secure else "timeout"
+        failure = Failure(code=code, detail=f"no answer within {deadline_s:g} s; waited in phase {phase}", phase=phase)
+    except redis_wire.RedisTrouble as trouble:
+        failure = trouble.failure
+    finally:
+        if session is not None:
+            session.close()
+    return _reading(failure, measures, check, session.commands if session else 0)
+
+
+def _reading(failure: Failure, measures: tuple[Measure, ...], check: str, commands: int) -> Reading:
+    return Reading(
+        code=f"redis.{failure.code}",
+        detail={
+            "error": failure.detail,
+            "phase": failure.phase,
+            "timings_ms": rounded(failure.timings),
+            "commands": commands,
+        },
+        words={"error": failure.detail, "command": failure.phase.upper() or "that it needs"},
+        measures=measures,
+        checks=(Check(name=check, outcome="fail", value=failure.code),),
+    )
+
+
+def raise_if_error(reply: object, session: redis_wire.Session) -> None:
+    """Turn an error reply into RedisTrouble."""
+    if isinstance(reply, hiredis.ReplyError):
+        raise redis_wire.RedisTrouble(session.watch.failed(redis_wire.error_code(reply), str(reply)[:120]))
+
+
+def session_detail(session: redis_wire.Session) -> dict[str, object]:
+    """Timings and certificate of a session, for engineers."""
+    detail: dict[str, object] = {"timings_ms": rounded(session.watch.finish()), "commands": session.commands}
+    if session.certificate_expires is not None and session.certificate_days is not None:
+        detail["certificate"] = {
+            "expires": session.certificate_expires,
+            "days_left": round(session.certificate_days, 1),
+        }
+    return detail

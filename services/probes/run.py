@@ -1,0 +1,98 @@
+"""How is one look run so that it can't harm the others, and what does it leave to be stored?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services import clock
+from services.evidence.model import Evidence
+from services.probes.diagnosis import diagnosis
+from services.probes.model import Probe, Reading, State
+from services.settings.model import Environment
+from services.store.samples import Sample
+
+log = logging.getLogger(__name__)
+LATE_FRACTION = 0.2  # a lag beyond this part of the deadline makes a time-out our own fault
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observation:
+    """A reading with its place and time: all that a look leaves."""
+
+    environment: str
+    simulated: bool
+    probe: str
+    interval_s: float
+    at_ms: int
+    lag_ms: int
+    reading: Reading
+
+    @property
+    def outcome(self) -> State:
+        """The outcome that the diagnosis table gives this reading's code."""
+        return diagnosis(self.reading.code).outcome
+
+    def samples(self) -> tuple[Sample, ...]:
+        """The reading's measures as samples; what the prober missed itself counts as unknown."""
+        own_fault = self.reading.code.startswith("prober.")
+        return tuple(
+            Sample(
+                environment=self.environment,
+                sli=measure.sli,
+                at_ms=self.at_ms,
+                value=measure.value,
+                good=None if own_fault else measure.good,
+                lag_ms=self.lag_ms,
+            )
+            for measure in self.reading.measures
+        )
+
+    def evidence(self, version: str | None) -> tuple[Evidence, ...]:
+        """The reading's checks as evidence, taken under `version`."""
+        return tuple(
+            Evidence(
+                environment=self.environment,
+                check=check.name,
+                outcome=check.outcome,
+                at_ms=self.at_ms,
+                value=check.value,
+                threshold=check.threshold,
+                code=self.reading.code,
+                version=version,
+                simulated=self.simulated,
+            )
+            for check in self.reading.checks
+        )
+
+
+async def observe(environment: Environment, probe: Probe, previous: Mapping[str, Any], *, lag_ms: int) -> Observation:
+    """Look once. A fault in a probe ends as a reading of its own, so that the other probes go on."""
+    at_ms = clock.now_ms()
+    try:
+        reading = await probe.look(previous)
+    except Exception:
+        log.exception("probe %s of %s failed by our own fault", probe.name, environment.name)
+        reading = Reading(code="prober.fault")
+    return Observation(
+        environment=environment.name,
+        simulated=environment.simulated,
+        probe=probe.name,
+        interval_s=probe.interval_s,
+        at_ms=at_ms,
+        lag_ms=lag_ms,
+        reading=reading,
+    )
+
+
+def excuse_if_late(observation: Observation, lag_ms: int, deadline_s: float) -> Observation:
+    """Where the prober itself hung for a good part of the deadline, a time-out is not the target's."""
+    timed_out = observation.reading.code.endswith((".timeout", ".tls_failed"))
+    late = lag_ms > deadline_s * 1000 * LATE_FRACTION
+    noted = replace(observation, lag_ms=max(lag_ms, observation.lag_ms))
+    if not (timed_out and late):
+        return noted
+    checks = tuple(replace(check, outcome="unknown") for check in observation.reading.checks)
+    return replace(noted, reading=replace(observation.reading, code="prober.late", checks=checks))

@@ -1,0 +1,250 @@
+"""Which settings exist, of which kind, with which defaults? The published JSON Schema is made from here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+SLI_NAMES = (
+    "readiness_uptime",
+    "redis_ping_latency",
+    "redis_write_latency",
+    "inngest_run_success",
+    "inngest_queue_wait",
+    "queue_aging_p95",
+    "canary_pass_rate",
+)
+WINDOWS = ("7d", "28d", "30d", "90d")
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(gt=0, le=600_000, allow_inf_nan=False)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Readiness(_Table):
+    """How `GET /api/health/ready` is judged."""
+
+    slow_ms: Milliseconds = Field(1000, description="Slower answers count as `slow`.")
+    deadline_s: Seconds = Field(10, description="No answer within this time counts as a failure.")
+
+
+class Dependencies(_Table):
+    """How `GET /api/runtime/dependencies` is judged."""
+
+    slow_ms: Milliseconds = 2000
+    deadline_s: Seconds = 10
+
+
+class Redis(_Table):
+    """How Redis is probed; its URL comes from the environment's secrets (`REDIS_URL`)."""
+
+    ping_slow_ms: Milliseconds = 250
+    write_slow_ms: Milliseconds = 500
+    deadline_s: Seconds = 5
+    memory_warn_fraction: float = Field(0.9, gt=0, le=1, description="Warn when this part of maxmemory is used.")
+    clients_warn_fraction: float = Field(0.9, gt=0, le=1, description="Warn when this part of maxclients is used.")
+    key_prefix: str = Field("greenlight:probe", pattern=r"^[A-Za-z0-9:_\-]{1,64}$")
+    command_budget_per_month: int | None = Field(
+        None, gt=0, description="Commands a month that the plan allows; the page shows the monitor's own share."
+    )
+
+
+class Inngest(_Table):
+    """What the environment's Inngest route is expected to be."""
+
+    mode: Literal["cloud", "dev"] = "cloud"
+    expected_functions: int = Field(4, ge=0, le=10_000)
+    path: str = Field("/inngest", pattern=r"^/[A-Za-z0-9/_\-]*$")
+    api_url: str | None = Field(None, description="API origin that the app should use; unset means Inngest Cloud.")
+    slow_ms: Milliseconds = 2000
+    deadline_s: Seconds = 10
+
+    @field_validator("api_url")
+    @classmethod
+    def _api_url(cls, value: str | None) -> str | None:
+        return None if value is None else _http_url(value)
+
+
+class Queue(_Table):
+    """One queue in the environment's Redis."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")
+    kind: Literal["list", "stream", "zset"]
+    key: str = Field(min_length=1, max_length=512)
+    timestamp_field: str | None = Field(
+        None, description="Field of a list's JSON items (or a sorted set's JSON members) that holds the enqueue time."
+    )
+    threshold_s: Seconds = Field(300, description="Items older than this (95th percentile) mean that work is late.")
+
+    @model_validator(mode="after")
+    def _lists_need_a_field(self) -> Queue:
+        if self.kind == "list" and not self.timestamp_field:
+            raise ValueError("a list holds no times of its own: set timestamp_field to the items' field")
+        return self
+
+
+class Objective(_Table):
+    """A promise: the share of good events over a window."""
+
+    sli: str
+    target: float = Field(gt=0, le=1)
+    threshold: float | None = Field(None, gt=0, description="Unit of the SLI: ms for latencies, s for queues.")
+    window: Literal["7d", "28d", "30d", "90d"] = "30d"
+
+    @field_validator("sli")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value.split(":", 1)[0] not in SLI_NAMES:
+            raise ValueError(f"unknown SLI; choose one of: {', '.join(SLI_NAMES)}")
+        return value
+
+
+DEFAULT_OBJECTIVES = (
+    Objective(sli="readiness_uptime", target=0.995),
+    Objective(sli="redis_ping_latency", target=0.99, threshold=250),
+    Objective(sli="redis_write_latency", target=0.99, threshold=500),
+    Objective(sli="inngest_run_success", target=0.99),
+    Objective(sli="queue_aging_p95", target=0.99),
+    Objective(sli="canary_pass_rate", target=0.95),
+)
+
+
+class Intervals(_Table):
+    """Seconds between two probes. The defaults keep Redis under half of a free plan's commands a month."""
+
+    readiness: Seconds = 30
+    dependencies: Seconds = 60
+    redis_ping: Seconds = 30
+    redis_write: Seconds = 60
+    redis_info: Seconds = 300
+    inngest: Seconds = 60
+    queues: Seconds = 60
+
+
+class Secrets(_Table):
+    """What opens the environment's doors. Never printed: `SecretStr` shows asterisks."""
+
+    redis_url: SecretStr | None = None
+    inngest_signing_key: SecretStr | None = None
+    inngest_event_key: SecretStr | None = None
+    dashboard_token: SecretStr | None = None
+
+
+class EnvironmentTable(_Table):
+    """One `[[environments]]` table as written in the file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")
+    role: Literal["staging", "production", "other"] = "other"
+    base_url: str
+    env_file: str | None = None
+    env_prefix: str | None = Field(None, pattern=r"^[A-Z][A-Z0-9_]{0,39}$")
+    simulated: bool = False
+    readiness: Readiness = Readiness()
+    dependencies: Dependencies = Dependencies()
+    redis: Redis = Redis()
+    inngest: Inngest = Inngest()
+    queues: tuple[Queue, ...] = ()
+    objectives: tuple[Objective, ...] = DEFAULT_OBJECTIVES
+    intervals: Intervals = Intervals()
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        return _http_url(value)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> EnvironmentTable:
+        if self.env_file is not None and self.env_prefix is not None:
+            raise ValueError("has both env_file and env_prefix: secrets come from one place, so keep one of them")
+        names = [queue.name for queue in self.queues]
+        if len(set(names)) != len(names):
+            raise ValueError("two queues have the same name: give each its own")
+        return self
+
+
+class Environment(EnvironmentTable):
+    """A watched environment with its secrets resolved."""
+
+    secrets: Secrets = Secrets()
+    secrets_source: str = "nowhere: set env_file or env_prefix"
+
+
+class Portal(_Table):
+    """Who may reach the portal."""
+
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Host names (no port) under which the portal is reached, beside localhost."
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Addresses of reverse proxies that sign people in; only they may then connect."
+    )
+
+
+class Retention(_Table):
+    """How long raw samples are kept; evidence and state changes are kept for ever."""
+
+    raw_days: int = Field(30, ge=1, le=400)
+
+
+class SettingsFile(_Table):
+    """The whole of `greenlight.toml`."""
+
+    portal: Portal = Portal()
+    retention: Retention = Retention()
+    environments: tuple[EnvironmentTable, ...] = ()
+
+
+class Settings(_Table):
+    """Everything that a process needs to know, resolved and frozen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
+
+    source: str
+    data_dir: Path
+    database_url: SecretStr
+    portal: Portal
+    retention: Retention
+    environments: tuple[Environment, ...]
+    drain_seconds: float = 30.0
+    api_token: SecretStr | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the environments, in the file's order."""
+        return tuple(environment.name for environment in self.environments)
+
+    def environment(self, name: str) -> Environment:
+        """The environment of that name; raises UnknownEnvironment with the names that exist."""
+        from services.errors import UnknownEnvironment
+
+        for environment in self.environments:
+            if environment.name == name:
+                return environment
+        raise UnknownEnvironment(name, self.names)
+
+
+def _http_url(value: str) -> str:
+    """An absolute http(s) URL without credentials, query or trailing slash, or ValueError in plain words."""
+    if re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise ValueError("holds white space or control characters")
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("is not a URL that can be read") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not an http or https URL with a host name")
+    if parts.username or parts.password:
+        raise ValueError("holds a user name or password: take them out, secrets don't belong in this file")
+    if parts.query or parts.fragment:
+        raise ValueError("holds a query or fragment: give the address alone")
+    if port == 0:
+        raise ValueError("has port 0, which nothing can listen on")
+    return value.rstrip("/")

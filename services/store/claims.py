@@ -1,0 +1,45 @@
+"""Who may do this now? Leases and once-only claims, by conditional update: no lock server, no clock agreement
+beyond the lease's length."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, or_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.store.schema import claims
+
+
+def take(connection: Connection, name: str, owner: str, *, now_ms: int, lease_ms: int) -> bool:
+    """Take or renew the lease `name`; False while another owner's lease runs, or once it is done."""
+    until = now_ms + lease_ms
+    free = or_(claims.c.owner == owner, claims.c.until_ms <= now_ms)
+    renewed = connection.execute(
+        update(claims).where(claims.c.name == name, claims.c.done.is_(False), free).values(owner=owner, until_ms=until)
+    )
+    if renewed.rowcount:
+        return True
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    made = connection.execute(
+        insert(claims)
+        .values(name=name, owner=owner, until_ms=until, done=False)
+        .on_conflict_do_nothing()
+        .returning(claims.c.name)
+    )
+    return made.first() is not None
+
+
+def finish(connection: Connection, name: str, owner: str) -> bool:
+    """Mark the claim done for ever; False where the lease was lost to another owner meanwhile."""
+    done = connection.execute(update(claims).where(claims.c.name == name, claims.c.owner == owner).values(done=True))
+    return bool(done.rowcount)
+
+
+def release(connection: Connection, owner: str, *, name: str | None = None) -> None:
+    """Give back one lease, or all that this owner holds; done claims stay."""
+    query = delete(claims).where(claims.c.owner == owner, claims.c.done.is_(False))
+    connection.execute(query if name is None else query.where(claims.c.name == name))
+
+
+def drop_done_before(connection: Connection, moment_ms: int) -> int:
+    """Forget claims that ended before then; returns how many."""
+    return connection.execute(delete(claims).where(claims.c.until_ms < moment_ms)).rowcount

@@ -1,0 +1,73 @@
+"""How is evidence appended and read? Under a lock, so that two writers never follow the same record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Connection, func, select
+
+from services.evidence.model import GENESIS, ChainBreak, Evidence, Link, canonical, chain_hash, find_break, parse
+from services.store.engine import Store
+from services.store.schema import evidence
+
+
+def append(store: Store, connection: Connection, records: Iterable[Evidence]) -> str:
+    """Append records in order inside a `store.write()` transaction; returns the chain's new head."""
+    store.lock_chain(connection)
+    previous = head(connection)
+    rows = []
+    for record in records:
+        body = canonical(record)
+        current = chain_hash(previous, body)
+        rows.append(
+            {
+                "environment": record.environment,
+                "check_name": record.check,
+                "outcome": record.outcome,
+                "at_ms": record.at_ms,
+                "body": body,
+                "previous_hash": previous,
+                "hash": current,
+            }
+        )
+        previous = current
+    if rows:
+        connection.execute(evidence.insert(), rows)
+    return previous
+
+
+def head(connection: Connection) -> str:
+    """Hash of the newest record; GENESIS for an empty chain."""
+    newest = select(evidence.c.hash).order_by(evidence.c.seq.desc()).limit(1)
+    return connection.execute(newest).scalar() or GENESIS
+
+
+def latest(connection: Connection, environment: str | None = None) -> tuple[Evidence, ...]:
+    """The newest record of every check (of one environment, or of all)."""
+    newest = select(func.max(evidence.c.seq)).group_by(evidence.c.environment, evidence.c.check_name)
+    if environment is not None:
+        newest = newest.where(evidence.c.environment == environment)
+    rows = connection.execute(select(evidence.c.body).where(evidence.c.seq.in_(newest)).order_by(evidence.c.seq))
+    return tuple(parse(row.body) for row in rows)
+
+
+def history(
+    connection: Connection, environment: str, *, check: str | None = None, limit: int = 200
+) -> tuple[tuple[int, str, Evidence], ...]:
+    """The newest records of an environment, newest first, as (number, hash, record)."""
+    query = select(evidence.c.seq, evidence.c.hash, evidence.c.body).where(evidence.c.environment == environment)
+    if check is not None:
+        query = query.where(evidence.c.check_name == check)
+    rows = connection.execute(query.order_by(evidence.c.seq.desc()).limit(limit))
+    return tuple((row.seq, row.hash, parse(row.body)) for row in rows)
+
+
+def verify(connection: Connection) -> ChainBreak | None:
+    """Walk the whole chain; the first break, or None."""
+    return find_break(_links(connection))
+
+
+def _links(connection: Connection) -> Iterator[Link]:
+    query = select(evidence.c.seq, evidence.c.body, evidence.c.previous_hash, evidence.c.hash).order_by(evidence.c.seq)
+    for row in connection.execution_options(yield_per=1000).execute(query):
+        yield Link(seq=row.seq, body=row.body, previous_hash=row.previous_hash, hash=row.hash)

@@ -1,0 +1,133 @@
+"""How are raw measurements written and read back?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.store.schema import samples, series
+
+SeriesKey = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One measurement: `value` in the SLI's unit, `good` None where it is unknown, `lag_ms` the prober's own delay."""
+
+    environment: str
+    sli: str
+    at_ms: int
+    value: float | None
+    good: bool | None
+    lag_ms: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bucket:
+    """Samples of one slice of time, summed up."""
+
+    from_ms: int
+    count: int
+    good: int
+    bad: int
+    mean: float | None
+    highest: float | None
+
+
+def append(connection: Connection, batch: Iterable[Sample], known: dict[SeriesKey, int]) -> int:
+    """Insert samples; one already there stays as it was. `known` caches series ids and is filled up.
+
+    Returns how many were handed in.
+    """
+    rows = [
+        {
+            "series_id": _series_id(connection, (item.environment, item.sli), known),
+            "at_ms": item.at_ms,
+            "value": item.value,
+            "good": None if item.good is None else int(item.good),
+            "lag_ms": item.lag_ms,
+        }
+        for item in batch
+    ]
+    if rows:
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        connection.execute(insert(samples).on_conflict_do_nothing(), rows)
+    return len(rows)
+
+
+def _series_id(connection: Connection, key: SeriesKey, known: dict[SeriesKey, int]) -> int:
+    if key not in known:
+        environment, sli = key
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        connection.execute(insert(series).values(environment=environment, sli=sli).on_conflict_do_nothing())
+        found = connection.execute(
+            select(series.c.id).where(series.c.environment == environment, series.c.sli == sli)
+        ).scalar_one()
+        known[key] = found
+    return known[key]
+
+
+def newest_values(
+    connection: Connection, environment: str, *, since_ms: int
+) -> Mapping[str, tuple[tuple[int, float | None], ...]]:
+    """Every SLI of an environment with its (time, value) pairs since then, oldest first: sparklines."""
+    rows = connection.execute(
+        select(series.c.sli, samples.c.at_ms, samples.c.value)
+        .join_from(series, samples, samples.c.series_id == series.c.id)
+        .where(series.c.environment == environment, samples.c.at_ms >= since_ms)
+        .order_by(series.c.sli, samples.c.at_ms)
+    )
+    found: dict[str, list[tuple[int, float | None]]] = {}
+    for row in rows:
+        found.setdefault(row.sli, []).append((row.at_ms, row.value))
+    return {sli: tuple(points) for sli, points in found.items()}
+
+
+def bucketed(
+    connection: Connection, environment: str, sli: str, *, from_ms: int, until_ms: int, width_ms: int
+) -> tuple[Bucket, ...]:
+    """Samples of one SLI in equal slices of time, empty slices left out; the database does the summing."""
+    slot = (samples.c.at_ms - from_ms) // width_ms
+    rows = connection.execute(
+        select(
+            slot.label("slot"),
+            func.count().label("total"),
+            func.count().filter(samples.c.good == 1).label("good"),
+            func.count().filter(samples.c.good == 0).label("bad"),
+            func.avg(samples.c.value).label("mean"),
+            func.max(samples.c.value).label("highest"),
+        )
+        .join_from(series, samples, samples.c.series_id == series.c.id)
+        .where(
+            series.c.environment == environment,
+            series.c.sli == sli,
+            samples.c.at_ms >= from_ms,
+            samples.c.at_ms < until_ms,
+        )
+        .group_by(slot)
+        .order_by(slot)
+    )
+    return tuple(
+        Bucket(
+            from_ms=from_ms + int(row.slot) * width_ms,
+            count=row.total,
+            good=row.good,
+            bad=row.bad,
+            mean=row.mean,
+            highest=row.highest,
+        )
+        for row in rows
+    )
+
+
+def drop_before(connection: Connection, moment_ms: int) -> int:
+    """Delete raw samples older than that; returns how many."""
+    return connection.execute(delete(samples).where(samples.c.at_ms < moment_ms)).rowcount
+
+
+def count(connection: Connection) -> int:
+    """How many raw samples there are."""
+    return connection.execute(select(func.count()).select_from(samples)).scalar_one()

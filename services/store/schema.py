@@ -1,0 +1,127 @@
+"""Which tables are there? One schema for SQLite and PostgreSQL; times are milliseconds since 1970, UTC."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# SQLite only counts up by itself on INTEGER, PostgreSQL needs BIGINT to last.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("environment", String(40), nullable=False),
+    Column("sli", String(100), nullable=False),
+    UniqueConstraint("environment", "sli"),
+)
+
+# Raw measurements. Without a row id, SQLite keeps them in key order, at about 12 bytes each.
+samples = Table(
+    "samples",
+    metadata,
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("value", Float),
+    Column("good", SmallInteger),  # 1 good, 0 bad, null: unknown, which is never good
+    Column("lag_ms", Integer, nullable=False, default=0),  # how late the prober itself was
+    sqlite_with_rowid=False,
+)
+
+# The newest result of each probe, with the state that hysteresis gives it.
+conditions = Table(
+    "conditions",
+    metadata,
+    Column("environment", String(40), primary_key=True),
+    Column("probe", String(80), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("interval_s", Float, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("outcome", String(10), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("successes", Integer, nullable=False),
+    Column("code", String(60), nullable=False),
+    Column("latency_ms", Float),
+    Column("detail", Text, nullable=False),
+)
+
+# Runs of one state: a ribbon's cells and the list of changes. Time between two spans was not observed.
+spans = Table(
+    "spans",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("environment", String(40), nullable=False),
+    Column("probe", String(80), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("code", String(60), nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Index("spans_by_time", "environment", "probe", "until_ms"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("seq", _Id, primary_key=True),
+    Column("environment", String(40), nullable=False),
+    Column("check_name", String(80), nullable=False),
+    Column("outcome", String(10), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),  # the canonical JSON that the hash covers
+    Column("previous_hash", String(64), nullable=False, unique=True),  # unique: a chain can't fork
+    Column("hash", String(64), nullable=False, unique=True),
+    Index("evidence_by_check", "environment", "check_name", "seq"),
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("done", Boolean, nullable=False, default=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Column("environment", String(40), nullable=False),
+    Column("state", String(10), nullable=False),  # queued, running, done, failed
+    Column("requested_ms", BigInteger, nullable=False),
+    Column("requested_by", String(120), nullable=False),
+    Column("owner", String(80)),
+    Column("lease_until_ms", BigInteger),
+    Column("finished_ms", BigInteger),
+    Column("done_steps", Integer, nullable=False, default=0),
+    Column("total_steps", Integer, nullable=False, default=0),
+    Column("message", Text, nullable=False, default=""),
+    Index("jobs_by_state", "state", "requested_ms"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("address", String(200), nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    Column("trouble", Text, nullable=False, default=""),
+)
