@@ -16,9 +16,10 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from services.errors import Problem, SettingsError
-from services.settings.model import Environment, EnvironmentTable, Secrets, Settings, SettingsFile
+from services.settings.model import Environment, EnvironmentTable, Own, Secrets, Settings, SettingsFile
 
 ROOT = Path(__file__).resolve().parents[2]
+BUILT_IN = "built-in"
 STACK_FILE = "stack.json"
 TOKEN_FILE = "api_token"  # noqa: S105 - a file's name, not a token
 MAX_FILE_BYTES = 1 << 20
@@ -43,6 +44,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     path = Path(variables.get("GREENLIGHT_CONFIG") or root / "greenlight.toml")
     explicit = bool(variables.get("GREENLIGHT_CONFIG"))
     stack = _stack(data_dir)
+    worker_port = _worker_port(variables, stack, problems)
 
     if path.is_file() or explicit:
         parsed = _parse(_read_toml(path, problems), str(path), problems)
@@ -53,8 +55,8 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
                 _problem(path, "environments", "no environment is listed.", "Add an [[environments]] table.")
             )
     else:
-        parsed, source, tables = SettingsFile(), "built-in (no greenlight.toml)", ()
-        tables += _local_tables(stack, variables)
+        parsed, source, tables = SettingsFile(), f"{BUILT_IN} (no greenlight.toml)", ()
+        tables += _local_tables(stack, worker_port)
     demo = stack.get("demo_config")
     if isinstance(demo, str) and Path(demo).is_file():
         names = {table.name for table in tables}
@@ -62,9 +64,13 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
         tables += tuple(table for table in demo_tables if table.name not in names)
 
     _check_unique(tables, source, problems)
-    environments = tuple(_resolve(table, path.parent, variables, stack, problems) for table in tables)
+    is_built_in = source.startswith(BUILT_IN)
+    environments = tuple(
+        _resolve(table, path.parent, variables, stack if is_built_in else None, problems) for table in tables
+    )
     drain = _drain_seconds(variables, problems)
     database_url = _database_url(variables, data_dir, problems)
+    own = _own(variables, problems)
     if problems:
         raise SettingsError(tuple(problems))
     return Settings(
@@ -75,6 +81,8 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
         retention=parsed.retention,
         environments=environments,
         drain_seconds=drain,
+        worker_port=worker_port,
+        own=own,
         api_token=_api_token(variables, data_dir),
     )
 
@@ -156,14 +164,18 @@ def _check_unique(tables: tuple[EnvironmentTable, ...], source: str, problems: l
 
 
 def _resolve(
-    table: EnvironmentTable, folder: Path, variables: Mapping[str, str], stack: dict[str, Any], problems: list[Problem]
+    table: EnvironmentTable,
+    folder: Path,
+    variables: Mapping[str, str],
+    stack: dict[str, Any] | None,
+    problems: list[Problem],
 ) -> Environment:
     if table.env_file is not None:
         found, source = _from_env_file(folder / table.env_file, table.name, problems), table.env_file
     elif table.env_prefix is not None:
         found = {key: variables.get(table.env_prefix + key, "") for key in SECRET_KEYS}
         source = f"variables {table.env_prefix}…"
-    elif table.name == "local" and stack:
+    elif table.name == "local" and stack is not None:
         found, source = _from_stack(stack, variables), "the running stack"
     else:
         found, source = {}, "nowhere: set env_file or env_prefix"
@@ -207,6 +219,7 @@ def _stack(data_dir: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+WORKER_FUNCTIONS = 3  # what our own worker serves (a test compares it with the worker)
 LOCAL_INTERVALS = {
     "readiness": 5,
     "dependencies": 10,
@@ -218,15 +231,62 @@ LOCAL_INTERVALS = {
 }
 
 
-def _local_tables(stack: dict[str, Any], variables: Mapping[str, str]) -> tuple[EnvironmentTable, ...]:
+def _worker_port(variables: Mapping[str, str], stack: dict[str, Any], problems: list[Problem]) -> int:
+    text = variables.get("GREENLIGHT_WORKER_PORT") or str(stack.get("worker_port") or 8502)
+    if text.isdecimal() and 0 < int(text) < 65_536:
+        return int(text)
+    problems.append(
+        _problem(
+            "environment variables",
+            "GREENLIGHT_WORKER_PORT",
+            "is not a port number.",
+            "Set a number from 1 to 65535, or unset it.",
+        )
+    )
+    return 8502
+
+
+def _own(variables: Mapping[str, str], problems: list[Problem]) -> Own:
+    """What the worker itself runs on. Empty variables count as unset."""
+    from urllib.parse import urlsplit
+
+    url = variables.get("REDIS_URL") or None
+    if url is not None and urlsplit(url).scheme not in {"redis", "rediss"}:
+        problems.append(
+            _problem(
+                "environment variables",
+                "REDIS_URL",
+                "does not begin with redis:// or rediss://.",
+                "Correct it, or unset it for a local Redis.",
+            )
+        )
+    secret = {
+        name: SecretStr(variables[key])
+        for name, key in (("inngest_signing_key", "INNGEST_SIGNING_KEY"), ("inngest_event_key", "INNGEST_EVENT_KEY"))
+        if variables.get(key)
+    }
+    return Own(
+        redis_url=SecretStr(url) if url else None,
+        redis_required=_is_on(variables.get("REDIS_REQUIRED", "")),
+        inngest_required=_is_on(variables.get("INNGEST_REQUIRED", "")),
+        # As the SDK reads it: anything but empty, 0 and false is on, "no" included.
+        inngest_dev=variables.get("INNGEST_DEV", "").strip().lower() not in {"", "0", "false"},
+        **secret,
+    )
+
+
+def _is_on(text: str) -> bool:
+    return text.strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _local_tables(stack: dict[str, Any], port: int) -> tuple[EnvironmentTable, ...]:
     """The environment `local`: the stack on this machine, whose Redis has no budget, so probes are frequent."""
-    port = variables.get("GREENLIGHT_WORKER_PORT") or stack.get("worker_port") or 8502
     return (
         EnvironmentTable.model_validate(
             {
                 "name": "local",
                 "base_url": f"http://127.0.0.1:{port}",
-                "inngest": {"mode": "dev", "expected_functions": int(stack.get("worker_functions") or 3)},
+                "inngest": {"mode": stack.get("inngest_mode") or "dev", "expected_functions": WORKER_FUNCTIONS},
                 "intervals": LOCAL_INTERVALS,
             }
         ),

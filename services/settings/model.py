@@ -201,6 +201,27 @@ class SettingsFile(_Table):
     environments: tuple[EnvironmentTable, ...] = ()
 
 
+class Own(_Table):
+    """What this installation itself runs on: its worker's Redis, Inngest keys and policy."""
+
+    redis_url: SecretStr | None = None
+    redis_required: bool = False
+    inngest_required: bool = False
+    inngest_signing_key: SecretStr | None = None
+    inngest_event_key: SecretStr | None = None
+    inngest_dev: bool = False
+
+    @property
+    def inngest_cloud(self) -> bool:
+        """Cloud mode: a signing key is set (an empty one is none) and nothing asks for dev mode."""
+        return self.inngest_signing_key is not None and not self.inngest_dev
+
+    @property
+    def inngest_keys(self) -> bool:
+        """Whether both keys are set and not empty."""
+        return self.inngest_signing_key is not None and self.inngest_event_key is not None
+
+
 class Settings(_Table):
     """Everything that a process needs to know, resolved and frozen."""
 
@@ -213,6 +234,8 @@ class Settings(_Table):
     retention: Retention
     environments: tuple[Environment, ...]
     drain_seconds: float = 30.0
+    worker_port: int = 8502
+    own: Own = Own()
     api_token: SecretStr | None = None
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
 from services.store.schema import jobs
 
@@ -45,9 +45,21 @@ def enqueue(connection: Connection, *, id_: str, kind: str, environment: str, by
     )
 
 
-def claim(connection: Connection, owner: str, *, now_ms: int, lease_ms: int) -> Job | None:
-    """Take the oldest job that waits, or whose owner's lease ran out; None where there is none."""
-    free = or_(jobs.c.state == "queued", and_(jobs.c.state == "running", jobs.c.lease_until_ms <= now_ms))
+def _free(now_ms: int, environments: tuple[str, ...]) -> ColumnElement[bool]:
+    waits = or_(jobs.c.state == "queued", and_(jobs.c.state == "running", jobs.c.lease_until_ms <= now_ms))
+    return and_(waits, jobs.c.environment.in_(environments))
+
+
+def any_waiting(connection: Connection, *, now_ms: int, environments: tuple[str, ...]) -> bool:
+    """Whether there is a job to claim, without locking anything."""
+    return connection.execute(select(jobs.c.id).where(_free(now_ms, environments)).limit(1)).first() is not None
+
+
+def claim(
+    connection: Connection, owner: str, *, now_ms: int, lease_ms: int, environments: tuple[str, ...]
+) -> Job | None:
+    """Take the oldest job of these environments that waits, or whose owner's lease ran out; None for none."""
+    free = _free(now_ms, environments)
     oldest = select(jobs.c.id).where(free).order_by(jobs.c.requested_ms).limit(1)
     if connection.dialect.name == "postgresql":
         oldest = oldest.with_for_update(skip_locked=True)

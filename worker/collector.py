@@ -1,0 +1,123 @@
+"""When is each probe due, and who looks? One task a probe, jittered, never two looks of one probe at a time,
+at most eight in flight per environment, and only for environments whose lease this worker holds."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.probes.model import Probe, Reading
+from services.probes.registry import probes_of
+from services.probes.run import Observation, excuse_if_late, observe
+from services.settings.model import Environment
+from worker.lag import LagMeter
+
+IN_FLIGHT = 8
+FIRST_LOOK_WITHIN_S = 1.5
+JITTER = 0.05
+GRACE_S = 1.0
+Progress = Callable[[int, int], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Watched:
+    probe: Probe
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    previous: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Collector:
+    """Looks at every probe of every environment on its interval; `sink` takes the observations."""
+
+    def __init__(
+        self,
+        environments: tuple[Environment, ...],
+        *,
+        sink: Callable[[Observation], None],
+        lag: LagMeter,
+        holds: Callable[[str], bool],
+        first_look_within_s: float = FIRST_LOOK_WITHIN_S,
+    ) -> None:
+        self._environments = {environment.name: environment for environment in environments}
+        self._watched = {e.name: [_Watched(probe) for probe in probes_of(e)] for e in environments}
+        self._slots = {name: asyncio.Semaphore(IN_FLIGHT) for name in self._environments}
+        self._sink, self._lag, self._holds = sink, lag, holds
+        self._first_look_within_s = first_look_within_s
+        self.looks = 0
+        self.missed = 0  # due moments skipped because the look before took longer than the interval
+
+    def remember(self, environment: str, details: Mapping[str, Mapping[str, Any]]) -> None:
+        """Give probes back what they knew before a restart, by probe name."""
+        for watched in self._watched[environment]:
+            watched.previous = details.get(watched.probe.name, watched.previous)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for name, entries in self._watched.items():
+                for watched in entries:
+                    group.create_task(self._follow(name, watched), name=f"probe:{name}:{watched.probe.name}")
+
+    async def _follow(self, name: str, watched: _Watched) -> None:
+        loop, interval = asyncio.get_running_loop(), watched.probe.interval_s
+        due = loop.time() + random.random() * min(interval, self._first_look_within_s)  # noqa: S311
+        while True:
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            if self._holds(name):
+                await self._look(name, watched)
+            due += interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load only
+            if due < loop.time():
+                self.missed += 1
+                due = loop.time()
+
+    async def _look(self, name: str, watched: _Watched) -> None:
+        async with watched.lock, self._slots[name]:
+            begun = asyncio.get_running_loop().time()
+            lag_ms = self._lag.worst_since(begun - 1)
+            deadline = watched.probe.deadline_s
+            try:
+                async with asyncio.timeout(deadline + GRACE_S):
+                    seen = await observe(self._environments[name], watched.probe, watched.previous, lag_ms=lag_ms)
+            except TimeoutError:  # a probe that outlives its own deadline is our fault, not the target's
+                seen = await observe(self._environments[name], _Overdue(watched.probe), {}, lag_ms=lag_ms)
+            seen = excuse_if_late(seen, self._lag.worst_since(begun), deadline)
+            if not seen.reading.code.startswith("prober."):
+                watched.previous = seen.reading.detail
+            self.looks += 1
+            self._sink(seen)
+
+    async def look_now(self, name: str, progress: Progress) -> int:
+        """Look at every probe of an environment once, now; returns how many there were."""
+        entries = self._watched[name]
+        done = 0
+        await progress(0, len(entries))
+        for finished in asyncio.as_completed([self._look(name, watched) for watched in entries]):
+            await finished
+            done += 1
+            await progress(done, len(entries))
+        return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Overdue:
+    """Stands in for a probe that did not come back, to note that it didn't."""
+
+    probe: Probe
+
+    @property
+    def name(self) -> str:
+        return self.probe.name
+
+    @property
+    def interval_s(self) -> float:
+        return self.probe.interval_s
+
+    @property
+    def deadline_s(self) -> float:
+        return self.probe.deadline_s
+
+    async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - nothing to remember
+        return Reading(code="prober.fault", detail={"error": "the probe outlived its deadline"})

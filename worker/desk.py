@@ -1,0 +1,141 @@
+"""What does this worker hold, and who knows that it lives? Leases, heartbeat and people's requests, in the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from services import clock
+from services.errors import StoreError
+from services.store import Store, claims, conditions, jobs, workers
+from services.store.workers import HEARTBEAT_S, Worker
+from worker.collector import Collector
+from worker.writer import Writer
+
+log = logging.getLogger(__name__)
+LEASE_MS = 15_000
+JOB_LEASE_MS = 60_000
+POLL_S = 0.5
+
+
+class Desk:
+    """Keeps leases on environments, beats, and takes jobs for the environments that it holds."""
+
+    def __init__(self, store: Store, *, owner: str, address: str, environments: tuple[str, ...]) -> None:
+        self._store, self.owner, self._address = store, owner, address
+        self._environments = environments
+        self._started_ms = clock.now_ms()
+        self._held: set[str] = set()
+        self._stopping = False
+        self.trouble = ""
+
+    def holds(self, environment: str) -> bool:
+        """Whether this worker collects that environment."""
+        return environment in self._held and not self._stopping
+
+    async def keep(self, collector: Collector, writer: Writer) -> None:
+        """Renew leases and beat until cancelled. While the store is away, what is held stays held."""
+        while True:
+            try:
+                taken = await asyncio.to_thread(self._renew, writer.trouble)
+                self.trouble = ""
+            except StoreError as error:
+                if self.trouble != error.sentence:
+                    log.error("no sign of life can be given: %s", error)
+                self.trouble = error.sentence
+            else:
+                for name in taken - self._held:
+                    writer.forget(name)
+                    collector.remember(name, await asyncio.to_thread(self._details, name))
+                for name in self._held - taken:
+                    log.warning("another worker now collects %s", name)
+                self._held = taken
+            await asyncio.sleep(HEARTBEAT_S)
+
+    def _renew(self, trouble: str) -> set[str]:
+        now = clock.now_ms()
+        beat = Worker(id=self.owner, address=self._address, started_ms=self._started_ms, seen_ms=now, trouble=trouble)
+        with self._store.write() as connection:
+            workers.beat(connection, beat)
+            return {
+                name
+                for name in self._environments
+                if claims.take(connection, f"collect:{name}", self.owner, now_ms=now, lease_ms=LEASE_MS)
+            }
+
+    def _details(self, environment: str) -> dict[str, dict[str, object]]:
+        with self._store.read() as connection:
+            return {c.probe: dict(c.detail) for c in conditions.load(connection, environment)}
+
+    async def serve(self, collector: Collector, writer: Writer) -> None:
+        """Take people's requests until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            if self._stopping or not self._held:
+                continue
+            try:
+                job = await asyncio.to_thread(self._claim)
+                if job is not None:
+                    await self._probe_now(job, collector, writer)
+            except StoreError:
+                log.debug("no request can be taken: the store is away")
+
+    def _claim(self) -> jobs.Job | None:
+        # Looked at in a read first: an idle worker must not take the write lock twice a second.
+        with self._store.read() as connection:
+            if not jobs.any_waiting(connection, now_ms=clock.now_ms(), environments=tuple(self._held)):
+                return None
+        with self._store.write() as connection:
+            return jobs.claim(
+                connection,
+                self.owner,
+                now_ms=clock.now_ms(),
+                lease_ms=JOB_LEASE_MS,
+                environments=tuple(self._held),
+            )
+
+    async def _probe_now(self, job: jobs.Job, collector: Collector, writer: Writer) -> None:
+        async def progress(done: int, total: int) -> None:
+            await asyncio.to_thread(
+                self._write,
+                lambda c: jobs.progress(
+                    c, job.id, self.owner, done=done, total=total, lease_until_ms=clock.now_ms() + JOB_LEASE_MS
+                ),
+            )
+
+        count = await collector.look_now(job.environment, progress)
+        saved = await writer.flush()
+        state, message = ("done", f"{count} probes finished.") if saved else ("failed", writer.trouble)
+        await asyncio.to_thread(
+            self._write,
+            lambda c: jobs.finish(c, job.id, self.owner, state=state, message=message, now_ms=clock.now_ms()),
+        )
+
+    def _write(self, action: Callable[..., object]) -> None:
+        with self._store.write() as connection:
+            action(connection)
+
+    async def claim(self, name: str) -> bool:
+        """Claim one due moment of a schedule, once and for all workers."""
+
+        def take() -> bool:
+            with self._store.write() as connection:
+                return claims.take(connection, name, self.owner, now_ms=clock.now_ms(), lease_ms=JOB_LEASE_MS)
+
+        return await asyncio.to_thread(take)
+
+    async def done(self, name: str) -> None:
+        """Mark a claimed moment as done for ever."""
+        await asyncio.to_thread(self._write, lambda c: claims.finish(c, name, self.owner))
+
+    def stop_claiming(self) -> None:
+        """From now on take nothing new."""
+        self._stopping = True
+
+    def hand_back(self) -> None:
+        """Give back every lease and job, and leave."""
+        with self._store.write() as connection:
+            jobs.hand_back(connection, self.owner)
+            claims.release(connection, self.owner)
+            workers.leave(connection, self.owner)

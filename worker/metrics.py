@@ -1,0 +1,48 @@
+"""What does the worker tell Prometheus of itself? Counters of looks, commits and trouble; no labels from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from services.store import Store
+from worker.collector import Collector
+from worker.desk import Desk
+from worker.writer import Writer
+
+
+class WorkerMetrics:
+    """A collector in Prometheus' sense: read when asked, nothing counted twice."""
+
+    def __init__(self, *, store: Store, collector: Collector, writer: Writer, desk: Desk) -> None:
+        self._store, self._collector, self._writer, self._desk = store, collector, writer, desk
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """The Prometheus text."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterable[Metric]:
+        """Every metric, now."""
+        yield CounterMetricFamily("greenlight_worker_looks", "Probes run.", self._collector.looks)
+        yield CounterMetricFamily(
+            "greenlight_worker_missed_deadlines", "Probes skipped for lack of time.", self._collector.missed
+        )
+        yield CounterMetricFamily(
+            "greenlight_worker_samples_committed", "Samples durable in the store.", self._writer.committed_samples
+        )
+        yield CounterMetricFamily(
+            "greenlight_worker_observations_dropped", "Observations lost: the store was away.", self._writer.dropped
+        )
+        yield GaugeMetricFamily("greenlight_worker_backlog", "Observations not yet durable.", self._writer.backlog)
+        yield GaugeMetricFamily(
+            "greenlight_worker_store_trouble",
+            "1 while the store can't be written.",
+            int(bool(self._writer.trouble or self._desk.trouble)),
+        )
+        size = self._store.size_bytes()
+        if size is not None:
+            yield GaugeMetricFamily("greenlight_store_bytes", "Size of the database on disk.", size)
