@@ -1,0 +1,1 @@
+"""The portal's HTTP API: the same facts as the pages, for programs."""

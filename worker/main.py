@@ -240,7 +240,7 @@ class _Process:
 async def _end_with_parent(stop: asyncio.Event) -> None:
     """Where a launcher started us (GREENLIGHT_PARENT_PID), don't outlive it: its port and Redis go with it."""
     parent = os.environ.get("GREENLIGHT_PARENT_PID")
-    while not parent or os.getppid() == int(parent) or sys.platform == "win32":
+    while not parent or os.getppid() == int(parent) or sys.platform == "win32":  # noqa: ASYNC110
         await asyncio.sleep(1)
     log.warning("the launcher is gone: stopping")
     stop.set()

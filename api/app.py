@@ -1,0 +1,184 @@
+"""Which routes does the portal serve to programs? Mounted beside the pages; errors are RFC 9457 problems."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+
+from runtime import Contract, Dependency, TokenPolicy, mount
+from services import clock, export
+from services.errors import StoreError, UnknownEnvironment
+from services.health import view
+from services.settings import Settings
+from services.store import Store
+from services.version import VERSION
+
+log = logging.getLogger(__name__)
+MAX_REQUEST_BYTES = 1 << 20
+PROBLEM = "application/problem+json"
+GetStore = Callable[[], Store]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreCheck:
+    """The portal is ready while its store can be read."""
+
+    get_store: GetStore
+    required: bool = True
+    dependency: str = "store"
+
+    async def __call__(self) -> Dependency:
+        """One read."""
+        import asyncio
+
+        def read() -> view.WorkerLife:
+            return view.worker_life(self.get_store(), clock.now_ms())
+
+        try:
+            await asyncio.to_thread(read)
+        except StoreError as error:
+            return Dependency(name="store", required=True, healthy=False, error=error.sentence)
+        return Dependency(name="store", required=True, healthy=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerCheck:
+    """Whether a worker measures: not required, since pages stay up without one; told in the body."""
+
+    get_store: GetStore
+    required: bool = False
+    dependency: str = "worker"
+
+    async def __call__(self) -> Dependency:
+        """Look at the newest sign of life."""
+        import asyncio
+
+        try:
+            life = await asyncio.to_thread(lambda: view.worker_life(self.get_store(), clock.now_ms()))
+        except StoreError:
+            return Dependency(name="worker", required=False, healthy=False, error="not known: the store is away")
+        seen = None if life.seen_ms is None else clock.iso(life.seen_ms)
+        error = None if life.alive else "no worker gives a sign of life"
+        return Dependency(name="worker", required=False, healthy=life.alive, error=error, detail={"seen_at": seen})
+
+
+def build(settings: Settings, get_store: GetStore) -> FastAPI:
+    """The API as an application of its own."""
+    app = FastAPI(
+        title="Greenlight",
+        version=VERSION,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        description="Runtime reliability: the same facts as the pages.",
+    )
+    token = settings.api_token.get_secret_value() if settings.api_token else None
+    policy = TokenPolicy(accepted=token)
+    _problems(app)
+    mount(
+        app,
+        Contract(
+            checks=(StoreCheck(get_store=get_store), WorkerCheck(get_store=get_store)),
+            token=policy,
+            environment="portal",
+            version=VERSION,
+        ),
+    )
+    _facts(app, settings, get_store, _guard(policy))
+    return app
+
+
+def _guard(policy: TokenPolicy) -> Callable[..., None]:
+    scheme = HTTPBearer(auto_error=False, description="The portal's API token.")
+
+    def authorised(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)]) -> None:
+        if not policy.admits(credentials.credentials if credentials else None):
+            raise HTTPException(401, "Send the portal's token as Authorization: Bearer <token>.")
+
+    return authorised
+
+
+def _facts(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable[..., None]) -> None:
+    @app.get("/api/v1/environments", dependencies=[Depends(guard)])
+    def environments() -> dict[str, Any]:
+        """Every environment with its state, policy, dependencies and findings, worst first."""
+        found = view.overview(get_store(), settings, clock.now_ms())
+        return {
+            "as_of": clock.iso(found.as_of_ms),
+            "worker": {"alive": found.worker.alive, "seen_at": _time(found.worker.seen_ms)},
+            "environments": [export.environment_summary(card, found.as_of_ms) for card in found.cards],
+        }
+
+    @app.get("/api/v1/environments/{name}", dependencies=[Depends(guard)])
+    def environment(name: str) -> dict[str, Any]:
+        """One environment, as in the list."""
+        settings.environment(name)
+        found = view.overview(get_store(), settings, clock.now_ms(), only=name)
+        return export.environment_summary(found.cards[0], found.as_of_ms)
+
+    @app.get("/api/v1/environments/{name}/evidence", dependencies=[Depends(guard)])
+    def evidence(name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> dict[str, Any]:
+        """The newest evidence of an environment, newest first, each with its place in the chain."""
+        settings.environment(name)
+        records = view.raw_evidence(get_store(), name, limit)
+        return {
+            "environment": name,
+            "evidence": [
+                {"number": number, "hash": hash_, "at": clock.iso(record.at_ms)}
+                | {field: getattr(record, field) for field in record.__dataclass_fields__ if field != "at_ms"}
+                for number, hash_, record in records
+            ],
+        }
+
+
+def _time(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else clock.iso(milliseconds)
+
+
+def _problem(status: int, detail: str, **more: Any) -> JSONResponse:
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail} | more
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse(body, status_code=status, media_type=PROBLEM, headers=headers)
+
+
+def _problems(app: FastAPI) -> None:
+    """Every error as a problem document; nothing from outside ends as a 500."""
+
+    @app.exception_handler(HTTPException)
+    async def refused(_request: Request, error: HTTPException) -> Response:
+        return _problem(error.status_code, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return _problem(422, f"{where}: {first['msg']}.")
+
+    @app.exception_handler(UnknownEnvironment)
+    async def unknown(_request: Request, error: UnknownEnvironment) -> Response:
+        return _problem(404, str(error), known=list(error.known))
+
+    @app.exception_handler(StoreError)
+    async def away(_request: Request, error: StoreError) -> Response:
+        return _problem(503, f"{error.sentence} {error.fix}")
+
+    @app.exception_handler(Exception)
+    async def fault(request: Request, error: Exception) -> Response:
+        log.exception("fault at %s", request.url.path, exc_info=error)
+        return _problem(500, "A fault in Greenlight; its log says more.")
+
+    @app.middleware("http")
+    async def bounded(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        length = request.headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MAX_REQUEST_BYTES:
+            return _problem(413, f"The request is larger than {MAX_REQUEST_BYTES} bytes.")
+        return await call_next(request)

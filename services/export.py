@@ -1,0 +1,109 @@
+"""How does what is seen leave as a file? CSV that no spreadsheet runs, JSON that any program reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from services import clock
+from services.health.view import Card, EnvironmentView
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+COLUMNS = (
+    "environment",
+    "simulated",
+    "dependency",
+    "probe",
+    "state",
+    "required",
+    "latency_ms",
+    "measured_at",
+    "finding",
+)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """CSV with a header; a text cell that a spreadsheet could run as a formula gets an apostrophe before it."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_safe(row.get(column)) for column in columns])
+    return out.getvalue()
+
+
+def _safe(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS):
+        return "'" + value
+    return value
+
+
+def health_rows(view: EnvironmentView) -> list[dict[str, Any]]:
+    """One row a probe, as it stands."""
+    return [
+        {
+            "environment": view.card.name,
+            "simulated": view.card.simulated,
+            "dependency": item.dependency.name,
+            "probe": probe.probe,
+            "state": probe.state,
+            "required": item.dependency.required,
+            "latency_ms": None if probe.latency_ms is None else round(probe.latency_ms, 2),
+            "measured_at": clock.iso(probe.at_ms),
+            "finding": probe.code,
+        }
+        for item in view.dependencies
+        for probe in item.dependency.probes
+    ]
+
+
+def health_csv(view: EnvironmentView) -> str:
+    """Dependency health as CSV."""
+    return csv_text(COLUMNS, health_rows(view))
+
+
+def health_json(view: EnvironmentView) -> str:
+    """Dependency health as JSON, raw evidence included."""
+    body = environment_summary(view.card, view.as_of_ms) | {
+        "probes": [
+            row | {"detail": dict(probe.detail)}
+            for row, probe in zip(
+                health_rows(view), (p for item in view.dependencies for p in item.dependency.probes), strict=True
+            )
+        ]
+    }
+    return json.dumps(body, indent=2, ensure_ascii=False)
+
+
+def environment_summary(card: Card, as_of_ms: int) -> dict[str, Any]:
+    """An environment in a few fields: what `GET /api/v1/environments` lists."""
+    health = card.health
+    return {
+        "name": card.name,
+        "role": card.role,
+        "simulated": card.simulated,
+        "state": health.state,
+        "policy": health.policy,
+        "version": health.version,
+        "stale": health.stale,
+        "measured_at": None if health.measured_ms is None else clock.iso(health.measured_ms),
+        "as_of": clock.iso(as_of_ms),
+        "dependencies": {
+            d.name: {
+                "state": d.state,
+                "required": d.required,
+                "healthy": d.healthy,
+                "configured": d.configured,
+                "stale": d.stale,
+                "finding": d.leading.code,
+                "latency_ms": None if d.leading.latency_ms is None else round(d.leading.latency_ms, 2),
+            }
+            for d in health.dependencies
+        },
+        "findings": [{"subject": w.subject, "state": w.state, "what": w.sentence, "fix": w.fix} for w in card.findings],
+    }

@@ -1,0 +1,34 @@
+"""How do people ask the worker for something? Through the store: nothing long runs in a page."""
+
+from __future__ import annotations
+
+import secrets
+
+from services import clock
+from services.settings.model import Settings
+from services.store import Store, jobs
+
+PROBE = "probe"
+
+
+def probe_now(store: Store, settings: Settings, environment: str, *, by: str) -> jobs.Job:
+    """Ask for one look at every probe of an environment; a request that still waits or runs is found again.
+
+    Raises UnknownEnvironment or StoreError.
+    """
+    settings.environment(environment)
+    id_ = secrets.token_hex(8)
+    with store.write() as connection:
+        waiting = jobs.open_job(connection, kind=PROBE, environment=environment)
+        if waiting is not None:
+            return waiting
+        jobs.enqueue(connection, id_=id_, kind=PROBE, environment=environment, by=by, now_ms=clock.now_ms())
+        made = jobs.get(connection, id_)
+    assert made is not None  # noqa: S101 - it was written in this very transaction
+    return made
+
+
+def find(store: Store, id_: str) -> jobs.Job | None:
+    """A request by its id; None where there is none (or no longer)."""
+    with store.read() as connection:
+        return jobs.get(connection, id_)

@@ -1,0 +1,50 @@
+"""What do all sessions share? Settings, the store, and view-models a moment old. A failure is never cached."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import streamlit as st
+
+from services import clock
+from services.health import view
+from services.settings import Settings, load
+from services.store import Store
+from services.store.migrate import check
+
+FRESH_S = 1.0
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process; read once, as a change asks for a restart."""
+    return load()
+
+
+@cache
+def _opened() -> Store:
+    return Store.open(settings().database_url.get_secret_value())
+
+
+def store() -> Store:
+    """The store. Raises StoreError where it can't be used now; asked again, it may be back."""
+    _checked()
+    return _opened()
+
+
+@st.cache_data(ttl=5, max_entries=1, show_spinner=False)
+def _checked() -> bool:
+    check(_opened())
+    return True
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
+def overview(only: str | None) -> view.Overview:
+    """The Overview's view-model."""
+    return view.overview(store(), settings(), clock.now_ms(), only)
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
+def environment_view(name: str) -> view.EnvironmentView:
+    """The Dependency health page's view-model."""
+    return view.environment_view(store(), settings().environment(name), clock.now_ms())

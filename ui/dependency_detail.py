@@ -1,0 +1,123 @@
+"""One dependency in depth: history chart, raw results, evidence. Opened by a click, or by its own address."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from services import clock, export
+from services.health import view
+from services.store.samples import Bucket
+from ui import cached, html, present, state, widgets
+
+RANGES = {"1 hour": 1.0, "24 hours": 24.0, "7 days": 168.0, "30 days": 720.0}
+POINTS = 240
+EVIDENCE_COLUMNS = ("number", "at", "check", "outcome", "value", "threshold", "finding", "version", "simulated", "hash")
+
+
+def show(environment: str, name: str) -> None:
+    """Open the dialog for one dependency; closing it takes it out of the address."""
+
+    @st.dialog(f"{present.title(name)} · {environment}", width="large", on_dismiss=_close)
+    @widgets.guarded
+    def detail() -> None:
+        item = next(i for i in cached.environment_view(environment).dependencies if i.dependency.name == name)
+        st.html(html.block(f"<p>{html.badge(item.dependency.state)} {escape(item.word.sentence)}</p>"))
+        _history(environment, name)
+        st.subheader("Raw results", anchor=False)
+        st.caption("The newest look of each probe, as measured. Secrets never get this far.")
+        for probe in item.dependency.probes:
+            raw = {"finding": probe.code, "outcome": probe.outcome, "measured_at": clock.iso(probe.at_ms)}
+            st.json(raw | dict(probe.detail), expanded=len(item.dependency.probes) == 1)
+        _evidence(environment, name)
+
+    detail()
+
+
+def _close() -> None:
+    st.query_params.pop(state.DETAIL, None)
+
+
+def _history(environment: str, name: str) -> None:
+    slis = view.slis_of(name)
+    if not slis:
+        return
+    st.subheader("History", anchor=False)
+    picked = st.segmented_control("Time shown", list(RANGES), default="24 hours", label_visibility="collapsed")
+    hours = RANGES[picked or "24 hours"]
+    for sli in slis:
+        buckets = view.history(cached.store(), environment, sli, now_ms=clock.now_ms(), hours=hours, points=POINTS)
+        what, unit = present.SLI_TITLES.get(sli.split(":", 1)[0], (sli, ""))
+        if not buckets:
+            st.caption(f"No measurement of {what} in this time. Measurements appear here as the worker makes them.")
+            continue
+        st.plotly_chart(_figure(buckets, f"{what} ({unit})"), config={"displaylogo": False}, key=f"chart-{sli}")
+
+
+def _figure(buckets: tuple[Bucket, ...], label: str) -> Any:
+    """Mean and highest value by time; failures as marks, since a failed look has no value."""
+    import plotly.graph_objects as go
+
+    where = widgets.zone()
+    times = [clock.from_ms(bucket.from_ms).astimezone(where) for bucket in buckets]
+    bad = [(time, bucket) for time, bucket in zip(times, buckets, strict=True) if bucket.bad]
+    figure = go.Figure(
+        [
+            go.Scatter(x=times, y=[b.highest for b in buckets], name="highest", line={"width": 1, "color": "#8F9BB3"}),
+            go.Scatter(x=times, y=[b.mean for b in buckets], name="mean", line={"width": 2, "color": "#3457D5"}),
+            go.Scatter(
+                x=[time for time, _ in bad],
+                y=[0 for _ in bad],
+                mode="markers",
+                name="failed or slow",
+                marker={"symbol": "x", "color": "#B3261E", "size": 8},
+                text=[f"{bucket.bad} of {bucket.count}" for _, bucket in bad],
+            ),
+        ]
+    )
+    figure.update_layout(
+        height=240,
+        margin={"l": 0, "r": 0, "t": 8, "b": 0},
+        yaxis={"title": label, "rangemode": "tozero"},
+        xaxis={"title": str(where)},
+        legend={"orientation": "h", "y": 1.15},
+        hovermode="x unified",
+    )
+    return figure
+
+
+def _evidence(environment: str, name: str) -> None:
+    st.subheader("Evidence", anchor=False)
+    st.caption("One record when an outcome changes, and at least hourly. Each is chained to the one before it.")
+    rows = [
+        {
+            "number": number,
+            "at": clock.iso(record.at_ms),
+            "check": record.check,
+            "outcome": record.outcome,
+            "value": None if record.value is None else str(record.value),
+            "threshold": None if record.threshold is None else str(record.threshold),
+            "finding": record.code,
+            "version": record.version,
+            "simulated": record.simulated,
+            "hash": hash_[:12],
+        }
+        for number, hash_, record in view.raw_evidence(cached.store(), environment)
+        if record.check.split(".")[0] == name or record.check == name
+    ]
+    if not rows:
+        st.caption("No evidence yet: it is written with the first results.")
+        return
+    st.dataframe(rows, hide_index=True, height=240)
+    left, right, _ = st.columns([1, 1, 4])
+    left.download_button(
+        "CSV", export.csv_text(EVIDENCE_COLUMNS, rows), file_name=f"{environment}-{name}-evidence.csv",
+        on_click="ignore", key="evidence-csv",
+    )  # fmt: skip
+    right.download_button(
+        "JSON", json.dumps(rows, indent=2), file_name=f"{environment}-{name}-evidence.json",
+        on_click="ignore", key="evidence-json",
+    )  # fmt: skip

@@ -1,0 +1,193 @@
+"""How is the Dependency health page drawn? Worst first, without Plotly; charts are one click away."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from html import escape
+
+import streamlit as st
+
+from services import clock, export
+from services.health.budget import CommandShare
+from services.health.view import DependencyView, EnvironmentView
+from services.store.conditions import Condition
+from ui import cached, html, overview, present, state, widgets
+
+THRESHOLD_FIELDS = {"readiness_uptime": "readiness", "redis_ping_latency": "ping", "redis_write_latency": "write"}
+
+
+def draw(view: EnvironmentView, where: tzinfo) -> None:
+    """The answer, then a tile a dependency, then changes and the monitor's own share."""
+    now = clock.now_ms()
+    health = view.card.health
+    widgets.as_of(health.measured_ms, view.worker, now)
+    what, step = overview.verdict_words(view.card)
+    st.html(html.answer(health.state, what, step, mark=view.card.simulated))
+    if health.contradictions:
+        st.html(html.block("<h2>What can't both be true</h2>", _contradictions(view)))
+    for item in view.dependencies:
+        with st.container(border=True, key=f"dependency-{item.dependency.name.replace(':', '-')}"):
+            st.html(_tile(view, item, where, now))
+            st.button(
+                "History and raw evidence",
+                key=f"detail-{item.dependency.name}",
+                type="tertiary",
+                icon=":material/query_stats:",
+                on_click=_open,
+                args=(item.dependency.name,),
+            )
+    st.html(html.block("<h2>Changes</h2>", html.changes(view.changes, where, name_environment=False)))
+    if view.command_share is not None:
+        st.html(html.block(f'<p class="dim">{escape(_share_words(view.command_share))}</p>'))
+
+
+def _open(name: str) -> None:
+    st.query_params[state.DETAIL] = name
+    st.session_state["open-detail"] = True
+
+
+def _contradictions(view: EnvironmentView) -> str:
+    items = "".join(
+        f"<li>{html.badge('down', word='contradiction')} {escape(f.sentence)}"
+        f'<div class="fix dim">{escape(f.fix)}</div></li>'
+        for f in view.card.health.contradictions
+    )
+    return f"<ul>{items}</ul>"
+
+
+def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) -> str:
+    d = item.dependency
+    word = "stale" if d.stale else "not configured" if not d.configured else None
+    since = f"since {present.moment(d.leading.since_ms, where)}" if d.leading.since_ms else ""
+    confirm = ""
+    if d.leading.outcome == "down" and d.state != "down":
+        confirm = f'<span class="warn">failed {d.leading.failures} of 3 looks</span>'
+    if d.leading.outcome in {"ok", "slow"} and d.state == "down":
+        confirm = '<span class="warn">works again: one more success needed</span>'
+    title = (
+        f'<div class="row"><h2>{html.term(present.title(d.name), present.gloss(d.name))}</h2>'
+        f"<span>{html.badge(d.state, word=word)}</span>{html.simulated() if view.card.simulated else ''}"
+        f'<span class="dim">{escape(since)}</span>{confirm}<span class="grow"></span>'
+        f'<span class="dim">measured {present.age(_measured(item), now)}</span></div>'
+    )
+    says = f'<p style="margin:.25rem 0 0">{escape(item.word.sentence)}</p>'
+    if item.word.fix:
+        says += f'<p class="dim" style="margin:0">{escape(item.word.fix)}</p>'
+    left = html.table(("Condition", "Expected", "Actual"), _conditions(view, item))
+    right = "".join(_sparks(item)) + html.ribbon(item.day, where, label="Last 24 hours", unit="one cell = 30 min")
+    return html.block(
+        title, says, f'<div class="two" style="margin-top:.4rem"><div>{left}</div><div>{right}</div></div>'
+    )
+
+
+def _measured(item: DependencyView) -> int:
+    return max(probe.at_ms for probe in item.dependency.probes)
+
+
+def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, str, str]]:
+    """Expected beside actual, one line a fact."""
+    d = item.dependency
+    rows: list[tuple[str, str, str]] = []
+    settings = cached.settings().environment(view.card.name)
+    for probe in d.probes:
+        limit = {
+            "readiness": settings.readiness.slow_ms,
+            "dependencies": settings.dependencies.slow_ms,
+            "redis.ping": settings.redis.ping_slow_ms,
+            "redis.write": settings.redis.write_slow_ms,
+            "inngest": settings.inngest.slow_ms,
+        }.get(probe.probe)
+        expected = f"ok, within {present.milliseconds(limit)}" if limit else "ok"
+        latency = "" if probe.latency_ms is None else f", {present.milliseconds(probe.latency_ms)}"
+        state_word = html.badge(probe.state, word="stale" if probe.code == "prober.stale" else None)
+        rows.append((escape(present.title(probe.probe)), escape(expected), f"{state_word}{escape(latency)}"))
+        rows += _facts(probe, settings.inngest.expected_functions)
+    if d.name in {"redis", "inngest"}:
+        actual = "not reported" if d.required is None else "required" if d.required else "not required: relaxed"
+        rows.append(("Policy in the running app", "required (strict)", escape(actual)))
+    if d.name in {"redis", "inngest"} and d.reported_healthy is not None:
+        rows.append(("The app's own report", "healthy", "healthy" if d.reported_healthy else "unhealthy"))
+    return rows
+
+
+def _facts(probe: Condition, functions: int) -> list[tuple[str, str, str]]:
+    facts = probe.detail.get("facts")
+    rows: list[tuple[str, str, str]] = []
+    certificate = probe.detail.get("certificate")
+    if isinstance(certificate, dict):
+        rows.append(("TLS certificate ends", "later than in 14 days", f"in {certificate.get('days_left')} days"))
+    if not isinstance(facts, dict):
+        return rows
+    if probe.probe == "inngest":
+        rows.append(("Functions", f"{functions} or more", escape(str(facts.get("function_count", "not reported")))))
+        rows.append(("Mode", "as in the settings", escape(str(facts.get("mode", "not reported")))))
+    elif probe.probe == "redis.info":
+        rows += [(label, expected, escape(_reported(facts.get(key)))) for key, label, expected in _INFO]
+    elif probe.probe.startswith("queue:"):
+        rows.append(("Waiting items", "any", escape(_reported(facts.get("depth")))))
+        rows.append(("Oldest item", "–", escape(present.seconds(facts.get("oldest_s")))))
+        rows.append(("95 of 100 are younger than", "the limit", escape(present.seconds(facts.get("p95_s")))))
+        rows.append(("Looked at", "–", escape(f"{facts.get('sampled')} items; p95 is {facts.get('p95_is')}")))
+    return rows
+
+
+_INFO = (
+    ("used_memory_bytes", "Memory used", "under 90 % of the limit"),
+    ("max_memory_bytes", "Memory limit", "set (0 B = none)"),
+    ("memory_policy", "When full", "noeviction for queues"),
+    ("evicted_keys", "Keys thrown away", "0"),
+    ("connected_clients", "Connections", "under 90 % of the limit"),
+    ("rejected_connections", "Connections refused", "0"),
+    ("role", "Role", "master"),
+    ("last_save", "Last snapshot", "ok"),
+    ("version", "Version", "–"),
+)
+
+
+def _reported(value: object) -> str:
+    if value is None:
+        return "not reported"
+    return present.number(value) if isinstance(value, int) else str(value)
+
+
+def _sparks(item: DependencyView) -> list[str]:
+    drawn = []
+    for sli, points in item.sparks.items():
+        what, unit = present.SLI_TITLES.get(sli.split(":", 1)[0], (sli, ""))
+        known = [value for _, value in points if value is not None]
+        if not known:
+            continue
+        show = present.seconds if unit == "s" else present.milliseconds
+        label = f"{what}, last hour: {show(min(known))} to {show(max(known))}"
+        drawn.append(f'<div class="dim">{escape(label)}</div>' + html.spark(points, threshold=None, label=label))
+    return drawn
+
+
+def _share_words(share: CommandShare) -> str:
+    text = f"Greenlight itself sends at most {present.number(share.per_month)} Redis commands a month"
+    if share.budget is None or share.fraction is None:
+        return text + "; no budget is set for this environment (redis.command_budget_per_month)."
+    return f"{text}: {present.percent(share.fraction)} of the plan's {present.number(share.budget)}."
+
+
+def downloads(environment: str) -> None:
+    """What is seen, as files; made when asked for."""
+    left, right, _ = st.columns([1, 1, 4])
+    left.download_button(
+        "CSV",
+        lambda: export.health_csv(cached.environment_view(environment)),
+        file_name=f"{environment}-dependency-health.csv",
+        mime="text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        key="download-csv",
+    )
+    right.download_button(
+        "JSON",
+        lambda: export.health_json(cached.environment_view(environment)),
+        file_name=f"{environment}-dependency-health.json",
+        mime="application/json",
+        on_click="ignore",
+        icon=":material/download:",
+        key="download-json",
+    )

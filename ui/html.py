@@ -1,0 +1,186 @@
+"""Our own markup, all of it: a few escaped pieces and one style sheet. Whatever came from outside enters as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import tzinfo
+from html import escape
+
+from services.health.ribbon import Cell
+from services.health.view import Change, Word
+from ui import present
+
+# Material Symbols, 24 × 24, as inline paths: no font to wait for, nothing that jumps.
+_SYMBOLS = {
+    "check_circle": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm-2 15-5-5 1.41-1.41L10 14.17l7.59-7.59L19 8l-9 9z",
+    "warning": "M1 21h22L12 2 1 21zm12-3h-2v-2h2v2zm0-4h-2v-4h2v4z",
+    "cancel": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm5 13.59L15.59 17 12 13.41 8.41 17 7 15.59 10.59 12 7 8.41 "
+    "8.41 7 12 10.59 15.59 7 17 8.41 13.41 12 17 15.59z",
+    "help": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm1 17h-2v-2h2v2zm2.07-7.75-.9.92C13.45 12.9 13 13.5 13 15h-2"
+    "v-.5c0-1.1.45-2.1 1.17-2.83l1.24-1.26c.37-.36.59-.86.59-1.41a2 2 0 0 0-4 0H8a4 4 0 0 1 8 0c0 .88-.36 1.68-.93 "
+    "2.25z",
+    "science": "M19.8 18.4 14 10.67V6.5l1.35-1.69c.26-.33.03-.81-.39-.81H9.04c-.42 0-.65.48-.39.81L10 6.5v4.17L4.2 "
+    "18.4c-.49.66-.02 1.6.8 1.6h14c.82 0 1.29-.94.8-1.6z",
+}
+
+STYLE = """<style>
+.gl{--good:light-dark(#1B7F4B,#4CC38A);--warn:light-dark(#8F5A00,#F0B429);--bad:light-dark(#B3261E,#FF8A80);
+--none:light-dark(#5F6368,#A8ADB4);--sim:light-dark(#6B4FBB,#B9A5F0);--line:light-dark(#DADCE0,#3A3F47);
+--dim:light-dark(#5F6368,#A8ADB4);font-size:.875rem;line-height:1.45;font-variant-numeric:tabular-nums}
+.gl *{box-sizing:border-box}.gl svg.i{width:1.1em;height:1.1em;vertical-align:-.18em;fill:currentColor;flex:none}
+.gl .good{color:var(--good)}.gl .warn{color:var(--warn)}.gl .bad{color:var(--bad)}.gl .none{color:var(--none)}
+.gl .sim{color:var(--sim);border:1px solid var(--sim);border-radius:4px;padding:0 .4em;font-size:.8rem}
+.gl .dim{color:var(--dim)}.gl b{font-weight:600}
+.gl .row{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline}.gl .grow{flex:1 1 auto}
+.gl h2{font-size:1.125rem;font-weight:600;margin:0;padding:0;line-height:1.4}
+.gl h3{font-size:.875rem;font-weight:600;margin:.75rem 0 .25rem;padding:0}
+.gl .answer{border-left:4px solid currentColor;padding:.35rem 0 .35rem .75rem}
+.gl .answer .what{font-size:1.25rem;line-height:1.35;font-weight:600}.gl .answer p{margin:.15rem 0 0}
+.gl .ink{color:light-dark(#1F2328,#E6E8EB)}
+.gl ul{list-style:none;margin:.5rem 0 0;padding:0}.gl li{margin:0;padding:.3rem 0;border-top:1px solid var(--line)}
+.gl li .fix{padding-left:1.45em}
+.gl table{border-collapse:collapse;width:100%}.gl .scroll{overflow-x:auto}
+.gl td,.gl th{text-align:left;padding:.2rem .9rem .2rem 0;border:0;border-top:1px solid var(--line);vertical-align:top}
+.gl tr:first-child th,.gl tbody tr:first-child td{border-top:0}.gl th{font-weight:500;color:var(--dim)}
+.gl td.n{white-space:nowrap}
+.gl .ribbon{display:block;width:100%;height:22px;margin:.15rem 0}
+.gl .ribbon .good{fill:var(--good)}.gl .ribbon .warn{fill:var(--warn)}.gl .ribbon .bad{fill:var(--bad)}
+.gl .two{display:grid;grid-template-columns:1fr 1fr;gap:.25rem 1.5rem}
+.gl .spark{width:100%;max-width:22rem;height:36px;display:block}
+.gl .spark path{fill:none;stroke:light-dark(#3457D5,#8FA8FF);stroke-width:1.5;vector-effect:non-scaling-stroke}
+.gl .spark line{stroke:var(--warn);stroke-width:1;stroke-dasharray:4 3;vector-effect:non-scaling-stroke}
+@media(max-width:640px){.gl .two{grid-template-columns:1fr}.gl .answer .what{font-size:1.1rem}}
+@media print{.gl{color:#000}}
+.stApp abbr{text-decoration:none;border-bottom:1px dotted currentColor;cursor:help}
+</style>"""
+
+
+def block(*parts: str) -> str:
+    """Pieces as one block in our style."""
+    return f'<div class="gl">{"".join(parts)}</div>'
+
+
+def symbol(name: str) -> str:
+    """An inline symbol; it stands beside a word, so screen readers skip it."""
+    return f'<svg class="i" viewBox="0 0 24 24" aria-hidden="true"><path d="{_SYMBOLS[name]}"/></svg>' if name else ""
+
+
+def badge(state: str, *, word: str | None = None, hint: str = "") -> str:
+    """A state: symbol, word, tone."""
+    seen = present.look(state)
+    title = f' title="{escape(hint, quote=True)}"' if hint else ""
+    return f'<span class="{seen.tone}"{title}>{symbol(seen.symbol)} {escape(word or seen.word)}</span>'
+
+
+def simulated() -> str:
+    """The mark of a simulated environment."""
+    hint = "Generated for demonstration, not a real system."
+    return f'<span class="sim" title="{hint}">{symbol("science")} simulated</span>'
+
+
+def answer(state: str, what: str, then: str, *, mark: bool = False) -> str:
+    """The page's one sentence with its state, and the next step."""
+    seen = present.look(state)
+    step = f'<p class="ink">{escape(then)}</p>' if then else ""
+    note = f" {simulated()}" if mark else ""
+    return block(
+        f'<div class="answer {seen.tone}" role="status"><div class="what">{symbol(seen.symbol)} '
+        f'<span class="ink">{escape(what)}</span>{note}</div>{step}</div>'
+    )
+
+
+def term(text: str, explanation: str) -> str:
+    """A word with its gloss on hover."""
+    return f'<abbr title="{escape(explanation, quote=True)}">{escape(text)}</abbr>' if explanation else escape(text)
+
+
+def findings(words: Sequence[Word], *, most: int) -> str:
+    """What is wrong and what to do, worst first."""
+    items = [
+        f"<li>{badge(w.state, word=present.title(w.subject))} <span>{escape(w.sentence)}</span>"
+        + (f'<div class="fix dim">{escape(w.fix)}</div>' if w.fix else "")
+        + "</li>"
+        for w in words[:most]
+    ]
+    if len(words) > most:
+        items.append(f'<li class="dim">and {len(words) - most} more on the page Dependency health</li>')
+    return f"<ul>{''.join(items)}</ul>" if items else ""
+
+
+def ribbon(cells: Sequence[Cell], where: tzinfo, *, label: str, unit: str) -> str:
+    """One cell per equal slice of time, oldest left; hover says from, to, state."""
+    drawn = "".join(
+        f'<rect x="{index * 10 + 0.5}" y="0" width="9" height="20" rx="1.5" '
+        + ('fill="url(#gl-hatch)"' if present.look(cell.state).tone == "none" else f'class="{_tone(cell)}"')
+        + f"><title>{escape(_cell_words(cell, where))}</title></rect>"
+        for index, cell in enumerate(cells)
+    )
+    counts = _summary(cells)
+    return (
+        f'<div><span class="dim">{escape(label)}</span>'
+        f'<svg class="ribbon" viewBox="0 0 {len(cells) * 10} 20" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(label, quote=True)}: {escape(counts, quote=True)}">'
+        '<defs><pattern id="gl-hatch" width="4" height="4" patternUnits="userSpaceOnUse" '
+        'patternTransform="rotate(45)"><rect width="4" height="4" fill="currentColor" opacity=".10"/>'
+        '<rect width="1.2" height="4" fill="currentColor" opacity=".35"/></pattern></defs>'
+        f'{drawn}</svg><span class="dim">{escape(unit)}; {escape(counts)}</span></div>'
+    )
+
+
+def _tone(cell: Cell) -> str:
+    return present.look(cell.state).tone
+
+
+def _cell_words(cell: Cell, where: tzinfo) -> str:
+    span = f"{present.moment(cell.from_ms, where, short=True)} – {present.moment(cell.until_ms, where, short=True)}"
+    cause = f" ({present.title(cell.code)})" if cell.code and "." not in cell.code[1:-1] else ""
+    return f"{span}: {present.look(cell.state).word}{cause}"
+
+
+def _summary(cells: Iterable[Cell]) -> str:
+    states = [present.look(cell.state).word for cell in cells]
+    order = ("not ready", "down", "degraded", "slow", "ready", "ok", "unknown")
+    return ", ".join(f"{states.count(word)} {word}" for word in order if word in states) or "nothing yet"
+
+
+def spark(points: Sequence[tuple[int, float | None]], *, threshold: float | None, label: str) -> str:
+    """A small line over the last hour with its threshold; gaps where nothing was measured."""
+    known = [value for _, value in points if value is not None]
+    if len(known) < 2:
+        return ""
+    top = max([*known, threshold or 0]) * 1.1 or 1
+    begin, length = points[0][0], max(1, points[-1][0] - points[0][0])
+    path, pen = [], "M"
+    for at, value in points:
+        if value is None:
+            pen = "M"
+            continue
+        path.append(f"{pen}{(at - begin) / length * 200:.1f} {40 - value / top * 38:.1f}")
+        pen = "L"
+    height = 40 - threshold / top * 38 if threshold else None
+    line = f'<line x1="0" x2="200" y1="{height:.1f}" y2="{height:.1f}"/>' if height is not None else ""
+    return (
+        f'<svg class="spark" viewBox="0 0 200 40" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(label, quote=True)}">{line}<path d="{" ".join(path)}"/></svg>'
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A small table; cells are markup that was escaped before."""
+    cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    names = "".join(f"<th scope='col'>{escape(name)}</th>" for name in head)
+    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table></div>'
+
+
+def changes(items: Sequence[Change], where: tzinfo, *, name_environment: bool) -> str:
+    """The newest state changes."""
+    if not items:
+        return '<p class="dim">No change of state yet.</p>'
+    rows = []
+    for item in items:
+        subject = present.title(item.subject)
+        what = f"{item.environment} · {subject}" if name_environment else subject
+        before = present.look(item.before).word if item.before else "not measured before"
+        shift = f'<span class="dim">{escape(before)} →</span> {badge(item.after)}'
+        rows.append((escape(present.moment(item.at_ms, where)), escape(what), shift, escape(item.sentence)))
+    return table(("When", "What", "Change", "Why"), rows)

@@ -1,0 +1,114 @@
+"""How is the Overview drawn? From its view-model, without Plotly, so that it is there at once."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from html import escape
+
+import streamlit as st
+
+from services import clock
+from services.health.view import Card, Overview
+from ui import html, present, routes, widgets
+
+FINDINGS_SHOWN = 3
+
+
+def draw(view: Overview, where: tzinfo) -> None:
+    """The answer, then a card an environment, then the newest changes."""
+    now = clock.now_ms()
+    newest = max((card.health.measured_ms or 0 for card in view.cards), default=0) or None
+    widgets.as_of(newest, view.worker, now)
+    st.html(_answer(view))
+    for card in view.cards:
+        with st.container(border=True, key=f"card-{card.name}"):
+            st.html(_card(card, where, now))
+            st.page_link(
+                routes.dependency_health(),
+                label=f"Dependency health of {card.name}",
+                icon=":material/monitor_heart:",
+                query_params={"env": card.name},
+            )
+    st.html(
+        html.block("<h2>Recent changes</h2>", html.changes(view.changes, where, name_environment=len(view.cards) > 1))
+    )
+
+
+def _answer(view: Overview) -> str:
+    worst = next(iter(view.cards), None)
+    if worst is None:
+        return html.answer("unknown", "No environment is configured.", "Add one to greenlight.toml.")
+    what, step = verdict_words(worst)
+    others = [card for card in view.cards[1:] if card.health.state != "ready"]
+    if others:
+        names = ", ".join(f"{card.name} is {present.look(card.health.state).word}" for card in others)
+        what += f" Also: {names}."
+    elif len(view.cards) > 1 and worst.health.state == "ready":
+        what = f"All {len(view.cards)} environments are ready."
+    return html.answer(worst.health.state, what, step, mark=worst.simulated)
+
+
+def verdict_words(card: Card) -> tuple[str, str]:
+    """One sentence on an environment and the next step."""
+    health = card.health
+    if health.measured_ms is None:
+        return f"{card.name}: nothing was measured yet.", "The first probes come within seconds of the worker's start."
+    if health.stale:
+        return f"{card.name}: unknown. Everything known of it is too old.", "Start the worker; nothing here is current."
+    first = next(iter(card.findings), None)
+    if health.state == "ready":
+        return f"{card.name} is ready: all that is watched works.", _policy_step(health.policy)
+    if first is None:
+        return f"{card.name} is {present.look(health.state).word}.", ""
+    return f"{card.name} is {present.look(health.state).word}: {_uncapitalised(first.sentence)}", first.fix
+
+
+def _policy_step(policy: str) -> str:
+    return present.POLICIES[policy] if policy != "strict" else ""
+
+
+def _uncapitalised(sentence: str) -> str:
+    """A sentence after a colon, unless it begins with a name."""
+    names = ("Redis", "Inngest", "HTTP", "REDIS", "Greenlight")
+    return sentence if sentence.startswith(names) else sentence[:1].lower() + sentence[1:]
+
+
+def _card(card: Card, where: tzinfo, now: int) -> str:
+    health = card.health
+    title = (
+        f'<div class="row"><h2>{escape(card.name)}</h2>'
+        + (html.simulated() if card.simulated else "")
+        + f"<span>{html.badge(health.state)}</span>"
+        + f'<span title="{escape(present.POLICIES[health.policy], quote=True)}">policy '
+        + f"{html.badge(health.policy)}</span>"
+        + (f'<span class="dim">version {escape(health.version)}</span>' if health.version else "")
+        + f'<span class="dim">{escape(card.role)}</span><span class="grow"></span>'
+        + f'<span class="dim">measured {present.age(health.measured_ms, now)}</span></div>'
+    )
+    chips = "".join(
+        f"<span>{html.term(present.title(d.name), present.gloss(d.name))} "
+        f"{html.badge(d.state, word=_dependency_word(d.state, stale=d.stale, configured=d.configured))}"
+        + (' <span class="dim">required</span>' if d.required and d.name != "readiness" else "")
+        + "</span>"
+        for d in health.dependencies
+    )
+    ribbons = (
+        '<div class="two" style="margin-top:.5rem">'
+        + html.ribbon(card.day, where, label="Last 24 hours", unit="one cell = 30 min")
+        + html.ribbon(card.month, where, label="Last 30 days", unit="one cell = 1 day")
+        + "</div>"
+    )
+    return html.block(
+        title,
+        f'<div class="row" style="margin-top:.35rem">{chips}</div>',
+        html.findings(card.findings, most=FINDINGS_SHOWN),
+        ribbons,
+    )
+
+
+def _dependency_word(state: str, *, stale: bool, configured: bool) -> str:
+    if stale:
+        return "stale"
+    if not configured:
+        return "not configured"
+    return present.look(state).word

@@ -1,0 +1,134 @@
+"""How do states, numbers and times read on screen? The only module that rounds, formats and names colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from services import clock
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """A state's word, its CSS tone and its symbol; all three always stand together."""
+
+    word: str
+    tone: str
+    symbol: str
+
+
+LOOKS: Mapping[str, Look] = {
+    "ok": Look(word="ok", tone="good", symbol="check_circle"),
+    "ready": Look(word="ready", tone="good", symbol="check_circle"),
+    "slow": Look(word="slow", tone="warn", symbol="warning"),
+    "degraded": Look(word="degraded", tone="warn", symbol="warning"),
+    "down": Look(word="down", tone="bad", symbol="cancel"),
+    "not_ready": Look(word="not ready", tone="bad", symbol="cancel"),
+    "unknown": Look(word="unknown", tone="none", symbol="help"),
+    "strict": Look(word="strict", tone="plain", symbol=""),
+    "relaxed": Look(word="relaxed", tone="warn", symbol="warning"),
+    "mixed": Look(word="partly strict", tone="warn", symbol="warning"),
+}
+
+GLOSSES: Mapping[str, str] = {
+    "readiness": "Readiness: whether the application itself says that it can work.",
+    "dependencies": "Dependency report: what the application says of the services that it needs.",
+    "redis": "Redis: the fast store that holds queues, limits and short-lived context.",
+    "inngest": "Inngest: the service that starts background jobs on schedule.",
+    "queue": "Queue: work that waits to be done.",
+}
+
+TITLES: Mapping[str, str] = {
+    "readiness": "Readiness",
+    "dependencies": "Dependency report",
+    "redis": "Redis",
+    "inngest": "Inngest",
+    "redis.ping": "Redis PING",
+    "redis.write": "Redis write",
+    "redis.info": "Redis condition",
+}
+
+POLICIES: Mapping[str, str] = {
+    "strict": "Strict: without Redis and Inngest the application reports not ready.",
+    "relaxed": "Relaxed: an outage of Redis or Inngest goes unnoticed. Nothing is enforced.",
+    "mixed": "Partly strict: only one of Redis and Inngest is enforced.",
+    "unknown": "Policy unknown: the application's own report could not be read.",
+}
+
+SLI_TITLES: Mapping[str, tuple[str, str]] = {
+    "readiness_uptime": ("readiness answer", "ms"),
+    "redis_ping_latency": ("PING", "ms"),
+    "redis_write_latency": ("write round trip", "ms"),
+    "queue_aging_p95": ("age of waiting work (p95)", "s"),
+}
+
+
+def look(state: str) -> Look:
+    """How a state looks; anything unheard of looks unknown."""
+    return LOOKS.get(state, LOOKS["unknown"])
+
+
+def title(name: str) -> str:
+    """A dependency's or probe's name for people."""
+    if name.startswith("queue:"):
+        return f"Queue {name.removeprefix('queue:')}"
+    return TITLES.get(name, name)
+
+
+def gloss(name: str) -> str:
+    """One line on what a dependency is."""
+    return GLOSSES.get(name.split(":", 1)[0].split(".", 1)[0], "")
+
+
+def milliseconds(value: float | None) -> str:
+    """`0.42 ms`, `62 ms`, `1.3 s`; `not measured` for None."""
+    if value is None:
+        return "not measured"
+    if value >= 10_000:
+        return seconds(value / 1000)
+    if value >= 1000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.2g} ms" if value < 1 else f"{value:.1f} ms"
+
+
+def seconds(value: float | None) -> str:
+    """`12 s`, `3 min 5 s`, `3 h 12 min`, `2 d 4 h`; `not measured` for None."""
+    if value is None:
+        return "not measured"
+    whole = max(0, int(value))
+    for size, word, smaller, small_word in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {word}" + (f" {rest} {small_word}" if rest else "")
+    return f"{whole} s"
+
+
+def age(at_ms: int | None, now_ms: int) -> str:
+    """`12 s ago`; `never` for None."""
+    return "never" if at_ms is None else f"{seconds((now_ms - at_ms) / 1000)} ago"
+
+
+def zone(name: str | None) -> tzinfo:
+    """The viewer's time zone; UTC where the browser doesn't say."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def moment(at_ms: int, where: tzinfo, *, short: bool = False) -> str:
+    """`21 Nov 2026, 14:03:12 CET`; short: `21 Nov 14:03`."""
+    local: datetime = clock.from_ms(at_ms).astimezone(where)
+    return f"{local:%d %b %H:%M}" if short else f"{local:%d %b %Y, %H:%M:%S %Z}"
+
+
+def percent(fraction: float) -> str:
+    """`0.4 %`, `63 %`."""
+    return f"{fraction * 100:.0f} %" if fraction >= 0.1 else f"{fraction * 100:.1f} %"
+
+
+def number(value: int) -> str:
+    """`224,640`."""
+    return f"{value:,}"

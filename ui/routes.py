@@ -1,0 +1,20 @@
+"""Which pages are there, and under which address?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+PAGES = Path(__file__).resolve().parents[1] / "pages"
+
+
+def overview() -> StreamlitPage:
+    """The Overview, at the root."""
+    return st.Page(PAGES / "overview.py", title="Overview", icon=":material/dashboard:", default=True)
+
+
+def dependency_health() -> StreamlitPage:
+    """Dependency health, at /dependency_health."""
+    return st.Page(PAGES / "dependency_health.py", title="Dependency health", icon=":material/monitor_heart:")

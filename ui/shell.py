@@ -1,0 +1,14 @@
+"""The frame around every page: navigation, style, error boundary. Streamlit runs this script for every view."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import html, routes, signin, widgets
+
+st.set_page_config(page_title="Greenlight", page_icon=":material/traffic:", layout="wide")
+st.html(html.STYLE)
+
+if signin.passed():
+    page = st.navigation({"Watch": [routes.overview(), routes.dependency_health()]})
+    widgets.guarded(page.run)()

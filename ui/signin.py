@@ -1,0 +1,21 @@
+"""Must a visitor sign in, and did they? On loopback nobody must; elsewhere by OIDC or through a trusted proxy."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import html
+
+
+def configured() -> bool:
+    """Whether `.streamlit/secrets.toml` holds an [auth] section for st.login."""
+    return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
+
+
+def passed() -> bool:
+    """True where the page may be shown; else the sign-in button is."""
+    if not configured() or st.user.get("is_logged_in"):
+        return True
+    st.html(html.answer("unknown", "Sign in to see this portal.", "Use your team's account."))
+    st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
+    return False
