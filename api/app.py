@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 MAX_REQUEST_BYTES = 1 << 20
 PROBLEM = "application/problem+json"
 GetStore = Callable[[], Store]
+BEARER = HTTPBearer(auto_error=False, description="The portal's API token.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,9 +99,7 @@ def build(settings: Settings, get_store: GetStore) -> FastAPI:
 
 
 def _guard(policy: TokenPolicy) -> Callable[..., None]:
-    scheme = HTTPBearer(auto_error=False, description="The portal's API token.")
-
-    def authorised(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)]) -> None:
+    def authorised(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
         if not policy.admits(credentials.credentials if credentials else None):
             raise HTTPException(401, "Send the portal's token as Authorization: Bearer <token>.")
 

@@ -5,8 +5,8 @@ import streamlit as st
 from ui import cached, dependency_detail, dependency_health, state, widgets
 
 names = cached.settings().names
-widgets.head("Dependency health", "What condition is each dependency in, what does it mean, and what is to be done?")
-chosen = widgets.pick_environment(names, with_all=False) or names[0]
+QUESTION = "What condition is each dependency in, what does it mean, and what is to be done?"
+chosen = widgets.head("Dependency health", QUESTION, names, with_all=False) or names[0]
 
 
 @widgets.live

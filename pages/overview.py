@@ -4,8 +4,8 @@ import streamlit as st
 
 from ui import cached, overview, widgets
 
-widgets.head("Overview", "Can each environment be relied on right now, and if not, what comes first?")
-only = widgets.pick_environment(cached.settings().names, with_all=True)
+QUESTION = "Can each environment be relied on right now, and if not, what comes first?"
+only = widgets.head("Overview", QUESTION, cached.settings().names, with_all=True)
 
 
 @widgets.live

@@ -133,6 +133,11 @@ def _condition(item: Observation, before: Condition | None) -> Condition:
     )
 
 
+def first_condition(item: Observation) -> Condition:
+    """The condition of something looked at for the first time: its outcome is its state."""
+    return _condition(item, None)
+
+
 def _span(condition: Condition) -> Span:
     """The cause belongs to the span only where it explains its state, so that one bad look makes no new span."""
     explains = condition.outcome == condition.state and condition.state != "ok"

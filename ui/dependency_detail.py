@@ -25,7 +25,7 @@ def show(environment: str, name: str) -> None:
     @widgets.guarded
     def detail() -> None:
         item = next(i for i in cached.environment_view(environment).dependencies if i.dependency.name == name)
-        st.html(html.block(f"<p>{html.badge(item.dependency.state)} {escape(item.word.sentence)}</p>"))
+        html.show(html.block(f"<p>{html.badge(item.dependency.state)} {escape(item.word.sentence)}</p>"))
         _history(environment, name)
         st.subheader("Raw results", anchor=False)
         st.caption("The newest look of each probe, as measured. Secrets never get this far.")

@@ -22,12 +22,12 @@ def draw(view: EnvironmentView, where: tzinfo) -> None:
     health = view.card.health
     widgets.as_of(health.measured_ms, view.worker, now)
     what, step = overview.verdict_words(view.card)
-    st.html(html.answer(health.state, what, step, mark=view.card.simulated))
+    html.show(html.answer(health.state, what, step, mark=view.card.simulated))
     if health.contradictions:
-        st.html(html.block("<h2>What can't both be true</h2>", _contradictions(view)))
+        html.show(html.block(html.heading("What can't both be true"), _contradictions(view)))
     for item in view.dependencies:
         with st.container(border=True, key=f"dependency-{item.dependency.name.replace(':', '-')}"):
-            st.html(_tile(view, item, where, now))
+            html.show(_tile(view, item, where, now))
             st.button(
                 "History and raw evidence",
                 key=f"detail-{item.dependency.name}",
@@ -36,9 +36,9 @@ def draw(view: EnvironmentView, where: tzinfo) -> None:
                 on_click=_open,
                 args=(item.dependency.name,),
             )
-    st.html(html.block("<h2>Changes</h2>", html.changes(view.changes, where, name_environment=False)))
+    html.show(html.block(html.heading("Changes"), html.changes(view.changes, where, name_environment=False)))
     if view.command_share is not None:
-        st.html(html.block(f'<p class="dim">{escape(_share_words(view.command_share))}</p>'))
+        html.show(html.block(f'<p class="dim">{escape(_share_words(view.command_share))}</p>'))
 
 
 def _open(name: str) -> None:
@@ -65,7 +65,7 @@ def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) 
     if d.leading.outcome in {"ok", "slow"} and d.state == "down":
         confirm = '<span class="warn">works again: one more success needed</span>'
     title = (
-        f'<div class="row"><h2>{html.term(present.title(d.name), present.gloss(d.name))}</h2>'
+        f'<div class="row">{html.heading(present.title(d.name), present.gloss(d.name))}'
         f"<span>{html.badge(d.state, word=word)}</span>{html.simulated() if view.card.simulated else ''}"
         f'<span class="dim">{escape(since)}</span>{confirm}<span class="grow"></span>'
         f'<span class="dim">measured {present.age(_measured(item), now)}</span></div>'

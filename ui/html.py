@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from html import escape
 
+import streamlit as st
+
 from services.health.ribbon import Cell
 from services.health.view import Change, Word
 from ui import present
@@ -27,13 +29,13 @@ STYLE = """<style>
 .gl{--good:light-dark(#1B7F4B,#4CC38A);--warn:light-dark(#8F5A00,#F0B429);--bad:light-dark(#B3261E,#FF8A80);
 --none:light-dark(#5F6368,#A8ADB4);--sim:light-dark(#6B4FBB,#B9A5F0);--line:light-dark(#DADCE0,#3A3F47);
 --dim:light-dark(#5F6368,#A8ADB4);font-size:.875rem;line-height:1.45;font-variant-numeric:tabular-nums}
+.gl{margin-bottom:1rem}.stMainBlockContainer{padding-top:3.25rem;padding-bottom:3rem}
 .gl *{box-sizing:border-box}.gl svg.i{width:1.1em;height:1.1em;vertical-align:-.18em;fill:currentColor;flex:none}
 .gl .good{color:var(--good)}.gl .warn{color:var(--warn)}.gl .bad{color:var(--bad)}.gl .none{color:var(--none)}
 .gl .sim{color:var(--sim);border:1px solid var(--sim);border-radius:4px;padding:0 .4em;font-size:.8rem}
 .gl .dim{color:var(--dim)}.gl b{font-weight:600}
 .gl .row{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline}.gl .grow{flex:1 1 auto}
-.gl h2{font-size:1.125rem;font-weight:600;margin:0;padding:0;line-height:1.4}
-.gl h3{font-size:.875rem;font-weight:600;margin:.75rem 0 .25rem;padding:0}
+.gl .h2{font-size:1.125rem;font-weight:600;margin:0;padding:0;line-height:1.4}
 .gl .answer{border-left:4px solid currentColor;padding:.35rem 0 .35rem .75rem}
 .gl .answer .what{font-size:1.25rem;line-height:1.35;font-weight:600}.gl .answer p{margin:.15rem 0 0}
 .gl .ink{color:light-dark(#1F2328,#E6E8EB)}
@@ -53,6 +55,11 @@ STYLE = """<style>
 @media print{.gl{color:#000}}
 .stApp abbr{text-decoration:none;border-bottom:1px dotted currentColor;cursor:help}
 </style>"""
+
+
+def show(markup: str) -> None:
+    """Draw our markup. `st.html` would strip SVG; markdown keeps it, as long as no blank line ends its HTML block."""
+    st.markdown(" ".join(markup.split("\n")), unsafe_allow_html=True)
 
 
 def block(*parts: str) -> str:
@@ -87,6 +94,11 @@ def answer(state: str, what: str, then: str, *, mark: bool = False) -> str:
         f'<div class="answer {seen.tone}" role="status"><div class="what">{symbol(seen.symbol)} '
         f'<span class="ink">{escape(what)}</span>{note}</div>{step}</div>'
     )
+
+
+def heading(text: str, explanation: str = "") -> str:
+    """A heading inside a block; not an <h2>, to which markdown would add an anchor."""
+    return f'<div class="h2" role="heading" aria-level="2">{term(text, explanation)}</div>'
 
 
 def term(text: str, explanation: str) -> str:

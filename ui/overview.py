@@ -19,18 +19,20 @@ def draw(view: Overview, where: tzinfo) -> None:
     now = clock.now_ms()
     newest = max((card.health.measured_ms or 0 for card in view.cards), default=0) or None
     widgets.as_of(newest, view.worker, now)
-    st.html(_answer(view))
+    html.show(_answer(view))
     for card in view.cards:
         with st.container(border=True, key=f"card-{card.name}"):
-            st.html(_card(card, where, now))
+            html.show(_card(card, where, now))
             st.page_link(
                 routes.dependency_health(),
                 label=f"Dependency health of {card.name}",
                 icon=":material/monitor_heart:",
                 query_params={"env": card.name},
             )
-    st.html(
-        html.block("<h2>Recent changes</h2>", html.changes(view.changes, where, name_environment=len(view.cards) > 1))
+    html.show(
+        html.block(
+            html.heading("Recent changes"), html.changes(view.changes, where, name_environment=len(view.cards) > 1)
+        )
     )
 
 
@@ -76,7 +78,7 @@ def _uncapitalised(sentence: str) -> str:
 def _card(card: Card, where: tzinfo, now: int) -> str:
     health = card.health
     title = (
-        f'<div class="row"><h2>{escape(card.name)}</h2>'
+        f'<div class="row">{html.heading(card.name)}'
         + (html.simulated() if card.simulated else "")
         + f"<span>{html.badge(health.state)}</span>"
         + f'<span title="{escape(present.POLICIES[health.policy], quote=True)}">policy '

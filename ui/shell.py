@@ -7,7 +7,7 @@ import streamlit as st
 from ui import html, routes, signin, widgets
 
 st.set_page_config(page_title="Greenlight", page_icon=":material/traffic:", layout="wide")
-st.html(html.STYLE)
+html.show(html.STYLE)
 
 if signin.passed():
     page = st.navigation({"Watch": [routes.overview(), routes.dependency_health()]})

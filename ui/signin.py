@@ -16,6 +16,6 @@ def passed() -> bool:
     """True where the page may be shown; else the sign-in button is."""
     if not configured() or st.user.get("is_logged_in"):
         return True
-    st.html(html.answer("unknown", "Sign in to see this portal.", "Use your team's account."))
+    html.show(html.answer("unknown", "Sign in to see this portal.", "Use your team's account."))
     st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
     return False

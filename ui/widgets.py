@@ -38,14 +38,14 @@ def guarded(draw: Callable[P, None]) -> Callable[P, None]:
         try:
             draw(*arguments, **named)
         except UnknownEnvironment as error:
-            st.html(html.answer("unknown", str(error), "Pick one of them in the menu above, or correct the address."))
+            html.show(html.answer("unknown", str(error), "Pick one of them in the menu above, or correct the address."))
         except StoreError as error:
-            st.html(html.answer("unknown", f"No data can be shown. {error.sentence}", error.fix))
+            html.show(html.answer("unknown", f"No data can be shown. {error.sentence}", error.fix))
         except Exception:
             reference = secrets.token_hex(4)
             log.exception("page fault %s", reference)
             what = "This part of the page could not be drawn: a fault in Greenlight."
-            st.html(html.answer("unknown", what, f"Reload the page. If it stays, report reference {reference}."))
+            html.show(html.answer("unknown", what, f"Reload the page. If it stays, report reference {reference}."))
 
     return drawn
 
@@ -55,10 +55,14 @@ def zone() -> tzinfo:
     return present.zone(st.context.timezone)
 
 
-def head(title: str, question: str) -> None:
-    """Page title and the question that the page answers."""
-    st.title(title, anchor=False)
+def head(title: str, question: str, names: Sequence[str], *, with_all: bool) -> str | None:
+    """Page title, environment picker, and the question that the page answers; returns the environment picked."""
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left.title(title, anchor=False)
+    with right:
+        picked = pick_environment(names, with_all=with_all)
     st.caption(question)
+    return picked
 
 
 def pick_environment(names: Sequence[str], *, with_all: bool) -> str | None:
@@ -88,11 +92,11 @@ def as_of(measured_ms: int | None, worker: WorkerLife, now_ms: int) -> None:
         text = f'<div class="dim" title="{exact}">as of {age}</div>'
         if worker.trouble:
             text += f'<div class="warn">{html.symbol("warning")} {escape(worker.trouble)}</div>'
-        st.html(html.block(text))
+        html.show(html.block(text))
         return
     seen = f"It was last seen {present.age(worker.seen_ms, now_ms)}." if worker.seen_ms else "None was ever seen."
     last = f" The newest measurement is of {present.moment(measured_ms, where)}." if measured_ms else ""
-    st.html(
+    html.show(
         html.answer(
             "degraded",
             f"Nothing is being measured: no worker runs. {seen}{last}",
@@ -110,7 +114,7 @@ def probe_button(environment: str, *, key: str) -> None:
         made = requests.probe_now(cached.store(), cached.settings(), environment, by=OPERATOR)
         st.session_state[slot] = made.id
         st.rerun(scope="fragment")
-    st.html(html.block(f'<div class="dim">{escape(_job_words(job))}</div>'))
+    html.show(html.block(f'<div class="dim">{escape(_job_words(job))}</div>'))
 
 
 def _watched(slot: str) -> Job | None:

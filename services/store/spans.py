@@ -83,8 +83,16 @@ def insert_all(connection: Connection, items: list[Span]) -> None:
 
 def newest(connection: Connection, environment: str) -> dict[str, StoredSpan]:
     """The newest span of each of an environment's probes."""
-    last = select(func.max(spans.c.id)).where(spans.c.environment == environment).group_by(spans.c.probe)
-    rows = connection.execute(select(spans).where(spans.c.id.in_(last)))
+    last = (
+        select(spans.c.probe, func.max(spans.c.until_ms).label("until_ms"))
+        .where(spans.c.environment == environment)
+        .group_by(spans.c.probe)
+        .subquery()
+    )
+    newest_of = (spans.c.probe == last.c.probe) & (spans.c.until_ms == last.c.until_ms)
+    rows = connection.execute(
+        select(spans).join(last, newest_of).where(spans.c.environment == environment).order_by(spans.c.id)
+    )
     return {row.probe: StoredSpan(row.id, _span(row)) for row in rows}
 
 

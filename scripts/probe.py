@@ -1,0 +1,104 @@
+"""Look once at every dependency of an environment, now: `python scripts/probe.py [--env NAME] [--json]`.
+
+Exit: 0 ready or degraded (1 with --strict), 1 not ready, 3 unknown, 2 wrong usage or settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from typing import Any
+
+from services import clock
+from services.errors import SettingsError, UnknownEnvironment
+from services.health.state import Health
+from services.settings import Environment, load
+
+EXIT = {"ready": 0, "degraded": 0, "not_ready": 1, "unknown": 3}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="probe.py", description=__doc__)
+    parser.add_argument("--env", help="environment (default: the first one configured)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--strict", action="store_true", help="exit 1 for degraded too")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load()
+        environment = settings.environment(options.env or settings.names[0])
+    except (SettingsError, UnknownEnvironment) as error:
+        print(error, file=sys.stderr)
+        return 2
+    health = asyncio.run(_look(environment))
+    document = _document(environment, health)
+    print(json.dumps(document, indent=2, ensure_ascii=False) if options.json else _text(document))
+    if options.strict and health.state == "degraded":
+        return 1
+    return EXIT[health.state]
+
+
+async def _look(environment: Environment) -> Health:
+    """One look at everything, side by side; a single look decides, so no hysteresis."""
+    from services.health.state import reckon
+    from services.ledger import first_condition
+    from services.probes.registry import probes_of
+    from services.probes.run import observe
+
+    seen = await asyncio.gather(*(observe(environment, probe, {}, lag_ms=0) for probe in probes_of(environment)))
+    return reckon(environment.name, [first_condition(item) for item in seen], clock.now_ms())
+
+
+def _document(environment: Environment, health: Health) -> dict[str, Any]:
+    from services.probes.diagnosis import fix, sentence
+
+    def words(detail: Any) -> dict[str, Any]:
+        return dict(detail.get("words") or {})
+
+    return {
+        "environment": environment.name,
+        "simulated": environment.simulated,
+        "ready": health.state in {"ready", "degraded"},
+        "state": health.state,
+        "policy": health.policy,
+        "checked_at": clock.iso(health.measured_ms or clock.now_ms()),
+        "dependencies": {
+            d.name: {
+                "state": d.state,
+                "required": d.required,
+                "healthy": d.healthy,
+                "configured": d.configured,
+                "latency_ms": None if d.leading.latency_ms is None else round(d.leading.latency_ms, 3),
+                "error": None if d.state in {"ok", "slow"} else sentence(d.leading.code, words(d.leading.detail)),
+                "detail": {
+                    "finding": d.leading.code,
+                    "sentence": sentence(d.leading.code, words(d.leading.detail)),
+                    "fix": fix(d.leading.code, words(d.leading.detail)),
+                    "probes": {
+                        p.probe: {"state": p.state, "finding": p.code, "latency_ms": p.latency_ms} | dict(p.detail)
+                        for p in d.probes
+                    },
+                },
+            }
+            for d in health.dependencies
+        },
+        "contradictions": [{"rule": f.rule, "what": f.sentence, "fix": f.fix} for f in health.contradictions],
+    }
+
+
+def _text(document: dict[str, Any]) -> str:
+    mark = " (simulated)" if document["simulated"] else ""
+    lines = [f"{document['environment']}{mark}: {document['state']}, policy {document['policy']}"]
+    for name, item in document["dependencies"].items():
+        latency = "" if item["latency_ms"] is None else f" {item['latency_ms']:g} ms"
+        lines.append(f"  {name:14} {item['state']:8}{latency:>12}  {item['detail']['sentence']}")
+        if item["detail"]["fix"]:
+            lines.append(f"  {'':14} {'':8}{'':>12}  → {item['detail']['fix']}")
+    lines += [f"  contradiction: {c['what']}\n    → {c['fix']}" for c in document["contradictions"]]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

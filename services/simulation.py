@@ -1,0 +1,140 @@
+"""What past do the simulated environments have? 30 days, generated from a seed, marked simulated wherever it goes."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.evidence.model import Evidence
+from services.settings.model import Environment
+from services.store import Store, claims, samples, spans
+from services.store import evidence as evidence_store
+from services.store.samples import Sample
+from services.store.spans import ENVIRONMENT, Span
+
+DAY_MS = 86_400_000
+STEP_MS = 300_000
+DAYS = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incident:
+    """A stretch in which one probe was not well."""
+
+    probe: str
+    state: str
+    code: str
+    from_ms: int
+    until_ms: int
+
+
+# Days before now, minutes long, probe, state, code, what it made of the environment.
+_STORY: tuple[tuple[float, float, str, str, str, str], ...] = (
+    (26.3, 38, "redis.write", "down", "redis.out_of_memory", "degraded"),
+    (21.1, 12, "readiness", "down", "readiness.not_ready", "not_ready"),
+    (17.6, 190, "queue:email", "slow", "queue.late", "degraded"),
+    (11.9, 55, "inngest", "down", "inngest.mode_dev", "degraded"),
+    (6.4, 8, "readiness", "down", "readiness.timeout", "not_ready"),
+    (2.2, 25, "redis.ping", "slow", "redis.slow", "degraded"),
+)
+
+
+def seed(store: Store, environment: Environment, now_ms: int) -> bool:
+    """Write an environment's generated past once; False where it was there already or it isn't simulated."""
+    if not environment.simulated:
+        return False
+    generator = random.Random(f"greenlight {environment.name}")  # noqa: S311 - a reproducible story
+    begin = now_ms - DAYS * DAY_MS
+    incidents = _incidents(environment, begin, now_ms, generator)
+    with store.write() as connection:
+        # For ever: retention forgets claims only by their end, which lies far ahead.
+        name = f"history:{environment.name}"
+        if not claims.take(connection, name, "seed", now_ms=now_ms, lease_ms=3650 * DAY_MS):
+            return False
+        claims.finish(connection, name, "seed")
+        samples.append(connection, _samples(environment, begin, now_ms, incidents, generator), {})
+        spans.insert_all(connection, list(_spans(environment, begin, now_ms, incidents)))
+        evidence_store.append(store, connection, _evidence(environment, incidents))
+    return True
+
+
+def _incidents(environment: Environment, begin: int, now_ms: int, generator: random.Random) -> list[Incident]:
+    shift = generator.uniform(-0.8, 0.8)
+    found = []
+    for days, minutes, probe, state, code, _ in _STORY:
+        start = int(now_ms - (days + shift) * DAY_MS)
+        if begin < start and probe in {"redis.ping", "redis.write", "readiness", "inngest"} | {
+            f"queue:{queue.name}" for queue in environment.queues
+        }:
+            found.append(
+                Incident(probe=probe, state=state, code=code, from_ms=start, until_ms=start + int(minutes * 60_000))
+            )
+    return found
+
+
+def _samples(
+    environment: Environment, begin: int, now_ms: int, incidents: list[Incident], generator: random.Random
+) -> Iterator[Sample]:
+    """A daily wave with noise and rare peaks; incidents are bad."""
+    series = {"readiness_uptime": ("readiness", 45.0), "redis_ping_latency": ("redis.ping", 62.0),
+              "redis_write_latency": ("redis.write", 120.0)}  # fmt: skip
+    series |= {f"queue_aging_p95:{queue.name}": (f"queue:{queue.name}", 20.0) for queue in environment.queues}
+    for at_ms in range(begin, now_ms - STEP_MS, STEP_MS):
+        wave = 1 + 0.25 * math.sin(2 * math.pi * (at_ms % DAY_MS) / DAY_MS)
+        for sli, (probe, base) in series.items():
+            trouble = next((i for i in incidents if i.probe == probe and i.from_ms <= at_ms < i.until_ms), None)
+            value: float | None = base * wave * generator.lognormvariate(0, 0.15)
+            if trouble is not None:
+                value = None if trouble.state == "down" else base * generator.uniform(6, 20)
+            yield Sample(environment=environment.name, sli=sli, at_ms=at_ms, value=value, good=trouble is None)
+
+
+def _spans(environment: Environment, begin: int, now_ms: int, incidents: list[Incident]) -> Iterator[Span]:
+    """Each probe's and the environment's states, well between incidents."""
+    overall = {(probe, code): made for _, _, probe, _, code, made in _STORY}
+    probes = ["readiness", "dependencies", "redis.ping", "redis.write", "inngest"]
+    probes += [f"queue:{queue.name}" for queue in environment.queues]
+    for probe in probes:
+        yield from _run(environment.name, probe, "ok", begin, now_ms, [i for i in incidents if i.probe == probe])
+    as_environment = [
+        Incident(
+            probe=ENVIRONMENT, state=overall[i.probe, i.code], code=i.probe, from_ms=i.from_ms, until_ms=i.until_ms
+        )
+        for i in incidents
+    ]
+    yield from _run(environment.name, ENVIRONMENT, "ready", begin, now_ms, as_environment)
+
+
+def _run(environment: str, probe: str, well: str, begin: int, end: int, incidents: list[Incident]) -> Iterator[Span]:
+    cursor = begin
+    for incident in sorted(incidents, key=lambda item: item.from_ms):
+        yield Span(environment=environment, probe=probe, state=well, code="", from_ms=cursor, until_ms=incident.from_ms)
+        yield Span(
+            environment=environment,
+            probe=probe,
+            state=incident.state,
+            code=incident.code,
+            from_ms=incident.from_ms,
+            until_ms=incident.until_ms,
+        )
+        cursor = incident.until_ms
+    # A minute short of now: what follows is measured, not generated.
+    yield Span(environment=environment, probe=probe, state=well, code="", from_ms=cursor, until_ms=end - 60_000)
+
+
+def _evidence(environment: Environment, incidents: list[Incident]) -> list[Evidence]:
+    return [
+        Evidence(
+            environment=environment.name,
+            check=incident.probe if incident.probe != "readiness" else "readiness.ready",
+            outcome="fail" if at == incident.from_ms else "pass",
+            at_ms=at,
+            code=incident.code if at == incident.from_ms else "",
+            simulated=True,
+            detail={"generated": True},
+        )
+        for incident in sorted(incidents, key=lambda item: item.from_ms)
+        for at in (incident.from_ms, incident.until_ms)
+    ]
