@@ -101,7 +101,7 @@ def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, 
         latency = "" if probe.latency_ms is None else f", {present.milliseconds(probe.latency_ms)}"
         state_word = html.badge(probe.state, word="stale" if probe.code == "prober.stale" else None)
         rows.append((escape(present.title(probe.probe)), escape(expected), f"{state_word}{escape(latency)}"))
-        rows += _facts(probe, settings.inngest.expected_functions)
+        rows += _facts(probe, settings.inngest.expected_functions, settings.inngest.mode)
     if d.name in {"redis", "inngest"}:
         actual = "not reported" if d.required is None else "required" if d.required else "not required: relaxed"
         rows.append(("Policy in the running app", "required (strict)", escape(actual)))
@@ -110,7 +110,7 @@ def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, 
     return rows
 
 
-def _facts(probe: Condition, functions: int) -> list[tuple[str, str, str]]:
+def _facts(probe: Condition, functions: int, mode: str) -> list[tuple[str, str, str]]:
     facts = probe.detail.get("facts")
     rows: list[tuple[str, str, str]] = []
     certificate = probe.detail.get("certificate")
@@ -120,11 +120,11 @@ def _facts(probe: Condition, functions: int) -> list[tuple[str, str, str]]:
         return rows
     if probe.probe == "inngest":
         rows.append(("Functions", f"{functions} or more", escape(str(facts.get("function_count", "not reported")))))
-        rows.append(("Mode", "as in the settings", escape(str(facts.get("mode", "not reported")))))
+        rows.append(("Mode", mode, escape(str(facts.get("mode", "not reported")))))
     elif probe.probe == "redis.info":
-        rows += [(label, expected, escape(_reported(facts.get(key)))) for key, label, expected in _INFO]
+        rows += [(label, expected, escape(_reported(key, facts.get(key)))) for key, label, expected in _INFO]
     elif probe.probe.startswith("queue:"):
-        rows.append(("Waiting items", "any", escape(_reported(facts.get("depth")))))
+        rows.append(("Waiting items", "any", escape(_reported("depth", facts.get("depth")))))
         rows.append(("Oldest item", "–", escape(present.seconds(facts.get("oldest_s")))))
         rows.append(("95 of 100 are younger than", "the limit", escape(present.seconds(facts.get("p95_s")))))
         rows.append(("Looked at", "–", escape(f"{facts.get('sampled')} items; p95 is {facts.get('p95_is')}")))
@@ -144,9 +144,11 @@ _INFO = (
 )
 
 
-def _reported(value: object) -> str:
+def _reported(key: str, value: object) -> str:
     if value is None:
         return "not reported"
+    if key.endswith("_bytes") and isinstance(value, int):
+        return present.size(value)
     return present.number(value) if isinstance(value, int) else str(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import tzinfo
 from html import escape
 
@@ -40,14 +41,24 @@ def _answer(view: Overview) -> str:
     worst = next(iter(view.cards), None)
     if worst is None:
         return html.answer("unknown", "No environment is configured.", "Add one to greenlight.toml.")
+    if len(view.cards) > 1 and worst.health.state == "ready":
+        simulated = sum(card.simulated for card in view.cards)
+        note = f" ({simulated} of them simulated)" if simulated else ""
+        return html.answer("ready", f"All {len(view.cards)} environments are ready{note}.", _relaxed_words(view.cards))
     what, step = verdict_words(worst)
-    others = [card for card in view.cards[1:] if card.health.state != "ready"]
+    others = [f"{c.name} is {present.look(c.health.state).word}" for c in view.cards[1:] if c.health.state != "ready"]
     if others:
-        names = ", ".join(f"{card.name} is {present.look(card.health.state).word}" for card in others)
-        what += f" Also: {names}."
-    elif len(view.cards) > 1 and worst.health.state == "ready":
-        what = f"All {len(view.cards)} environments are ready."
+        what += f" Also: {', '.join(others)}."
     return html.answer(worst.health.state, what, step, mark=worst.simulated)
+
+
+def _relaxed_words(cards: Sequence[Card]) -> str:
+    names = [card.name for card in cards if card.health.policy in {"relaxed", "mixed"}]
+    if not names:
+        return ""
+    listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    verb = "runs" if len(names) == 1 else "run"
+    return f"{listed} {verb} relaxed: there, an outage of Redis or Inngest stops nothing and goes unnoticed."
 
 
 def verdict_words(card: Card) -> tuple[str, str]:
@@ -84,7 +95,8 @@ def _card(card: Card, where: tzinfo, now: int) -> str:
         + f'<span title="{escape(present.POLICIES[health.policy], quote=True)}">policy '
         + f"{html.badge(health.policy)}</span>"
         + (f'<span class="dim">version {escape(health.version)}</span>' if health.version else "")
-        + f'<span class="dim">{escape(card.role)}</span><span class="grow"></span>'
+        + (f'<span class="dim">role {escape(card.role)}</span>' if card.role not in {"other", card.name} else "")
+        + '<span class="grow"></span>'
         + f'<span class="dim">measured {present.age(health.measured_ms, now)}</span></div>'
     )
     chips = "".join(

@@ -129,6 +129,16 @@ def percent(fraction: float) -> str:
     return f"{fraction * 100:.0f} %" if fraction >= 0.1 else f"{fraction * 100:.1f} %"
 
 
+def size(value: int) -> str:
+    """`512 B`, `967 KiB`, `256 MiB`."""
+    amount = float(value)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"
+
+
 def number(value: int) -> str:
     """`224,640`."""
     return f"{value:,}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from ui import html, routes, signin, widgets
 
 st.set_page_config(page_title="Greenlight", page_icon=":material/traffic:", layout="wide")
 html.show(html.STYLE)
+st.logo(Path(__file__).with_name("logo.svg"), size="large")
 
 if signin.passed():
     page = st.navigation({"Watch": [routes.overview(), routes.dependency_health()]})

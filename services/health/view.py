@@ -212,8 +212,8 @@ def _wanted(connection: Connection, environment: Environment) -> list[Condition]
     """Conditions of probes that the settings still ask for: a queue taken out of them is history."""
     from services.probes.registry import probes_of
 
-    names = {probe.name for probe in probes_of(environment)}
-    return [c for c in conditions.load(connection, environment.name) if c.probe in names]
+    found = {c.probe: c for c in conditions.load(connection, environment.name)}
+    return [found[probe.name] for probe in probes_of(environment) if probe.name in found]
 
 
 def _findings(health: Health) -> tuple[Word, ...]:
