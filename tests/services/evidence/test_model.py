@@ -1,0 +1,64 @@
+"""Evidence as values: canonical text, chaining, and when a record is worth writing."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.evidence.model import (
+    GENESIS,
+    Evidence,
+    Link,
+    canonical,
+    chain_hash,
+    find_break,
+    parse,
+    worth_writing,
+)
+
+texts = st.text(max_size=20)
+records = st.builds(
+    Evidence,
+    environment=texts,
+    check=texts,
+    outcome=st.sampled_from(["pass", "fail", "unknown"]),
+    at_ms=st.integers(0, 2**45),
+    value=st.none() | texts | st.booleans() | st.floats(allow_nan=False, allow_infinity=False),
+    code=texts,
+    version=st.none() | texts,
+)
+
+
+@given(records)
+def test_canonical_text_reads_back_as_the_same_record(record: Evidence) -> None:
+    assert parse(canonical(record)) == record
+    assert canonical(parse(canonical(record))) == canonical(record)
+
+
+@given(st.lists(records, min_size=1, max_size=6), st.data())
+def test_any_single_change_breaks_the_chain(items: list[Evidence], data: st.DataObject) -> None:
+    links, previous = [], GENESIS
+    for seq, item in enumerate(items, 1):
+        body = canonical(item)
+        links.append(Link(seq=seq, body=body, previous_hash=previous, hash=chain_hash(previous, body)))
+        previous = links[-1].hash
+    assert find_break(links) is None
+    index = data.draw(st.integers(0, len(links) - 1))
+    links[index] = replace(links[index], body=links[index].body + " ")
+    found = find_break(links)
+    assert found is not None
+    assert found.seq == index + 1
+
+
+BASE = Evidence(environment="e", check="c", outcome="pass", at_ms=0, code="ok", version="1")
+
+
+def test_written_when_outcome_cause_or_version_changes_and_hourly() -> None:
+    assert worth_writing(BASE, None)
+    assert not worth_writing(replace(BASE, at_ms=60_000), BASE)
+    assert worth_writing(replace(BASE, at_ms=3_600_000), BASE)
+    assert worth_writing(replace(BASE, outcome="fail"), BASE)
+    assert worth_writing(replace(BASE, code="slow"), BASE)
+    assert worth_writing(replace(BASE, version="2"), BASE)
+    assert worth_writing(replace(BASE, fingerprint="f"), BASE)
+    assert not worth_writing(replace(BASE, value=61.0), BASE), "a number that moves is a sample, not new evidence"

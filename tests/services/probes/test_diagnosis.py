@@ -1,0 +1,51 @@
+"""The diagnosis table: complete, in plain words, and never ok for what it doesn't know."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.probes import diagnosis
+from services.probes.redis_wire import ERROR_WORDS
+
+ROWS = list(diagnosis.DIAGNOSES.values())
+
+
+def test_every_red_or_amber_thing_says_what_to_do() -> None:
+    assert all(row.fix and row.sentence for row in ROWS if row.outcome in {"down", "slow"})
+
+
+def test_sentences_are_short_enough_to_be_read() -> None:
+    too_long = [r.code for r in ROWS if max(len(r.sentence.split()), len(r.fix.split())) > 22]
+    assert not too_long
+
+
+def test_every_code_that_the_probes_use_has_a_row() -> None:
+    folder = Path(diagnosis.__file__).parent
+    text = "\n".join(p.read_text() for p in folder.glob("*.py") if p.name != "diagnosis.py")
+    used = set(re.findall(r'"((?:readiness|dependencies|redis|inngest|queue|prober)\.[a-z_]+)"', text))
+    names = {"redis.ping", "redis.write", "redis.info", "redis.condition", "readiness.ready", "dependencies.ready",
+             "inngest.route", "inngest.functions"}  # fmt: skip
+    assert used - names <= set(diagnosis.DIAGNOSES)
+    assert len(used) > 50
+
+
+@pytest.mark.parametrize("code", [code for _, code in ERROR_WORDS])
+def test_every_redis_error_word_has_a_row(code: str) -> None:
+    assert diagnosis.diagnosis(f"redis.{code}").outcome == "down"
+
+
+@pytest.mark.parametrize("phase", ["name_not_found", "refused", "timeout", "closed", "tls_expired", "tls_failed",
+                                   "tls_untrusted", "tls_wrong_host", "too_large", "not_http", "redirected",
+                                   "unreachable", "compressed"])  # fmt: skip
+@pytest.mark.parametrize("dependency", ["readiness", "dependencies", "inngest"])
+def test_every_http_failure_has_a_row_for_every_route(dependency: str, phase: str) -> None:
+    assert diagnosis.diagnosis(f"{dependency}.{phase}").outcome == "down"
+
+
+def test_an_unheard_of_code_is_unknown() -> None:
+    assert diagnosis.diagnosis("redis.of_tomorrow").outcome == "unknown"
+
+
+def test_missing_words_leave_a_mark_and_no_crash() -> None:
+    assert "?" in diagnosis.sentence("redis.slow", {})

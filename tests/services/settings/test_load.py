@@ -1,0 +1,159 @@
+"""Settings: everything wrong is said at once, and no secret is."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.errors import SettingsError, UnknownEnvironment
+from services.settings import load
+from services.settings.load import WORKER_FUNCTIONS, json_schema
+from tests.conftest import ROOT
+
+SECRET = "planted-secret-4711"
+
+
+def write(folder: Path, text: str, name: str = "greenlight.toml") -> dict[str, str]:
+    (folder / name).write_text(text)
+    return {"GREENLIGHT_CONFIG": str(folder / name), "GREENLIGHT_DATA": str(folder / "data")}
+
+
+def problems(variables: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(variables)
+    assert all(p.source and p.key and p.message and p.fix for p in caught.value.problems)
+    return str(caught.value)
+
+
+def test_no_file_at_all_gives_the_local_environment(tmp_path: Path) -> None:
+    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
+    assert settings.names == ("local",)
+    assert settings.environment("local").base_url == "http://127.0.0.1:8502"
+    assert settings.environment("local").inngest.expected_functions == WORKER_FUNCTIONS
+
+
+def test_all_problems_are_told_at_once_each_with_its_key_and_a_fix(tmp_path: Path) -> None:
+    text = problems(
+        write(
+            tmp_path,
+            """
+            colour = "green"
+            [[environments]]
+            name = "staging"
+            base_url = "ftp://x"
+            redis = { ping_slow_ms = -1 }
+            [[environments]]
+            name = "Prod uction"
+            base_url = "https://user:pw@example.org"
+            queues = [{ name = "q", kind = "list", key = "k" }]
+            """,
+        )
+        | {"GREENLIGHT_DRAIN_SECONDS": "soon", "DATABASE_URL": "mysql://x", "GREENLIGHT_WORKER_PORT": "abc"}
+    )
+    for expected in (
+        "colour: is not a known setting",
+        'environments[0 "staging"].base_url',
+        'environments[0 "staging"].redis.ping_slow_ms',
+        "environments[1",
+        "user name or password",
+        "timestamp_field",
+        "GREENLIGHT_DRAIN_SECONDS",
+        "DATABASE_URL",
+        "GREENLIGHT_WORKER_PORT",
+    ):
+        assert expected in text
+
+
+def test_no_problem_quotes_a_value_that_could_be_secret(tmp_path: Path) -> None:
+    variables = write(
+        tmp_path,
+        f"""
+        [[environments]]
+        name = "staging"
+        base_url = "https://u:{SECRET}@example.org"
+        api_key = "{SECRET}"
+        """,
+    ) | {"DATABASE_URL": f"mysql://u:{SECRET}@h/db", "REDIS_URL": f"http://:{SECRET}@h"}
+    assert SECRET not in problems(variables)
+
+
+def test_the_env_file_wins_over_the_process_environment(tmp_path: Path) -> None:
+    (tmp_path / "staging.env").write_text("REDIS_URL=redis://file/0\n")
+    variables = write(
+        tmp_path, '[[environments]]\nname = "staging"\nbase_url = "http://s"\nenv_file = "staging.env"\n'
+    ) | {"REDIS_URL": "redis://process/0", "DASHBOARD_AUTH_TOKEN": SECRET}
+    secrets = load(variables).environment("staging").secrets
+    assert secrets.redis_url is not None
+    assert secrets.redis_url.get_secret_value() == "redis://file/0"
+    assert secrets.dashboard_token is None, "a key that is exported must not hide that the file lacks it"
+
+
+def test_prefixed_variables_give_the_secrets(tmp_path: Path) -> None:
+    variables = write(tmp_path, '[[environments]]\nname = "p"\nbase_url = "http://s"\nenv_prefix = "PROD_"\n')
+    secrets = load(variables | {"PROD_REDIS_URL": "redis://prod/0"}).environment("p").secrets
+    assert secrets.redis_url is not None
+    assert secrets.redis_url.get_secret_value() == "redis://prod/0"
+
+
+def test_settings_never_print_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "s.env").write_text(f"REDIS_URL=redis://:{SECRET}@h/0\nDASHBOARD_AUTH_TOKEN={SECRET}\n")
+    variables = write(tmp_path, '[[environments]]\nname = "s"\nbase_url = "http://s"\nenv_file = "s.env"\n')
+    settings = load(variables | {"GREENLIGHT_API_TOKEN": SECRET, "DATABASE_URL": f"postgresql://u:{SECRET}@h/d"})
+    assert SECRET not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("not toml [", "not valid TOML"),
+        ("", "no environment is listed"),
+        ('[[environments]]\nname="a"\nbase_url="http://x"\n' * 2, "two environments are named"),
+        ('[[environments]]\nname="a"\nbase_url="http://x"\nenv_file="none.env"\n', "does not exist"),
+        ('[[environments]]\nname="a"\nbase_url="http://x"\nenv_file="f"\nenv_prefix="F_"\n', "keep one of them"),
+        ('environments = "x"', "environments"),
+        ("[[environments]]\nname=1\nbase_url=2\n", "environments[0].name"),
+    ],
+)
+def test_each_mistake_gets_its_sentence(tmp_path: Path, text: str, words: str) -> None:
+    assert words in problems(write(tmp_path, text))
+
+
+def test_a_missing_named_file_is_a_problem(tmp_path: Path) -> None:
+    assert "does not exist" in problems({"GREENLIGHT_CONFIG": str(tmp_path / "none.toml")})
+
+
+def test_a_binary_file_is_a_problem_and_no_crash(tmp_path: Path) -> None:
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe\x00\x01")
+    assert "UTF-8" in problems({"GREENLIGHT_CONFIG": str(tmp_path / "b.toml")})
+
+
+def test_an_unknown_environment_names_those_that_exist(tmp_path: Path) -> None:
+    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
+    with pytest.raises(UnknownEnvironment, match="Choose one of: local"):
+        settings.environment("nowhere")
+
+
+def test_a_half_written_stack_note_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text('{"worker_port": 9')
+    assert load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path).worker_port == 8502
+
+
+def test_the_example_files_load(tmp_path: Path) -> None:
+    for name in ("greenlight.example.toml", ".env.example"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    (tmp_path / "staging.env").write_text((ROOT / ".env.example").read_text())
+    settings = load({"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.example.toml"), "GREENLIGHT_DATA": str(tmp_path)})
+    assert {"staging", "production"} <= set(settings.names)
+
+
+def test_the_example_shows_every_setting() -> None:
+    text = (ROOT / "greenlight.example.toml").read_text()
+    schema = json_schema()
+    tables = [schema, *schema["$defs"].values()]
+    missing = {key for table in tables for key in table["properties"] if key not in text}
+    assert not missing
+
+
+def test_the_published_schema_is_the_code_s() -> None:
+    published = json.loads((ROOT / "docs" / "greenlight.schema.json").read_text())
+    assert published == json_schema()

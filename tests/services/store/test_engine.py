@@ -1,0 +1,139 @@
+"""The store's troubles: each is one sentence, loses nothing, and passes when its cause does."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from services.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly, StoreUnreachable
+from services.evidence import Evidence
+from services.store import Store, engine, evidence, samples
+from services.store.migrate import check
+from services.store.samples import Sample
+
+
+def put(store: Store, at_ms: int) -> None:
+    with store.write() as connection:
+        samples.append(connection, [Sample(environment="e", sli="s", at_ms=at_ms, value=1.0, good=True)], {})
+
+
+def count(store: Store) -> int:
+    with store.read() as connection:
+        return samples.count(connection)
+
+
+def test_sqlite_is_durable_and_lets_readers_read(sqlite_store: Store) -> None:
+    with sqlite_store.read() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2  # FULL
+
+
+def test_a_full_disk_is_said_loses_nothing_and_passes(sqlite_store: Store) -> None:
+    put(sqlite_store, 1)
+    with sqlite_store.read() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+
+    def limit(to: int) -> None:
+        with sqlite_store.engine.connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA max_page_count={to}")
+
+    limit(pages)
+    with pytest.raises(StoreFull) as caught, sqlite_store.write() as connection:
+        samples.append(
+            connection,
+            [Sample(environment="e", sli="s", at_ms=i, value=1.0, good=True) for i in range(10, 50_000)],
+            {},
+        )
+    assert "full" in caught.value.sentence
+    assert caught.value.passes
+    assert count(sqlite_store) == 1
+    limit(1 << 30)
+    put(sqlite_store, 2)
+    assert count(sqlite_store) == 2
+
+
+def test_a_locked_database_is_busy_and_passes(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = sqlite_store.engine.url.database
+    assert path is not None
+    impatient = Store.open(f"sqlite:///{path}?timeout=0.05")
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.05)
+    impatient = Store.open(f"sqlite:///{path}")
+    with pytest.raises(StoreBusy, match="locked"):
+        put(impatient, 1)
+    assert count(impatient) == 0, "readers go on while it is locked"
+    holder.execute("ROLLBACK")
+    put(impatient, 1)
+    assert count(impatient) == 1
+    holder.close()
+    impatient.close()
+
+
+def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "greenlight.db"
+    path.write_bytes(b"this is no database" * 500)
+    with pytest.raises(StoreCorrupt, match="not a database"):
+        check(Store.open(f"sqlite:///{path}"))
+
+
+def test_a_file_damaged_in_the_middle_is_said_to_be_damaged(sqlite_store: Store) -> None:
+    for at in range(0, 3000, 100):
+        with sqlite_store.write() as connection:
+            samples.append(
+                connection,
+                [Sample(environment="e", sli="s", at_ms=at + i, value=1.0, good=True) for i in range(100)],
+                {},
+            )
+    path = sqlite_store.engine.url.database
+    assert path is not None
+    with sqlite_store.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    sqlite_store.close()
+    data = bytearray(Path(path).read_bytes())
+    data[4096:] = b"\x55" * (len(data) - 4096)
+    Path(path).write_bytes(bytes(data))
+    with pytest.raises(StoreCorrupt, match="damaged"):
+        count(Store.open(f"sqlite:///{path}"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of another kind")
+def test_a_read_only_database_is_said_and_passes(sqlite_store: Store) -> None:
+    put(sqlite_store, 1)
+    path = sqlite_store.engine.url.database
+    assert path is not None
+    with sqlite_store.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only=ON")  # what root meets instead of file permissions
+    with pytest.raises(StoreReadOnly, match="read-only"):
+        put(sqlite_store, 2)
+    with sqlite_store.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only=OFF")
+    put(sqlite_store, 2)
+    assert count(sqlite_store) == 2
+
+
+def test_a_server_that_is_away_is_one_sentence_without_the_password() -> None:
+    with pytest.raises(StoreUnreachable) as caught:
+        check(Store.open("postgresql+psycopg://someone:planted-secret@127.0.0.1:1/none"))
+    assert "planted-secret" not in str(caught.value)
+
+
+def test_a_missing_database_is_one_sentence(postgres_url: str) -> None:
+    with pytest.raises(StoreUnreachable):
+        check(Store.open(postgres_url.replace("/t", "/none_", 1) if "/t" in postgres_url else postgres_url + "x"))
+
+
+def test_errors_of_our_own_are_not_dressed_up_as_the_store_s(store: Store) -> None:
+    with pytest.raises(Exception) as caught, store.write() as connection:
+        connection.execute(text("SELECT nonsense FROM nowhere"))
+    assert not isinstance(caught.value, StoreError)
+
+
+def test_evidence_can_not_be_changed_or_deleted(store: Store) -> None:
+    with store.write() as connection:
+        evidence.append(store, connection, [Evidence(environment="e", check="c", outcome="pass", at_ms=1)])
+    for statement in ("UPDATE evidence SET outcome = 'fail'", "DELETE FROM evidence"):
+        with pytest.raises(Exception, match="append-only"), store.write() as connection:
+            connection.execute(text(statement))

@@ -1,0 +1,27 @@
+"""Regular duties: retention and the daily summary."""
+
+from pathlib import Path
+
+from services import clock, ledger, upkeep
+from services.settings import load
+from services.store import Store, evidence, samples
+from tests.services.test_ledger import seen
+
+
+def test_retention_drops_old_samples_and_keeps_evidence(store: Store, tmp_path: Path) -> None:
+    now_s = clock.now_ms() / 1000
+    ledger.record(store, [seen(now_s - 40 * 86_400), seen(now_s)], ledger.Memory())
+    dropped = upkeep.drop_old(store, load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path))
+    assert dropped.samples == 1
+    with store.read() as connection:
+        assert samples.count(connection) == 1
+        assert len(evidence.history(connection, "e")) == 2
+
+
+def test_the_daily_summary_is_written_as_evidence(store: Store, tmp_path: Path) -> None:
+    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
+    (line,) = upkeep.daily_health_check(store, settings)
+    assert line.startswith("local: unknown")
+    with store.read() as connection:
+        (record,) = evidence.latest(connection, "local")
+    assert (record.check, record.outcome) == ("health.daily", "unknown")
