@@ -52,7 +52,8 @@ class PortalMetrics:
                     probe_state.add_metric((card.name, probe.probe, name), float(probe.state == name))
                 if probe.latency_ms is not None:
                     latency.add_metric((card.name, probe.probe), probe.latency_ms / 1000)
-                age.add_metric((card.name, probe.probe), max(0.0, (found.as_of_ms - probe.at_ms) / 1000))
+                if probe.at_ms:  # 0: never looked at
+                    age.add_metric((card.name, probe.probe), max(0.0, (found.as_of_ms - probe.at_ms) / 1000))
         yield from (state, probe_state, latency, age)
         yield GaugeMetricFamily("greenlight_worker_up", "1 while a worker lives.", float(found.worker.alive))
         size = store.size_bytes()

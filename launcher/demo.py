@@ -3,8 +3,10 @@ Redis of its own, generated keys, and 30 days of generated history."""
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 from launcher import redis_server
 from launcher.environment import PYTHON
@@ -19,14 +21,19 @@ _INTERVALS = (
 POLICY = {"staging": "true", "production": "false"}  # the story: staging is strict already, production is next
 
 
-def start(stack: Stack, taken: set[int], logs: Path) -> tuple[list[Child], Path]:
-    """Start both environments; returns their processes and the settings file that describes them."""
+def start(stack: Stack, taken: set[int], logs: Path) -> tuple[list[Child], dict[str, Any]]:
+    """Start both environments; returns their processes and what the stack's note says of them."""
     folder = stack.data / "demo"
     children: list[Child] = []
     tables = []
+    ports: dict[str, int] = {}
     for index, name in enumerate(NAMES):
         password = stack.secret(f"demo/{name}.redis_password")
-        redis_port, web_port = free_port(16_480 + index * 10, taken), free_port(8_611 + index * 10, taken)
+        redis_port, web_port = (
+            free_port(_redis_port(stack, name, password, index), taken),
+            free_port(8_611 + index * 10, taken),
+        )
+        ports[name] = redis_port
         children.append(
             redis_server.start(
                 f"redis-{name}", folder=folder / f"redis-{name}", port=redis_port, password=password, logs=logs
@@ -34,12 +41,22 @@ def start(stack: Stack, taken: set[int], logs: Path) -> tuple[list[Child], Path]
         )
         env_file = folder / f"{name}.env"
         _write_env_file(env_file, name, f"redis://:{password}@127.0.0.1:{redis_port}/0", web_port)
+        variables = {"GREENLIGHT_SWARM_DEMO": "1", "GREENLIGHT_PARENT_PID": str(os.getpid())}
         command = [str(PYTHON), "-m", "examples.swarm", "--env-file", str(env_file), "--port", str(web_port)]
-        children.append(Child(f"swarm-{name}", command, logs=logs, variables={"GREENLIGHT_SWARM_DEMO": "1"}))
+        children.append(Child(f"swarm-{name}", command, logs=logs, variables=variables))
         tables.append(_table(name, web_port, env_file))
     settings = folder / "demo.toml"
     settings.write_text("# Written by start.py --demo.\n" + "\n".join(tables), encoding="utf-8")
-    return children, settings
+    return children, {"demo_config": str(settings), "demo_redis_ports": ports}
+
+
+def _redis_port(stack: Stack, name: str, password: str, index: int) -> int:
+    """Where to look for a free port; a Redis left over from a killed launcher is ended before."""
+    known = stack.note().get("demo_redis_ports")
+    before = known.get(name) if isinstance(known, dict) else None
+    if isinstance(before, int):
+        redis_server.stop_left_over(before, password)
+    return 16_480 + index * 10
 
 
 def _write_env_file(path: Path, name: str, redis_url: str, port: int) -> None:

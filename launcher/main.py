@@ -98,18 +98,19 @@ def _start(stack: Stack, options: argparse.Namespace, children: list[Child], sto
         "PYTHONUNBUFFERED": "1",
     }
     if not os.environ.get("REDIS_URL"):
-        url = _local_redis(stack, before, taken, children, logs)
-        if url is not None:
+        port = _local_redis(stack, before, taken, children, logs)
+        if port is not None:
+            url = f"redis://:{stack.secret('redis_password')}@127.0.0.1:{port}/0"
             stack.secret("redis_url", make=url)
-            note |= {"redis_url_file": str(stack.data / "redis_url")}
+            note |= {"redis_url_file": str(stack.data / "redis_url"), "redis_port": port}
             variables["REDIS_URL"] = url
     worker_port = free_port(_preferred(before.get("worker_port"), options.port + 1), taken)
     variables["GREENLIGHT_WORKER_PORT"] = str(worker_port)
     if options.demo:
         with step("Starting the simulated environments"):
-            swarm, settings = demo.start(stack, taken, logs)
+            swarm, described = demo.start(stack, taken, logs)
             children.extend(swarm)
-        note["demo_config"] = str(settings)
+        note |= described
     address = f"http://{'localhost' if options.host == '127.0.0.1' else options.host}:{options.port}"
     note |= {"address": address, "worker_port": worker_port}
     stack.write_note(note)
@@ -118,11 +119,8 @@ def _start(stack: Stack, options: argparse.Namespace, children: list[Child], sto
     with step(f"Starting the worker on port {worker_port} and the portal on port {options.port}"):
         worker = Child("worker", [str(PYTHON), "-m", "worker"], logs=logs, variables=variables)
         children.append(worker)
-        portal_variables = variables | {
-            "STREAMLIT_SERVER_PORT": str(options.port),
-            "STREAMLIT_SERVER_ADDRESS": options.host,
-        }
-        portal = Child("portal", [str(PYTHON), "app.py"], logs=logs, variables=portal_variables)
+        where = ["--host", options.host, "--port", str(options.port)]
+        portal = Child("portal", [str(PYTHON), "app.py", *where], logs=logs, variables=variables)
         children.append(portal)
         worker.wait_for(f"http://127.0.0.1:{worker_port}/api/health/live", START_PATIENCE_S)
         if options.demo:
@@ -133,8 +131,8 @@ def _start(stack: Stack, options: argparse.Namespace, children: list[Child], sto
 
 def _local_redis(
     stack: Stack, before: dict[str, Any], taken: set[int], children: list[Child], logs: Path
-) -> str | None:
-    """Start the local Redis; its URL, or None (said aloud) where there is no server to start."""
+) -> int | None:
+    """Start the local Redis; its port, or None (said aloud) where there is no server to start."""
     password = stack.secret("redis_password")
     if isinstance(before.get("redis_port"), int):
         redis_server.stop_left_over(before["redis_port"], password)
@@ -147,7 +145,7 @@ def _local_redis(
     except Refusal as refusal:
         complain(f"  {refusal} Greenlight goes on without; set REDIS_URL to use one of yours.")
         return None
-    return f"redis://:{password}@127.0.0.1:{port}/0"
+    return port
 
 
 def _seed_history(variables: dict[str, str], logs: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from services import clock
+from services.health.state import NEVER
 from services.health.view import Card, EnvironmentView
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -54,7 +55,7 @@ def health_rows(view: EnvironmentView) -> list[dict[str, Any]]:
             "state": probe.state,
             "required": item.dependency.required,
             "latency_ms": None if probe.latency_ms is None else round(probe.latency_ms, 2),
-            "measured_at": clock.iso(probe.at_ms),
+            "measured_at": None if probe.code == NEVER else clock.iso(probe.at_ms),
             "finding": probe.code,
         }
         for item in view.dependencies

@@ -13,7 +13,7 @@ from services.health.view import DependencyView, EnvironmentView
 from services.store.conditions import Condition
 from ui import cached, html, overview, present, state, widgets
 
-THRESHOLD_FIELDS = {"readiness_uptime": "readiness", "redis_ping_latency": "ping", "redis_write_latency": "write"}
+_PROBE_WORDS = {"prober.stale": "stale", "prober.never": "not measured yet"}
 
 
 def draw(view: EnvironmentView, where: tzinfo) -> None:
@@ -28,22 +28,17 @@ def draw(view: EnvironmentView, where: tzinfo) -> None:
     for item in view.dependencies:
         with st.container(border=True, key=f"dependency-{item.dependency.name.replace(':', '-')}"):
             html.show(_tile(view, item, where, now))
-            st.button(
+            if st.button(
                 "History and raw evidence",
                 key=f"detail-{item.dependency.name}",
                 type="tertiary",
                 icon=":material/query_stats:",
-                on_click=_open,
-                args=(item.dependency.name,),
-            )
+            ):
+                st.query_params[state.DETAIL] = item.dependency.name
+                st.rerun()
     html.show(html.block(html.heading("Changes"), html.changes(view.changes, where, name_environment=False)))
     if view.command_share is not None:
         html.show(html.block(f'<p class="dim">{escape(_share_words(view.command_share))}</p>'))
-
-
-def _open(name: str) -> None:
-    st.query_params[state.DETAIL] = name
-    st.session_state["open-detail"] = True
 
 
 def _contradictions(view: EnvironmentView) -> str:
@@ -57,7 +52,7 @@ def _contradictions(view: EnvironmentView) -> str:
 
 def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) -> str:
     d = item.dependency
-    word = "stale" if d.stale else "not configured" if not d.configured else None
+    word = overview.dependency_word(d)
     since = f"since {present.moment(d.leading.since_ms, where)}" if d.leading.since_ms else ""
     confirm = ""
     if d.leading.outcome == "down" and d.state != "down":
@@ -68,7 +63,7 @@ def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) 
         f'<div class="row">{html.heading(present.title(d.name), present.gloss(d.name))}'
         f"<span>{html.badge(d.state, word=word)}</span>{html.simulated() if view.card.simulated else ''}"
         f'<span class="dim">{escape(since)}</span>{confirm}<span class="grow"></span>'
-        f'<span class="dim">measured {present.age(_measured(item), now)}</span></div>'
+        f'<span class="dim">{_measured_words(item, now)}</span></div>'
     )
     says = f'<p style="margin:.25rem 0 0">{escape(item.word.sentence)}</p>'
     if item.word.fix:
@@ -80,8 +75,9 @@ def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) 
     )
 
 
-def _measured(item: DependencyView) -> int:
-    return max(probe.at_ms for probe in item.dependency.probes)
+def _measured_words(item: DependencyView, now: int) -> str:
+    newest = max(probe.at_ms for probe in item.dependency.probes)
+    return f"measured {present.age(newest, now)}" if newest else "not measured yet"
 
 
 def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, str, str]]:
@@ -99,7 +95,7 @@ def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, 
         }.get(probe.probe)
         expected = f"ok, within {present.milliseconds(limit)}" if limit else "ok"
         latency = "" if probe.latency_ms is None else f", {present.milliseconds(probe.latency_ms)}"
-        state_word = html.badge(probe.state, word="stale" if probe.code == "prober.stale" else None)
+        state_word = html.badge(probe.state, word=_PROBE_WORDS.get(probe.code))
         rows.append((escape(present.title(probe.probe)), escape(expected), f"{state_word}{escape(latency)}"))
         rows += _facts(probe, settings.inngest.expected_functions, settings.inngest.mode)
     if d.name in {"redis", "inngest"}:

@@ -9,6 +9,7 @@ from html import escape
 import streamlit as st
 
 from services import clock
+from services.health.state import Dependency
 from services.health.view import Card, Overview
 from ui import html, present, routes, widgets
 
@@ -101,7 +102,7 @@ def _card(card: Card, where: tzinfo, now: int) -> str:
     )
     chips = "".join(
         f"<span>{html.term(present.title(d.name), present.gloss(d.name))} "
-        f"{html.badge(d.state, word=_dependency_word(d.state, stale=d.stale, configured=d.configured))}"
+        f"{html.badge(d.state, word=dependency_word(d))}"
         + (' <span class="dim">required</span>' if d.required and d.name != "readiness" else "")
         + "</span>"
         for d in health.dependencies
@@ -120,9 +121,12 @@ def _card(card: Card, where: tzinfo, now: int) -> str:
     )
 
 
-def _dependency_word(state: str, *, stale: bool, configured: bool) -> str:
-    if stale:
+def dependency_word(dependency: Dependency) -> str:
+    """The word for a dependency's state, with the reason where it is unknown."""
+    if dependency.stale:
         return "stale"
-    if not configured:
+    if not dependency.configured:
         return "not configured"
-    return present.look(state).word
+    if dependency.state == "unknown" and dependency.leading.code == "prober.never":
+        return "not measured yet"
+    return present.look(dependency.state).word

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from streamlit import config
@@ -18,22 +18,26 @@ from ui import cached
 from ui.guard import LOOPBACK_NAMES, Guard, is_loopback
 
 SHELL = Path(__file__).with_name("shell.py")
+ENTRY = Path(__file__).resolve().parents[1] / "app.py"
 
 
-def build(routes: list[BaseRoute]) -> Any:
-    """The portal as an `st.App`. Raises SettingsError where it must not start."""
+def options(routes: list[BaseRoute]) -> dict[str, Any]:
+    """What `st.App` is made with. Raises SettingsError where the portal must not start."""
     settings = cached.settings()
+    # Streamlit looks for .streamlit/config.toml beside this script; started from another folder by Python or
+    # uvicorn it would take ui/shell.py for it, and lose theme, address and allowed hosts.
+    config._main_script_path = str(ENTRY)
     names = [*LOOPBACK_NAMES, *settings.portal.allowed_hosts]
     config.set_option("server.allowedHosts", names)
     guarded_elsewhere = bool(settings.portal.trusted_proxies) or _signs_in()
-    _refuse_open_door(guarded_elsewhere)
+    _refuse_open_door(config.get_option("server.address"), guarded_elsewhere=guarded_elsewhere)
     guard = Middleware(
         Guard,
         allowed_hosts=tuple(names),
         trusted_proxies=settings.portal.trusted_proxies,
         open_elsewhere=guarded_elsewhere,
     )
-    return st.App(SHELL, routes=routes, middleware=[guard], lifespan=_lifespan)
+    return {"routes": routes, "middleware": [guard], "lifespan": _lifespan}
 
 
 @asynccontextmanager
@@ -58,9 +62,19 @@ def _signs_in() -> bool:
     return bool(secrets_singleton.load_if_toml_exists()) and "auth" in secrets_singleton
 
 
-def _refuse_open_door(guarded_elsewhere: bool) -> None:
+def run(app: Any, arguments: list[str]) -> None:
+    """Serve until stopped: `python app.py [--host H] [--port N]`. Raises SettingsError where it must not."""
+    parser = argparse.ArgumentParser(prog="app.py", description="Greenlight's portal.")
+    parser.add_argument("--host", default=config.get_option("server.address"))
+    parser.add_argument("--port", type=int, default=config.get_option("server.port"))
+    chosen = parser.parse_args(arguments)
+    trusted = bool(cached.settings().portal.trusted_proxies)
+    _refuse_open_door(chosen.host, guarded_elsewhere=trusted or _signs_in())
+    app.run(config={"server.address": chosen.host, "server.port": chosen.port})
+
+
+def _refuse_open_door(address: str | None, *, guarded_elsewhere: bool) -> None:
     """Outside loopback only with sign-in or a trusted proxy."""
-    address = config.get_option("server.address")
     if guarded_elsewhere or (address and is_loopback(address)):
         return
     raise SettingsError(

@@ -8,7 +8,7 @@ import streamlit as st
 
 from ui import html, routes, signin, widgets
 
-st.set_page_config(page_title="Greenlight", page_icon=":material/traffic:", layout="wide")
+st.set_page_config(page_title="Greenlight", page_icon=str(Path(__file__).with_name("icon.png")), layout="wide")
 html.show(html.STYLE)
 st.logo(Path(__file__).with_name("logo.svg"), size="large")
 

@@ -18,6 +18,7 @@ from datetime import timedelta
 import uvicorn
 
 from runtime.fallback import FallbackScheduler
+from runtime.parent import end_with_parent
 from services import clock, upkeep
 from services.errors import SettingsError, StoreError
 from services.settings import Settings, load
@@ -55,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"The worker can't listen on {options.host}:{port} ({error.strerror}).", file=sys.stderr)
         return 2
+    end_with_parent()
     _run(_Process(settings, store, listener).live())
     return 0
 
@@ -178,7 +180,6 @@ class _Process:
                 ("requests", self._desk.serve(self._collector, self._writer)),
                 ("collector", self._collector.run()),
                 ("schedule", self._scheduler.run()),
-                ("parent", _end_with_parent(stop)),
             )
         ]
         log.info("the worker %s listens on %s", self._desk.owner, self._address)
@@ -235,16 +236,6 @@ class _Process:
             log.error("not everything could be handed back: %s Leases end by themselves.", error)
         await asyncio.wait([serving], timeout=max(0.1, give_up - asyncio.get_running_loop().time()))
         self._store.close()
-
-
-async def _end_with_parent(stop: asyncio.Event) -> None:
-    """Where a launcher started us (GREENLIGHT_PARENT_PID), don't outlive it: its port and Redis go with it."""
-    parent = os.environ.get("GREENLIGHT_PARENT_PID")
-    while not parent or os.getppid() == int(parent) or sys.platform == "win32":  # noqa: ASYNC110
-        await asyncio.sleep(1)
-    log.warning("the launcher is gone: stopping")
-    stop.set()
-    await asyncio.sleep(3600)
 
 
 def _owner() -> str:

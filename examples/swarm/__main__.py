@@ -34,7 +34,9 @@ def _serve(options: argparse.Namespace) -> int:
 
     from examples.swarm import policy
     from examples.swarm.app import build
+    from runtime.parent import end_with_parent
 
+    end_with_parent()
     app = build(policy.read(options.env_file), allow_faults=bool(os.environ.get("GREENLIGHT_SWARM_DEMO")))
     uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning", timeout_graceful_shutdown=1)
     return 0

@@ -41,6 +41,8 @@ def build(policy: Policy, *, allow_faults: bool = False, work: bool = True) -> A
         yield
         for task in tasks:
             task.cancel()
+        if client is not None:
+            await client.aclose()
 
     app = FastAPI(title="Reference swarm", lifespan=lifespan, docs_url=None, redoc_url=None)
     _serve_inngest(app, policy, labour, dev=False)

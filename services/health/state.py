@@ -18,6 +18,7 @@ from services.store.conditions import Condition
 EnvironmentState = Literal["ready", "degraded", "not_ready", "unknown"]
 Policy = Literal["strict", "relaxed", "mixed", "unknown"]
 POLICY_DEPENDENCIES = ("redis", "inngest")
+NEVER = "prober.never"
 _RANK: Mapping[str, int] = {"down": 3, "unknown": 2, "slow": 1, "ok": 0}
 
 
@@ -56,10 +57,29 @@ class Health:
 
 def current(condition: Condition, now_ms: int) -> Condition:
     """The condition as it may be shown now: one too old is unknown, whatever it was."""
+    if condition.code == NEVER:
+        return condition
     if not is_stale(condition.at_ms, condition.interval_s, now_ms):
         return condition
     since = condition.at_ms + int(condition.interval_s * 2000)
     return replace(condition, state="unknown", outcome="unknown", since_ms=since, code="prober.stale")
+
+
+def never_seen(environment: str, probe: str, interval_s: float) -> Condition:
+    """Stands for a probe that is configured but has no result yet: unknown, which is never good."""
+    return Condition(
+        environment=environment,
+        probe=probe,
+        at_ms=0,
+        interval_s=interval_s,
+        state="unknown",
+        since_ms=0,
+        outcome="unknown",
+        failures=0,
+        successes=0,
+        code=NEVER,
+        latency_ms=None,
+    )
 
 
 def reckon(environment: str, conditions: Iterable[Condition], now_ms: int) -> Health:
@@ -71,7 +91,7 @@ def reckon(environment: str, conditions: Iterable[Condition], now_ms: int) -> He
         _dependency(name, [shown[p] for p in shown if dependency_of(p) == name], found, reported)
         for name in dict.fromkeys(dependency_of(probe) for probe in shown)
     )
-    contradictions = find({name: c for name, c in shown.items() if c.code != "prober.stale"})
+    contradictions = find({name: c for name, c in shown.items() if c.code not in {NEVER, "prober.stale"}})
     readiness = found.get("readiness")
     return Health(
         environment=environment,
@@ -80,9 +100,14 @@ def reckon(environment: str, conditions: Iterable[Condition], now_ms: int) -> He
         version=_version(readiness),
         dependencies=dependencies,
         contradictions=contradictions,
-        measured_ms=max((c.at_ms for c in found.values()), default=None),
-        stale=bool(found) and all(c.code == "prober.stale" for c in shown.values()),
+        measured_ms=max((c.at_ms for c in found.values() if c.code != NEVER), default=None),
+        stale=_all_stale(shown.values()),
     )
+
+
+def _all_stale(shown: Iterable[Condition]) -> bool:
+    seen = [c.code == "prober.stale" for c in shown if c.code != NEVER]
+    return bool(seen) and all(seen)
 
 
 def _reported(report: Condition | None) -> Mapping[str, Mapping[str, Any]]:
@@ -128,6 +153,8 @@ def _state(dependencies: tuple[Dependency, ...], contradictions: tuple[Finding, 
     if unseen:
         return "not_ready" if any(d.reported_healthy is False for d in unseen) else "unknown"
     watched = [d for d in dependencies if d.configured]
+    if any(probe.code == NEVER for d in watched for probe in d.probes):
+        return "unknown"
     blemished = any(d.state != "ok" for d in watched) or bool(contradictions)
     return "degraded" if blemished else "ready"
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from services.evidence.model import Evidence
 from services.health.budget import CommandShare, command_share
 from services.health.ribbon import Cell, cells, with_present
-from services.health.state import Dependency, Health, reckon
+from services.health.state import NEVER, Dependency, Health, never_seen, reckon
 from services.probes.diagnosis import diagnosis, fix, sentence
 from services.settings.model import Environment, Settings
 from services.store import Store, conditions, samples, spans, workers
@@ -213,7 +213,10 @@ def _wanted(connection: Connection, environment: Environment) -> list[Condition]
     from services.probes.registry import probes_of
 
     found = {c.probe: c for c in conditions.load(connection, environment.name)}
-    return [found[probe.name] for probe in probes_of(environment) if probe.name in found]
+    return [
+        found.get(probe.name) or never_seen(environment.name, probe.name, probe.interval_s)
+        for probe in probes_of(environment)
+    ]
 
 
 def _findings(health: Health) -> tuple[Word, ...]:
@@ -223,7 +226,7 @@ def _findings(health: Health) -> tuple[Word, ...]:
         (order[probe.state], word_for(probe, d.name))
         for d in health.dependencies
         for probe in d.probes
-        if probe.state in order and not (probe.state == "unknown" and not d.configured)
+        if probe.state in order and not (probe.state == "unknown" and not d.configured) and probe.code != NEVER
     ]
     found += [
         (0, Word(state="down", subject=" and ".join(f.probes), sentence=f.sentence, fix=f.fix))

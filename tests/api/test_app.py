@@ -1,0 +1,149 @@
+"""The HTTP API and metrics, through a real portal process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services import clock, ledger
+from services.store import Store, workers
+from services.store.migrate import migrate
+from services.store.workers import Worker
+from tests.portal import TOKEN, running
+from tests.services.test_ledger import seen
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Store]]:
+    data = Path(tmp_path_factory.mktemp("portal"))
+    store = Store.open(f"sqlite:///{data / 'greenlight.db'}")
+    migrate(store)
+    ledger.record(store, [seen(clock.now_ms() / 1000, environment="local")], ledger.Memory())
+    with running(data) as url:
+        yield url, store
+
+
+def get(portal: tuple[str, Store], path: str, token: str | None = TOKEN, **options: object) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.get(portal[0] + path, headers=headers, timeout=10)
+
+
+def test_health_is_open_and_tells_the_worker_s_silence(portal: tuple[str, Store]) -> None:
+    assert get(portal, "/api/health/live", None).status_code == 200
+    answer = get(portal, "/api/health/ready", None)
+    assert answer.status_code == 200
+    assert answer.json()["degraded"] == ["worker"]
+
+
+def test_a_living_worker_is_told(portal: tuple[str, Store]) -> None:
+    now = clock.now_ms()
+    with portal[1].write() as connection:
+        workers.beat(connection, Worker(id="w", address="http://x", started_ms=now, seen_ms=now))
+    body = get(portal, "/api/v1/environments").json()
+    assert body["worker"]["alive"] is True
+    with portal[1].write() as connection:
+        workers.leave(connection, "w")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/environments", "/api/v1/environments/local", "/api/v1/environments/local/evidence",
+             "/api/runtime/dependencies"],
+)  # fmt: skip
+@pytest.mark.parametrize("token", [None, "wrong", TOKEN + "x", TOKEN[:-1]])
+def test_everything_else_asks_for_the_token(portal: tuple[str, Store], path: str, token: str | None) -> None:
+    assert get(portal, path, token).status_code == 401
+
+
+def test_the_token_in_the_address_is_accepted_on_the_legacy_route_alone(portal: tuple[str, Store]) -> None:
+    assert get(portal, f"/api/runtime/dependencies?token={TOKEN}", None).status_code == 200
+    assert get(portal, f"/api/v1/environments?token={TOKEN}", None).status_code == 401
+
+
+def test_an_environment_is_listed_with_state_policy_and_findings(portal: tuple[str, Store]) -> None:
+    (found,) = get(portal, "/api/v1/environments").json()["environments"]
+    assert found["name"] == "local"
+    assert {"state", "policy", "dependencies", "findings", "measured_at", "simulated"} <= set(found)
+    one = get(portal, "/api/v1/environments/local").json()
+    assert one["name"] == "local"
+
+
+def test_evidence_comes_with_its_place_in_the_chain(portal: tuple[str, Store]) -> None:
+    (record,) = get(portal, "/api/v1/environments/local/evidence").json()["evidence"]
+    assert record["check"] == "readiness.ready"
+    assert len(record["hash"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/environments/nowhere", 404),
+        ("/api/v1/environments/nowhere/evidence", 404),
+        ("/api/v1/environments/local/evidence?limit=0", 422),
+        ("/api/v1/environments/local/evidence?limit=many", 422),
+        ("/api/nothing", 404),
+        ("/api/v1/environments/" + "x" * 5000, 404),
+    ],
+)
+def test_wrong_requests_get_a_problem_document(portal: tuple[str, Store], path: str, status: int) -> None:
+    answer = get(portal, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert {"type", "title", "status", "detail"} <= set(answer.json())
+
+
+def test_an_unknown_environment_gets_the_list_of_those_that_exist(portal: tuple[str, Store]) -> None:
+    assert get(portal, "/api/v1/environments/nowhere").json()["known"] == ["local"]
+
+
+def test_wrong_methods_and_large_bodies(portal: tuple[str, Store]) -> None:
+    assert httpx.post(portal[0] + "/api/v1/environments").status_code == 405
+    assert httpx.post(portal[0] + "/api/v1/environments", content=b"x" * 2_000_000).status_code == 413
+
+
+def test_openapi_lists_the_routes(portal: tuple[str, Store]) -> None:
+    paths = get(portal, "/api/openapi.json", None).json()["paths"]
+    assert {"/api/health/ready", "/api/v1/environments", "/api/v1/environments/{name}/evidence"} <= set(paths)
+
+
+def test_metrics_are_prometheus_text_read_by_its_own_parser(portal: tuple[str, Store]) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    families = {f.name: f for f in text_string_to_metric_families(get(portal, "/metrics", None).text)}
+    states = {s.labels["state"]: s.value for s in families["greenlight_environment_state"].samples}
+    assert sum(states.values()) == 1
+    assert families["greenlight_worker_up"].samples[0].value == 0
+
+
+def test_our_headers_are_on_every_answer(portal: tuple[str, Store]) -> None:
+    for path in ("/", "/api/health/live", "/metrics"):
+        headers = get(portal, path, None).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "SAMEORIGIN"
+
+
+@pytest.mark.parametrize("path", ["/", "/api/health/live", "/metrics", "/_stcore/health"])
+def test_a_foreign_host_name_gets_nothing(portal: tuple[str, Store], path: str) -> None:
+    assert httpx.get(portal[0] + path, headers={"Host": "evil.example"}).status_code == 421
+
+
+def test_a_websocket_of_a_foreign_page_is_refused(portal: tuple[str, Store]) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync import client
+
+    address = portal[0].replace("http", "ws") + "/_stcore/stream"
+    port = portal[0].rsplit(":", 1)[1]
+    for host, origin in ((f"evil.example:{port}", f"http://evil.example:{port}"), (None, "http://evil.example")):
+        headers = {"Host": host} if host else {}
+        with (
+            pytest.raises(InvalidStatus),
+            client.connect(
+                address,
+                additional_headers=headers,
+                origin=origin,
+                proxy=None,  # type: ignore[arg-type]
+            ),
+        ):
+            pass
+    with client.connect(address, origin=portal[0], proxy=None):  # type: ignore[arg-type]
+        pass

@@ -1,0 +1,278 @@
+"""Pages in a real browser: framed on a deep link, live, readable on a phone, one click to the raw evidence."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from services import clock, ledger
+from services.probes.model import Check, Measure, Reading
+from services.probes.run import Observation
+from services.store import Store, workers
+from services.store.migrate import migrate
+from services.store.workers import Worker
+from tests import portal
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.browser
+Open = Callable[..., Page]
+CONFIG = """
+[[environments]]
+name = "staging"
+role = "staging"
+base_url = "http://127.0.0.1:9"
+simulated = true
+[[environments]]
+name = "production"
+role = "production"
+base_url = "http://127.0.0.1:9"
+"""
+
+
+WELL = {
+    "readiness": "readiness.ok",
+    "dependencies": "dependencies.ok",
+    "redis.ping": "redis.ok",
+    "redis.write": "redis.write_ok",
+    "redis.info": "redis.info_ok",
+    "inngest": "inngest.ok",
+}
+
+
+class Scene:
+    """A running portal and the store behind it."""
+
+    def __init__(self, url: str, store: Store, data: Path) -> None:
+        self.url, self.store, self.data = url, store, data
+        self._memory = ledger.Memory()
+
+    def see(self, probe: str, code: str, *, environment: str = "production", times: int = 1) -> None:
+        now = clock.now_ms()
+        reading = Reading(
+            code=code,
+            latency_ms=4.2,
+            detail={"timings_ms": {"connect": 1.0}, "status": 200},
+            measures=(Measure(sli="redis_ping_latency", value=4.2, good=True),) if probe == "redis.ping" else (),
+            checks=(Check(name=probe, outcome="pass"),),
+        )
+        batch = [
+            Observation(
+                environment=environment, simulated=environment == "staging", probe=probe, interval_s=30,
+                at_ms=now - 10 * (times - n), lag_ms=0, reading=reading,
+            )
+            for n in range(times)
+        ]  # fmt: skip
+        ledger.record(self.store, batch, self._memory)
+
+    def all_well(self) -> None:
+        for environment in ("staging", "production"):
+            for probe, code in WELL.items():
+                self.see(probe, code, environment=environment, times=5 if probe == "redis.ping" else 1)
+
+    def beat(self) -> None:
+        now = clock.now_ms()
+        with self.store.write() as connection:
+            workers.beat(connection, Worker(id="w", address="http://x", started_ms=now, seen_ms=now))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    data = Path(tmp_path_factory.mktemp("scene"))
+    (data / "greenlight.toml").write_text(CONFIG)
+    store = Store.open(f"sqlite:///{data / 'greenlight.db'}")
+    migrate(store)
+    store.close()
+    with portal.running(data, GREENLIGHT_CONFIG=str(data / "greenlight.toml")) as url:
+        yield url, data
+
+
+@pytest.fixture
+def scene(running: tuple[str, Path]) -> Iterator[Scene]:
+    url, data = running
+    store = Store.open(f"sqlite:///{data / 'greenlight.db'}")
+    with store.write() as connection:
+        for table in ("conditions", "spans", "samples", "workers", "jobs"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+    time.sleep(1.1)  # what the page process still remembers of the scene before
+    yield Scene(url, store, data)
+    store.close()
+
+
+def text(page: Page) -> str:
+    return page.locator("[data-testid=stMain]").inner_text()
+
+
+def until(page: Page, words: str) -> None:
+    page.get_by_text(words).first.wait_for(timeout=15_000)
+
+
+def test_a_deep_link_on_a_fresh_process_is_framed(tmp_path: Path, open_page: Open) -> None:
+    with portal.running(tmp_path) as url:
+        page = open_page(f"{url}/dependency_health")
+        page.get_by_role("link", name="Overview").wait_for(timeout=10_000)
+        assert page.get_by_role("heading", name="Dependency health").count() == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", "{port}"),
+        ("-m", "uvicorn", "app:app", "--port", "{port}", "--log-level", "warning", "--app-dir", str(ROOT)),
+        (str(ROOT / "app.py"), "--port", "{port}"),
+    ],
+    ids=["streamlit", "uvicorn", "python"],
+)
+def test_it_starts_each_way_from_another_folder(tmp_path: Path, open_page: Open, command: tuple[str, ...]) -> None:
+    with portal.running(tmp_path, command=command, cwd=tmp_path) as url:
+        page = open_page(url)
+        page.get_by_role("link", name="Dependency health").wait_for(timeout=10_000)
+
+
+def test_the_page_follows_the_store_by_itself(scene: Scene, open_page: Open) -> None:
+    scene.beat()
+    scene.all_well()
+    page = open_page(scene.url)
+    until(page, "All 2 environments are ready")
+    scene.beat()
+    scene.see("readiness", "readiness.not_ready", times=3)
+    until(page, "production is not ready")
+    scene.beat()
+    scene.see("readiness", "readiness.ok", times=2)
+    until(page, "All 2 environments are ready")
+
+
+def test_refreshing_moves_nothing(scene: Scene, open_page: Open) -> None:
+    scene.beat()
+    scene.all_well()
+    page = open_page(f"{scene.url}/?env=production")
+    until(page, "production is ready")
+    page.wait_for_timeout(1500)
+    heading = page.get_by_text("Recent changes")
+    before = heading.bounding_box()
+    page.evaluate(
+        "window.shifted=0; new PerformanceObserver(l=>l.getEntries().forEach(e=>window.shifted+=e.value))"
+        ".observe({type:'layout-shift'})"
+    )
+    page.wait_for_timeout(7000)
+    assert heading.bounding_box() == before
+    assert page.evaluate("window.shifted") < 0.02
+
+
+def test_a_dead_worker_is_told_and_everything_turns_stale(scene: Scene, open_page: Open) -> None:
+    scene.all_well()
+    page = open_page(scene.url)
+    until(page, "no worker runs")
+
+
+def test_the_environment_is_in_the_address_and_back_works(scene: Scene, open_page: Open) -> None:
+    scene.beat()
+    scene.all_well()
+    page = open_page(f"{scene.url}/dependency_health?env=production")
+    until(page, "production is ready")
+    page.get_by_role("combobox").click()
+    page.get_by_role("option", name="staging").click()
+    until(page, "staging is ready")
+    assert "env=staging" in page.url
+    page.reload()
+    until(page, "staging is ready")
+
+
+def test_the_link_on_a_card_opens_that_environment(scene: Scene, open_page: Open) -> None:
+    scene.beat()
+    scene.all_well()
+    page = open_page(scene.url)
+    page.get_by_role("link", name="Dependency health of production").click()
+    until(page, "production is ready")
+    assert "env=production" in page.url
+
+
+def test_raw_evidence_and_history_are_one_click_away_and_have_an_address(scene: Scene, open_page: Open) -> None:
+    scene.beat()
+    scene.all_well()
+    page = open_page(f"{scene.url}/dependency_health?env=production")
+    page.locator(".st-key-dependency-redis").get_by_role("button", name="History and raw evidence").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Raw results").wait_for(timeout=10_000)
+    dialog.locator(".js-plotly-plot").first.wait_for(timeout=15_000)
+    assert "detail=redis" in page.url
+    again = open_page(page.url)
+    again.get_by_role("dialog").get_by_text("Raw results").wait_for(timeout=10_000)
+    again.keyboard.press("Escape")
+    again.wait_for_function("!location.search.includes('detail')", timeout=10_000)
+
+
+def test_what_is_seen_can_be_downloaded(scene: Scene, open_page: Open, tmp_path: Path) -> None:
+    scene.beat()
+    scene.all_well()
+    page = open_page(f"{scene.url}/dependency_health?env=staging")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="JSON").click()
+    waiting.value.save_as(tmp_path / "x.json")
+    body = json.loads((tmp_path / "x.json").read_text())
+    assert (body["name"], body["simulated"]) == ("staging", True)
+    assert {p["probe"] for p in body["probes"]} == set(WELL)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV").click()
+    waiting.value.save_as(tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text().startswith("environment,simulated")
+
+
+def test_probe_now_says_that_it_waits(scene: Scene, open_page: Open) -> None:
+    scene.beat()
+    scene.all_well()
+    page = open_page(f"{scene.url}/dependency_health?env=production")
+    page.get_by_role("button", name="Probe now").click()
+    until(page, "Waiting for the worker")
+
+
+@pytest.mark.parametrize("path", ["/", "/dependency_health?env=production"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_is_cut_off_on_a_phone(scene: Scene, open_page: Open, path: str, theme: str) -> None:
+    scene.beat()
+    scene.all_well()
+    scene.see("redis.write", "redis.out_of_memory", times=3)
+    page = open_page(scene.url + path, width=390, theme=theme)
+    until(page, "Redis refuses writes")
+    page.wait_for_timeout(800)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    wide = page.evaluate(
+        "[...document.querySelectorAll('[data-testid=stMain] .gl *')].filter(e => !e.closest('.scroll') && "
+        "!e.closest('svg') && e.getBoundingClientRect().right > 391).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+
+
+def test_symbols_and_ribbons_are_really_drawn(scene: Scene, open_page: Open) -> None:
+    scene.beat()
+    scene.all_well()
+    page = open_page(scene.url)
+    until(page, "Last 24 hours")
+    assert page.locator("svg.ribbon rect").count() >= 2 * (48 + 30)
+    assert page.locator("svg.i path").count() > 5
+    assert page.locator("svg.ribbon title").first.text_content()
+
+
+def test_hostile_text_from_a_target_runs_nothing(scene: Scene, open_page: Open) -> None:
+    scene.beat()
+    scene.all_well()
+    evil = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\n\n# heading'
+    reading = Reading(code="redis.error", detail={"error": evil}, words={"error": evil, "command": evil})
+    item = Observation(environment="production", simulated=False, probe="redis.ping", interval_s=30,
+                       at_ms=clock.now_ms(), lag_ms=0, reading=reading)  # fmt: skip
+    ledger.record(scene.store, [item] * 3, ledger.Memory())
+    page = open_page(f"{scene.url}/dependency_health?env=production&detail=redis")
+    page.get_by_role("dialog").get_by_text("Raw results").wait_for(timeout=10_000)
+    page.wait_for_timeout(1000)
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_nothing_is_fetched_from_elsewhere(scene: Scene, open_page: Open, browser: object) -> None:
+    scene.beat()
+    scene.all_well()
+    page = open_page(scene.url)
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(e => new URL(e.name).host)")
+    assert set(loaded) == {scene.url.removeprefix("http://")}

@@ -1,0 +1,267 @@
+"""`start.py` for real: one start, a second start told off, an orderly stop, and a sentence for each failure."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT, free_port
+
+
+class Started:
+    """A running `start.py`."""
+
+    def __init__(self, data: Path, *words: str, **variables: str) -> None:
+        self.port, self.data = free_port(), data
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("GREENLIGHT_", "REDIS_", "INNGEST_"))}
+        self.process = subprocess.Popen(
+            [sys.executable, "start.py", "--port", str(self.port), "--data", str(data), "--no-browser", *words],
+            cwd=ROOT,
+            env=clean | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def wait(self) -> None:
+        give_up = time.monotonic() + 60
+        while time.monotonic() < give_up:
+            if self.process.poll() is not None:
+                raise AssertionError(self.process.communicate()[0])
+            try:
+                if httpx.get(f"{self.url}/api/health/ready", timeout=2).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.2)
+        raise AssertionError("it did not start in time")
+
+    def environment(self, name: str = "local") -> dict[str, object]:
+        token = (self.data / "api_token").read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        body: dict[str, object] = httpx.get(f"{self.url}/api/v1/environments/{name}", headers=headers, timeout=5).json()
+        return body
+
+    def wait_for_state(self, state: str, name: str = "local", patience_s: float = 40) -> dict[str, object]:
+        give_up = time.monotonic() + patience_s
+        while (found := self.environment(name))["state"] != state:
+            assert time.monotonic() < give_up, found
+            time.sleep(0.3)
+        return found
+
+    def note(self) -> dict[str, object]:
+        found: dict[str, object] = json.loads((self.data / "stack.json").read_text())
+        return found
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Started]]:
+    made: list[Started] = []
+
+    def go(*words: str, data: Path | None = None, **variables: str) -> Started:
+        made.append(Started(data or tmp_path / "data", *words, **variables))
+        return made[-1]
+
+    yield go
+    for started in made:
+        if started.process.poll() is None:
+            started.process.send_signal(signal.SIGTERM)
+            try:
+                started.process.wait(15)
+            except subprocess.TimeoutExpired:
+                started.process.kill()
+        if started.process.stdout is not None:
+            started.process.stdout.close()
+
+
+def pids_of(data: Path) -> list[int]:
+    """Processes whose command line or environment names that data folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if str(data).encode() in words:
+                found.append(int(entry.name))
+    return found
+
+
+def redis_pid(stack: Started) -> int:
+    """The process of the stack's Redis, which names only its port."""
+    address = f"redis-server 127.0.0.1:{stack.note()['redis_port']}".encode()
+    return next(
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdecimal() and address in (entry / "cmdline").read_bytes()
+    )
+
+
+@pytest.mark.timeout(240)
+def test_the_whole_story_of_a_first_start(start: Callable[..., Started]) -> None:
+    """Fresh real probes; a second start is told off; Redis and the worker going away are told the truth about."""
+    stack = start()
+    stack.wait()
+    found = stack.wait_for_state("ready")
+    assert set(found["dependencies"]) == {"readiness", "dependencies", "redis", "inngest"}  # type: ignore[call-overload]
+    assert (stack.data / "api_token").stat().st_mode & 0o777 == 0o600
+
+    second = start()
+    said = second.process.communicate(timeout=30)[0]
+    assert second.process.returncode == 2
+    assert "already runs" in said
+    assert str(stack.port) in said
+
+    redis = redis_pid(stack)
+    os.kill(redis, signal.SIGKILL)
+    degraded = stack.wait_for_state("degraded")
+    assert "Redis is not reached" in str(degraded["findings"])
+
+    worker = next(pid for pid in pids_of(stack.data) if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(worker, signal.SIGKILL)
+    stale = stack.wait_for_state("unknown")
+    assert stale["stale"] is True
+
+    stack.process.send_signal(signal.SIGINT)
+    said = stack.process.communicate(timeout=12)[0]
+    assert stack.process.returncode == 0
+    assert "The worker ended" in said
+    assert "The redis ended" in said
+    assert pids_of(stack.data) == []
+
+
+@pytest.mark.timeout(240)
+def test_redis_going_and_coming_back_turns_it_red_and_green(start: Callable[..., Started], tmp_path: Path) -> None:
+    from tests.conftest import RealRedis
+
+    server = RealRedis(tmp_path / "redis")
+    server.start()
+    stack = start(REDIS_URL=server.url, REDIS_REQUIRED="true")
+    stack.wait()
+    stack.wait_for_state("ready")
+    server.stop()
+    stack.wait_for_state("not_ready", patience_s=30)
+    give_up = time.monotonic() + 20
+    while "Redis is not reached: nothing listens at its address" not in str(stack.environment()["findings"]):
+        assert time.monotonic() < give_up, stack.environment()
+        time.sleep(0.3)
+    server.start()
+    stack.wait_for_state("ready", patience_s=30)
+    server.stop()
+
+
+@pytest.mark.timeout(240)
+def test_a_launcher_that_is_killed_leaves_nothing_that_stops_the_next(start: Callable[..., Started]) -> None:
+    first = start()
+    first.wait()
+    first.process.kill()
+    first.process.wait()
+    second = start()
+    second.wait()
+    second.wait_for_state("ready")
+    second.process.send_signal(signal.SIGTERM)
+    assert second.process.wait(12) == 0
+    give_up = time.monotonic() + 15
+    while pids_of(second.data) and time.monotonic() < give_up:
+        time.sleep(0.2)
+    assert pids_of(second.data) == [], "also the first one's worker and portal are gone"
+
+
+@pytest.mark.timeout(240)
+def test_the_demo_shows_two_simulated_environments_with_a_past(start: Callable[..., Started]) -> None:
+    stack = start("--demo")
+    stack.wait()
+    for name in ("staging", "production"):
+        found = stack.wait_for_state("ready", name)
+        assert found["simulated"] is True
+    assert stack.environment("staging")["policy"] == "strict"
+    assert stack.environment("production")["policy"] == "relaxed"
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GREENLIGHT_", "REDIS_"))}
+    beside = subprocess.run(
+        [sys.executable, "scripts/probe.py", "--env", "staging", "--json"],
+        cwd=ROOT, env=clean | {"GREENLIGHT_DATA": str(stack.data)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert beside.returncode == 0, beside.stderr
+    assert json.loads(beside.stdout)["state"] == "ready"
+    switched = subprocess.run(
+        [sys.executable, "-m", "examples.swarm", "fault", "staging", "readiness_503", "on", "--data", str(stack.data)],
+        cwd=ROOT, env=clean, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "readiness_503" in switched.stdout, switched.stderr
+    stack.wait_for_state("not_ready", "staging", patience_s=30)
+
+
+def refused(*words: str, **variables: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "start.py", "--no-browser", *words],
+        cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        status, said = refused("--data", str(tmp_path), "--port", str(holder.getsockname()[1]))
+    assert status == 2
+    assert "taken by another program" in said
+
+
+def test_a_data_folder_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    status, said = refused("--data", str(tmp_path / "file" / "data"))
+    assert status == 2
+    assert "--data" in said
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org"])
+def test_listening_elsewhere_without_sign_in_is_refused(tmp_path: Path, host: str) -> None:
+    status, said = refused("--data", str(tmp_path), "--port", str(free_port()), "--host", host)
+    assert status == 2
+    assert "sign-in" in said or "taken" in said
+
+
+@pytest.mark.parametrize("words", [("--port", "abc"), ("--port", "0"), ("--port", "70000"), ("--colour", "red")])
+def test_wrong_usage_exits_2(words: tuple[str, ...]) -> None:
+    assert refused(*words)[0] == 2
+
+
+def test_wrong_settings_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("colour = 1")
+    status, said = refused(
+        "--data", str(tmp_path / "d"), "--port", str(free_port()), GREENLIGHT_CONFIG=str(tmp_path / "bad.toml")
+    )
+    assert status == 2
+    assert "colour: is not a known setting" in said
+
+
+def test_without_a_network_the_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from launcher import environment
+    from launcher.say import Refusal
+
+    (tmp_path / "r.txt").write_text("no-such-package-4711==1\n")
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setattr(environment, "PYTHON", Path(sys.executable))
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    with pytest.raises(Refusal, match="package index is not reached"):
+        environment._install(("r.txt",))
+
+
+def test_an_old_python_is_told_so() -> None:
+    code = "import sys; sys.version_info = (3, 9, 1); exec(open('start.py').read())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "3.11 or newer" in done.stderr

@@ -1,0 +1,78 @@
+"""The fallback scheduler: due moments have names, a claim decides, a failure doesn't stop the next."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.fallback import FallbackScheduler, Task
+
+START = datetime(2026, 11, 21, 7, 59, tzinfo=UTC)
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+async def nothing() -> None:
+    return None
+
+
+DAILY = Task(name="daily", every=timedelta(days=1), offset=timedelta(hours=8), run=nothing)
+
+
+def test_daily_at_eight() -> None:
+    assert DAILY.tick(START) == datetime(2026, 11, 20, 8, tzinfo=UTC)
+    assert DAILY.tick(START + timedelta(minutes=1)) == datetime(2026, 11, 21, 8, tzinfo=UTC)
+
+
+@given(moments, st.integers(1, 100_000), st.integers(0, 100_000))
+def test_a_tick_is_the_newest_at_or_before_now(moment: datetime, every: int, offset: int) -> None:
+    task = Task(name="t", every=timedelta(seconds=every), offset=timedelta(seconds=offset), run=nothing)
+    tick = task.tick(moment)
+    assert tick <= moment < tick + task.every
+    assert task.tick(tick) == tick
+
+
+def test_two_hosts_run_each_moment_once() -> None:
+    claimed: set[str] = set()
+    ran: list[str] = []
+
+    async def claim(name: str) -> bool:
+        if name in claimed:
+            return False
+        claimed.add(name)
+        return True
+
+    async def done(name: str) -> None:
+        ran.append(name)
+
+    def host() -> FallbackScheduler:
+        task = Task(name="t", every=timedelta(seconds=1), run=nothing)
+        return FallbackScheduler((task,), claim=claim, done=done, now=lambda: datetime.now(UTC))
+
+    async def both() -> None:
+        async with asyncio.timeout(3.4):
+            await asyncio.gather(host().run(), host().run())
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(both())
+    assert len(ran) == len(set(ran)) >= 2
+
+
+def test_a_task_that_fails_is_logged_and_not_marked_done(caplog: pytest.LogCaptureFixture) -> None:
+    ended: list[str] = []
+
+    async def broken() -> None:
+        raise RuntimeError("planned")
+
+    async def claim(_name: str) -> bool:
+        return True
+
+    async def done(name: str) -> None:
+        ended.append(name)
+
+    task = Task(name="t", every=timedelta(hours=1), run=broken)
+    scheduler = FallbackScheduler((task,), claim=claim, done=done, now=lambda: START)
+    assert asyncio.run(scheduler.attempt(task, task.tick(START))) is False
+    assert ended == []
+    assert "the scheduled task t failed" in caplog.text

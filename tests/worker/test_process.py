@@ -1,0 +1,226 @@
+"""The worker as a process: measures without a browser, loses nothing when killed, leaves in order."""
+
+import hashlib
+import hmac
+import random
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import jcs
+import pytest
+
+from services import clock, requests
+from services.health.state import reckon
+from services.health.view import worker_life
+from services.settings import load
+from services.settings.load import WORKER_FUNCTIONS
+from services.store import Store, conditions, evidence, jobs, samples
+from tests.conftest import RealRedis
+from tests.worker.conftest import TOKEN, RealWorker
+
+Start = Callable[..., RealWorker]
+
+
+def open_store(worker: RealWorker) -> Store:
+    return Store.open(f"sqlite:///{worker.data / 'greenlight.db'}")
+
+
+def wait_until(condition: Callable[[], bool], patience_s: float = 20) -> None:
+    give_up = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < give_up, "it did not come true in time"
+        time.sleep(0.1)
+
+
+def state(store: Store, probe: str) -> str:
+    with store.read() as connection:
+        found = {c.probe: c for c in conditions.load(connection, "local")}
+    return found[probe].state if probe in found else "missing"
+
+
+def test_it_measures_itself_and_redis_for_real(start_worker: Start, make_redis: Callable[..., RealRedis]) -> None:
+    worker = start_worker(REDIS_URL=make_redis().url)
+    worker.wait()
+    store = open_store(worker)
+
+    def all_known() -> bool:
+        with store.read() as connection:
+            found = reckon("local", conditions.load(connection, "local"), clock.now_ms())
+        probes = [probe for d in found.dependencies for probe in d.probes]
+        return len(probes) == 6 and all(probe.state == "ok" for probe in probes)
+
+    wait_until(all_known)
+    with store.read() as connection:
+        assert evidence.verify(connection) is None
+        assert {e.check for e in evidence.latest(connection, "local")} >= {"readiness.ready", "redis.ping"}
+    body = httpx.get(f"{worker.url}/api/runtime/dependencies", headers={"Authorization": f"Bearer {TOKEN}"}).json()
+    assert body["dependencies"]["inngest"]["route_mounted"] is True
+    assert httpx.get(f"{worker.url}/api/runtime/dependencies").status_code == 401
+
+
+def test_its_inngest_route_is_in_dev_mode_without_a_key(start_worker: Start) -> None:
+    worker = start_worker(INNGEST_SIGNING_KEY="")
+    worker.wait()
+    body = httpx.get(f"{worker.url}/inngest").json()
+    assert (body["mode"], body["function_count"]) == ("dev", WORKER_FUNCTIONS)
+
+
+def test_it_would_register_its_three_duties_with_inngest(start_worker: Start) -> None:
+    key = "signkey-prod-" + "ab" * 32
+    worker = start_worker(INNGEST_SIGNING_KEY=key, INNGEST_EVENT_KEY="event")
+    worker.wait()
+    url = f"{worker.url}/inngest"
+    assert httpx.get(url).status_code == 401
+    body = jcs.canonicalize({"url": url})
+    at = int(time.time())
+    secret = key.removeprefix("signkey-prod-").encode()
+    signed = f"t={at}&s={hmac.new(secret, body + str(at).encode(), hashlib.sha256).hexdigest()}"
+    headers = {"X-Inngest-Sync-Kind": "in_band", "X-Inngest-Signature": signed}
+    answer = httpx.put(url, headers=headers, content=body).json()
+    names = {function["id"].removeprefix("greenlight-worker-") for function in answer["functions"]}
+    assert names == {"probe-environments", "daily-health-check", "retention"}
+    assert "0 8 * * *" in {t["cron"] for f in answer["functions"] for t in f["triggers"]}
+    assert all(step["retries"]["attempts"] >= 2 for f in answer["functions"] for step in f["steps"].values())
+
+
+def test_redis_going_away_turns_it_down_and_coming_back_turns_it_up(
+    start_worker: Start, make_redis: Callable[..., RealRedis]
+) -> None:
+    redis = make_redis()
+    worker = start_worker(REDIS_URL=redis.url)
+    worker.wait()
+    store = open_store(worker)
+    wait_until(lambda: state(store, "redis.ping") == "ok")
+    redis.stop()
+    wait_until(lambda: state(store, "redis.ping") == "down", 20)
+    with store.read() as connection:
+        found = {c.probe: c for c in conditions.load(connection, "local")}["redis.ping"]
+    assert (found.code, found.failures) == ("redis.refused", 3)
+    redis.start()
+    wait_until(lambda: state(store, "redis.ping") == "ok", 20)
+
+
+def test_sigterm_ends_it_in_order(start_worker: Start) -> None:
+    worker = start_worker()
+    worker.wait()
+    wait_until(lambda: worker.committed() > 0)
+    acknowledged = worker.committed()
+    assert worker.stop() == 0
+    store = open_store(worker)
+    with store.read() as connection:
+        assert samples.count(connection) >= acknowledged
+        from sqlalchemy import text
+
+        assert connection.execute(text("SELECT count(*) FROM claims WHERE NOT done")).scalar() == 0
+        assert connection.execute(text("SELECT count(*) FROM workers")).scalar() == 0
+    assert "handed back" in worker.log.read_text()
+
+
+def kill_at_random_moments(start: Start, data: Path, times: int, generator: random.Random) -> None:
+    acknowledged = 0
+    for _ in range(times):
+        worker = start(data=data)
+        worker.wait()
+        give_up = time.monotonic() + generator.uniform(0.05, 1.5)
+        while time.monotonic() < give_up:
+            acknowledged_now = worker.committed()
+        worker.stop(signal.SIGKILL)
+        store = open_store(worker)
+        with store.read() as connection:
+            held = samples.count(connection)
+            assert evidence.verify(connection) is None
+        store.close()
+        assert held >= acknowledged + acknowledged_now, "an acknowledged sample was lost"
+        acknowledged = held
+        with sqlite3.connect(data / "greenlight.db") as raw:
+            assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_sigkill_at_random_moments_loses_nothing(start_worker: Start, tmp_path: Path) -> None:
+    kill_at_random_moments(start_worker, tmp_path / "kill", 4, random.Random(7))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_sigkill_a_thousand_times_loses_nothing(start_worker: Start, tmp_path: Path) -> None:
+    kill_at_random_moments(start_worker, tmp_path / "kill", 1000, random.Random(8))
+
+
+def test_a_second_worker_takes_over_within_a_lease(start_worker: Start, tmp_path: Path) -> None:
+    first = start_worker(data=tmp_path / "d")
+    first.wait()
+    store = open_store(first)
+    wait_until(lambda: state(store, "readiness") == "ok")
+    second = start_worker(data=tmp_path / "d")
+    second.wait()
+    before = first.committed()
+    assert second.committed() == 0, "while one collects, the other looks on"
+    first.stop(signal.SIGKILL)
+    wait_until(lambda: second.committed() > 0, 25)
+    assert before > 0
+
+
+def test_probe_now_is_done_by_the_worker_with_progress(start_worker: Start) -> None:
+    worker = start_worker()
+    worker.wait()
+    settings = load({"GREENLIGHT_DATA": str(worker.data)}, root=worker.data)
+    store = open_store(worker)
+    wait_until(lambda: worker_life(store, clock.now_ms()).alive)
+    job = requests.probe_now(store, settings, "local", by="test")
+    assert requests.probe_now(store, settings, "local", by="test").id == job.id, "a second press finds the first"
+
+    def found() -> jobs.Job:
+        current = requests.find(store, job.id)
+        assert current is not None
+        return current
+
+    wait_until(lambda: found().state == "done", 30)
+    assert (found().done_steps, found().total_steps) == (6, 6)
+
+
+def test_wrong_settings_end_it_with_the_list_of_problems(start_worker: Start, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text('colour = 1\n[[environments]]\nname = "a"\n')
+    worker = start_worker(GREENLIGHT_CONFIG=str(tmp_path / "bad.toml"))
+    assert worker.process.wait(15) == 2
+    text = worker.log.read_text()
+    assert "colour" in text
+    assert "base_url" in text
+    assert "Traceback" not in text
+
+
+def test_a_newer_database_ends_it_with_a_sentence(start_worker: Start, tmp_path: Path) -> None:
+    first = start_worker(data=tmp_path / "d")
+    first.wait()
+    first.stop()
+    with sqlite3.connect(tmp_path / "d" / "greenlight.db") as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    second = start_worker(data=tmp_path / "d")
+    assert second.process.wait(15) == 2
+    assert "newer version of Greenlight" in second.log.read_text()
+    assert "Traceback" not in second.log.read_text()
+
+
+def test_it_says_when_the_store_is_away_and_goes_on_afterwards(start_worker: Start, tmp_path: Path) -> None:
+    """A write lock held by another program stands for any trouble that passes: results wait in memory."""
+    worker = start_worker(data=tmp_path / "d")
+    worker.wait()
+    wait_until(lambda: worker.committed() > 0)
+    holder = sqlite3.connect(tmp_path / "d" / "greenlight.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    wait_until(lambda: "locked by another program" in worker.log.read_text(), 30)
+    wait_until(lambda: httpx.get(f"{worker.url}/api/health/ready").status_code == 503)
+    held = worker.committed()
+    holder.execute("ROLLBACK")
+    wait_until(lambda: worker.committed() > held, 30)
+    wait_until(lambda: httpx.get(f"{worker.url}/api/health/ready").status_code == 200, 30)
+    assert "Traceback" not in worker.log.read_text()
+
+
+def test_a_foreign_host_name_is_refused(start_worker: Start) -> None:
+    worker = start_worker()
+    worker.wait()
+    assert httpx.get(f"{worker.url}/api/health/ready", headers={"Host": "evil.example"}).status_code == 400
