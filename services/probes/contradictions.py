@@ -32,13 +32,19 @@ class _Rule:
     fix: str
 
 
-def _outcome(conditions: Conditions, probe: str) -> str:
+def _state(conditions: Conditions, probe: str) -> str:
+    """The state after hysteresis: one bad look against a report a minute old is no contradiction yet."""
     found = conditions.get(probe)
-    return found.outcome if found is not None else "unknown"
+    return found.state if found is not None else "unknown"
 
 
 def _works(conditions: Conditions, probe: str) -> bool:
-    return _outcome(conditions, probe) in {"ok", "slow"}
+    return _state(conditions, probe) in {"ok", "slow"}
+
+
+def _is(conditions: Conditions, probe: str, code: str) -> bool:
+    found = conditions.get(probe)
+    return found is not None and found.state == "down" and found.code == code
 
 
 def _reported(conditions: Conditions, dependency: str, field: str) -> object:
@@ -56,7 +62,7 @@ RULES: tuple[_Rule, ...] = (
     _Rule(
         name="ready_but_no_writes",
         probes=("readiness", "redis.write"),
-        holds=lambda c: _works(c, "readiness") and _works(c, "redis.ping") and _outcome(c, "redis.write") == "down",
+        holds=lambda c: _works(c, "readiness") and _works(c, "redis.ping") and _state(c, "redis.write") == "down",
         sentence="The application says ready, but Redis refuses our write.",
         fix="Trust the write: the application's own check only looks whether Redis answers. Mend Redis.",
     ),
@@ -70,16 +76,14 @@ RULES: tuple[_Rule, ...] = (
     _Rule(
         name="report_ready_but_not",
         probes=("dependencies", "readiness"),
-        holds=lambda c: (
-            (c["readiness"].code if "readiness" in c else "") == "readiness.not_ready" and _report_ready(c) is True
-        ),
+        holds=lambda c: _is(c, "readiness", "readiness.not_ready") and _report_ready(c) is True,
         sentence="The dependency report says ready, the readiness route says not ready.",
         fix="Look at the application: both routes must use the same rule.",
     ),
     _Rule(
         name="redis_healthy_but_silent",
         probes=("dependencies", "redis.ping"),
-        holds=lambda c: _reported(c, "redis", "healthy") is True and _outcome(c, "redis.ping") == "down",
+        holds=lambda c: _reported(c, "redis", "healthy") is True and _state(c, "redis.ping") == "down",
         sentence="The application reports Redis healthy, but our PING fails.",
         fix="Compare REDIS_URL here with the application's: they may be different servers, or networks.",
     ),
@@ -95,17 +99,14 @@ RULES: tuple[_Rule, ...] = (
     _Rule(
         name="inngest_healthy_but_route_ill",
         probes=("dependencies", "inngest"),
-        holds=lambda c: _reported(c, "inngest", "healthy") is True and _outcome(c, "inngest") == "down",
+        holds=lambda c: _reported(c, "inngest", "healthy") is True and _state(c, "inngest") == "down",
         sentence="The application reports Inngest healthy, but its Inngest route is not in order.",
         fix="Trust the route: its own row says what is wrong.",
     ),
     _Rule(
         name="token_refused",
         probes=("readiness", "dependencies"),
-        holds=lambda c: (
-            _works(c, "readiness")
-            and (c["dependencies"].code if "dependencies" in c else "") == "dependencies.token_refused"
-        ),
+        holds=lambda c: _works(c, "readiness") and _is(c, "dependencies", "dependencies.token_refused"),
         sentence="The application is up but refuses our dashboard token, so its own report stays closed.",
         fix="Put the application's current DASHBOARD_AUTH_TOKEN into this environment's env file.",
     ),

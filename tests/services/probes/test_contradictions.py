@@ -1,5 +1,6 @@
 """Contradictions between probes are findings of their own."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,6 +60,11 @@ def test_agreeing_probes_find_nothing() -> None:
 )
 def test_each_contradiction_is_found(changed: list[Condition], rule: str) -> None:
     assert rule in rules_of(*changed)
+
+
+def test_one_bad_look_is_no_contradiction_yet() -> None:
+    once = replace(condition("redis.ping", "redis.refused"), state="ok", failures=1)
+    assert rules_of(once) == set()
 
 
 def test_every_rule_says_what_to_do() -> None:
