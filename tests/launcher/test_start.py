@@ -60,6 +60,12 @@ class Started:
             time.sleep(0.3)
         return found
 
+    def wait_for_finding(self, words: str, patience_s: float = 30) -> None:
+        give_up = time.monotonic() + patience_s
+        while words not in str(self.environment()["findings"]):
+            assert time.monotonic() < give_up, self.environment()
+            time.sleep(0.3)
+
     def note(self) -> dict[str, object]:
         found: dict[str, object] = json.loads((self.data / "stack.json").read_text())
         return found
@@ -126,8 +132,8 @@ def test_the_whole_story_of_a_first_start(start: Callable[..., Started]) -> None
 
     redis = redis_pid(stack)
     os.kill(redis, signal.SIGKILL)
-    degraded = stack.wait_for_state("degraded")
-    assert "Redis is not reached" in str(degraded["findings"])
+    stack.wait_for_state("degraded")
+    stack.wait_for_finding("Redis is not reached: nothing listens at its address")
 
     worker = next(pid for pid in pids_of(stack.data) if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(worker, signal.SIGKILL)
@@ -153,10 +159,7 @@ def test_redis_going_and_coming_back_turns_it_red_and_green(start: Callable[...,
     stack.wait_for_state("ready")
     server.stop()
     stack.wait_for_state("not_ready", patience_s=30)
-    give_up = time.monotonic() + 20
-    while "Redis is not reached: nothing listens at its address" not in str(stack.environment()["findings"]):
-        assert time.monotonic() < give_up, stack.environment()
-        time.sleep(0.3)
+    stack.wait_for_finding("Redis is not reached: nothing listens at its address")
     server.start()
     stack.wait_for_state("ready", patience_s=30)
     server.stop()
