@@ -2,32 +2,24 @@
 
 import streamlit as st
 
-from ui import cached, dependency_detail, dependency_health, state, widgets
+from ui import cached, dependency_detail, dependency_health, html, state, widgets
 
-names = cached.settings().names
 QUESTION = "What condition is each dependency in, what does it mean, and what is to be done?"
+names = cached.settings().names
 chosen = widgets.head("Dependency health", QUESTION, names, with_all=False) or names[0]
 
 
 @widgets.live
 def body() -> None:
-    """Everything that refreshes."""
-    dependency_health.draw(cached.environment_view(chosen), widgets.zone())
-
-
-@widgets.live
-def controls() -> None:
-    """Probe now, with its progress."""
+    """Everything that refreshes: one piece, as each costs the browser a timer and a round trip."""
     widgets.probe_button(chosen, key="probe-now")
+    for piece in cached.dependency_health_markup(chosen, widgets.zone_name()):
+        html.show(piece)
 
 
-controls()
 body()
 dependency_health.downloads(chosen)
-shown = [item.dependency.name for item in cached.environment_view(chosen).dependencies]
-opened = state.detail(shown)
+opened = state.detail(dependency_detail.names(chosen))
 if opened is not None:
     dependency_detail.show(chosen, opened)
-st.caption(
-    "Refreshes by itself. Nothing on this page is probed by the page: the worker does, on schedule or on request."
-)
+st.caption("Refreshes by itself. Nothing is probed by this page: the worker does, on schedule or on request.")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import cached, overview, widgets
+from ui import cached, html, widgets
 
 QUESTION = "Can each environment be relied on right now, and if not, what comes first?"
 only = widgets.head("Overview", QUESTION, cached.settings().names, with_all=True)
@@ -11,8 +11,8 @@ only = widgets.head("Overview", QUESTION, cached.settings().names, with_all=True
 @widgets.live
 def body() -> None:
     """Everything that refreshes."""
-    view = cached.overview(only)
-    overview.draw(view, widgets.zone())
+    for piece in cached.overview_markup(only, widgets.zone_name()):
+        html.show(piece)
 
 
 body()

@@ -10,12 +10,20 @@ import streamlit as st
 
 from services import clock, export
 from services.health import view
+from services.probes.model import dependency_of
+from services.probes.registry import probes_of
 from services.store.samples import Bucket
 from ui import cached, html, present, state, widgets
 
 RANGES = {"1 hour": 1.0, "24 hours": 24.0, "7 days": 168.0, "30 days": 720.0}
 POINTS = 240
 EVIDENCE_COLUMNS = ("number", "at", "check", "outcome", "value", "threshold", "finding", "version", "simulated", "hash")
+
+
+def names(environment: str) -> tuple[str, ...]:
+    """The dependencies that can be opened."""
+    probes = probes_of(cached.settings().environment(environment))
+    return tuple(dict.fromkeys(dependency_of(probe.name) for probe in probes))
 
 
 def show(environment: str, name: str) -> None:

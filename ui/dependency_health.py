@@ -7,38 +7,34 @@ from html import escape
 
 import streamlit as st
 
-from services import clock, export
+from services import export
 from services.health.budget import CommandShare
 from services.health.view import DependencyView, EnvironmentView
 from services.store.conditions import Condition
-from ui import cached, html, overview, present, state, widgets
+from ui import cached, html, overview, present
 
 _PROBE_WORDS = {"prober.stale": "stale", "prober.never": "not measured yet"}
 
 
-def draw(view: EnvironmentView, where: tzinfo) -> None:
-    """The answer, then a tile a dependency, then changes and the monitor's own share."""
-    now = clock.now_ms()
+def render(view: EnvironmentView, where: tzinfo, now: int) -> tuple[str, str]:
+    """The answer; and all that stands below it: a tile a dependency, changes, the monitor's own share.
+
+    Two pieces, so that the answer is painted before the rest is laid out.
+    """
     health = view.card.health
-    widgets.as_of(health.measured_ms, view.worker, now)
     what, step = overview.verdict_words(view.card)
-    html.show(html.answer(health.state, what, step, mark=view.card.simulated))
+    answer = html.block(
+        overview.as_of(health.measured_ms, view.worker, where, now),
+        html.answer(health.state, what, step, mark=view.card.simulated),
+    )
+    parts: list[str] = []
     if health.contradictions:
-        html.show(html.block(html.heading("What can't both be true"), _contradictions(view)))
-    for item in view.dependencies:
-        with st.container(border=True, key=f"dependency-{item.dependency.name.replace(':', '-')}"):
-            html.show(_tile(view, item, where, now))
-            if st.button(
-                "History and raw evidence",
-                key=f"detail-{item.dependency.name}",
-                type="tertiary",
-                icon=":material/query_stats:",
-            ):
-                st.query_params[state.DETAIL] = item.dependency.name
-                st.rerun()
-    html.show(html.block(html.heading("Changes"), html.changes(view.changes, where, name_environment=False)))
+        parts += [html.heading("What can't both be true"), _contradictions(view)]
+    parts += [_tile(view, item, where, now) for item in view.dependencies]
+    parts += [html.heading("Changes"), html.changes(view.changes, where, name_environment=False)]
     if view.command_share is not None:
-        html.show(html.block(f'<p class="dim">{escape(_share_words(view.command_share))}</p>'))
+        parts.append(f'<p class="dim">{escape(_share_words(view.command_share))}</p>')
+    return answer, html.block(*parts)
 
 
 def _contradictions(view: EnvironmentView) -> str:
@@ -70,9 +66,9 @@ def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) 
         says += f'<p class="dim" style="margin:0">{escape(item.word.fix)}</p>'
     left = html.table(("Condition", "Expected", "Actual"), _conditions(view, item))
     right = "".join(_sparks(item)) + html.ribbon(item.day, where, label="Last 24 hours", unit="one cell = 30 min")
-    return html.block(
-        title, says, f'<div class="two" style="margin-top:.4rem"><div>{left}</div><div>{right}</div></div>'
-    )
+    more = html.link("History and raw evidence", "dependency_health", env=view.card.name, detail=d.name)
+    two = f'<div class="two" style="margin-top:.4rem"><div>{left}</div><div>{right}</div></div>'
+    return html.tile(title, says, two, more)
 
 
 def _measured_words(item: DependencyView, now: int) -> str:
@@ -170,8 +166,8 @@ def _share_words(share: CommandShare) -> str:
 
 def downloads(environment: str) -> None:
     """What is seen, as files; made when asked for."""
-    left, right, _ = st.columns([1, 1, 4])
-    left.download_button(
+    row = st.container(horizontal=True)
+    row.download_button(
         "CSV",
         lambda: export.health_csv(cached.environment_view(environment)),
         file_name=f"{environment}-dependency-health.csv",
@@ -180,7 +176,7 @@ def downloads(environment: str) -> None:
         icon=":material/download:",
         key="download-csv",
     )
-    right.download_button(
+    row.download_button(
         "JSON",
         lambda: export.health_json(cached.environment_view(environment)),
         file_name=f"{environment}-dependency-health.json",

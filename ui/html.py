@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from html import escape
+from urllib.parse import quote, urlencode
 
 import streamlit as st
 
@@ -25,14 +27,20 @@ _SYMBOLS = {
     "18.4c-.49.66-.02 1.6.8 1.6h14c.82 0 1.29-.94.8-1.6z",
 }
 
-STYLE = """<style>
+_SVG = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'><path d='{}'/></svg>"
+
+_RULES = """
 .gl{--good:light-dark(#1B7F4B,#4CC38A);--warn:light-dark(#8F5A00,#F0B429);--bad:light-dark(#B3261E,#FF8A80);
 --none:light-dark(#5F6368,#A8ADB4);--sim:light-dark(#6B4FBB,#B9A5F0);--line:light-dark(#DADCE0,#3A3F47);
 --dim:light-dark(#5F6368,#A8ADB4);font-size:.875rem;line-height:1.45;font-variant-numeric:tabular-nums}
 .gl{margin-bottom:1rem}.stMainBlockContainer{padding-top:3.25rem;padding-bottom:3rem}
-.gl *{box-sizing:border-box}.gl svg.i{width:1.1em;height:1.1em;vertical-align:-.18em;fill:currentColor;flex:none}
+.gl *{box-sizing:border-box}
+.gl .i{display:inline-block;width:1.1em;height:1.1em;
+vertical-align:-.18em;background:currentColor;flex:none;
+-webkit-mask:var(--m) center/contain no-repeat;mask:var(--m) center/contain no-repeat;print-color-adjust:exact}
 .gl .good{color:var(--good)}.gl .warn{color:var(--warn)}.gl .bad{color:var(--bad)}.gl .none{color:var(--none)}
-.gl .sim{color:var(--sim);border:1px solid var(--sim);border-radius:4px;padding:0 .4em;font-size:.8rem}
+.gl .sim{color:var(--sim);border:1px solid var(--sim);border-radius:4px;padding:0 .4em;font-size:.8rem;
+white-space:nowrap;font-weight:400}
 .gl .dim{color:var(--dim)}.gl b{font-weight:600}
 .gl .row{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline}.gl .grow{flex:1 1 auto}
 .gl .h2{font-size:1.125rem;font-weight:600;margin:0;padding:0;line-height:1.4}
@@ -45,21 +53,31 @@ STYLE = """<style>
 .gl td,.gl th{text-align:left;padding:.2rem .9rem .2rem 0;border:0;border-top:1px solid var(--line);vertical-align:top}
 .gl tr:first-child th,.gl tbody tr:first-child td{border-top:0}.gl th{font-weight:500;color:var(--dim)}
 .gl td.n{white-space:nowrap}
-.gl .ribbon{display:block;width:100%;height:22px;margin:.15rem 0}
-.gl .ribbon .good{fill:var(--good)}.gl .ribbon .warn{fill:var(--warn)}.gl .ribbon .bad{fill:var(--bad)}
+.gl .ribbon{display:flex;height:20px;margin:.15rem 0;print-color-adjust:exact}
+.gl .ribbon span{min-width:0;background:repeating-linear-gradient(to right,currentColor 0 calc(100%/var(--n) - 1px),
+transparent calc(100%/var(--n) - 1px) calc(100%/var(--n)))}
+.gl .ribbon .none{opacity:.55;-webkit-mask:var(--hatch);mask:var(--hatch);
+--hatch:repeating-linear-gradient(45deg,#000 0 2px,#0004 2px 5px)}
+.gl .tile{border:1px solid var(--line);border-radius:6px;padding:.8rem 1rem;margin:.75rem 0}
+.gl .tile a,.gl .link{color:light-dark(#3457D5,#8FA8FF);text-decoration:none}
+.gl .tile a:hover{text-decoration:underline}
+.gl .title{font-size:1.6rem;font-weight:650;line-height:1.3}
 .gl .two{display:grid;grid-template-columns:1fr 1fr;gap:.25rem 1.5rem}
 .gl .spark{width:100%;max-width:22rem;height:36px;display:block}
-.gl .spark path{fill:none;stroke:light-dark(#3457D5,#8FA8FF);stroke-width:1.5;vector-effect:non-scaling-stroke}
-.gl .spark line{stroke:var(--warn);stroke-width:1;stroke-dasharray:4 3;vector-effect:non-scaling-stroke}
 @media(max-width:640px){.gl .two{grid-template-columns:1fr}.gl .answer .what{font-size:1.1rem}}
 @media print{.gl{color:#000}}
 .stApp abbr{text-decoration:none;border-bottom:1px dotted currentColor;cursor:help}
-</style>"""
+"""
+
+
+def _style() -> str:
+    masks = "".join(f'.gl .i-{name}{{--m:url("{_data_url(_SVG.format(path))}")}}\n' for name, path in _SYMBOLS.items())
+    return f"<style>{_RULES}{masks}</style>"
 
 
 def show(markup: str) -> None:
-    """Draw our markup. `st.html` would strip SVG; markdown keeps it, as long as no blank line ends its HTML block."""
-    st.markdown(" ".join(markup.split("\n")), unsafe_allow_html=True)
+    """Draw our markup. Streamlit sanitises it in the browser (and strips inline SVG, so there is none in it)."""
+    st.html(markup)
 
 
 def block(*parts: str) -> str:
@@ -68,8 +86,8 @@ def block(*parts: str) -> str:
 
 
 def symbol(name: str) -> str:
-    """An inline symbol; it stands beside a word, so screen readers skip it."""
-    return f'<svg class="i" viewBox="0 0 24 24" aria-hidden="true"><path d="{_SYMBOLS[name]}"/></svg>' if name else ""
+    """A symbol in the colour of its text; it stands beside a word, so screen readers skip it."""
+    return f'<span class="i i-{name}" aria-hidden="true"></span>' if name else ""
 
 
 def badge(state: str, *, word: str | None = None, hint: str = "") -> str:
@@ -96,6 +114,22 @@ def answer(state: str, what: str, then: str, *, mark: bool = False) -> str:
     )
 
 
+def title(text: str, question: str) -> str:
+    """The page's title and the question that it answers."""
+    head = f'<div class="title" role="heading" aria-level="1">{escape(text)}</div>'
+    return block(head, f'<div class="dim">{escape(question)}</div>')
+
+
+def tile(*parts: str) -> str:
+    """A bordered box."""
+    return f'<div class="tile">{"".join(parts)}</div>'
+
+
+def link(text: str, page: str, **query: str) -> str:
+    """A link to one of our pages, in this tab."""
+    return f'<a href="./{page}?{escape(urlencode(query), quote=True)}" target="_self">{escape(text)}</a>'
+
+
 def heading(text: str, explanation: str = "") -> str:
     """A heading inside a block; not an <h2>, to which markdown would add an anchor."""
     return f'<div class="h2" role="heading" aria-level="2">{term(text, explanation)}</div>'
@@ -109,7 +143,7 @@ def term(text: str, explanation: str) -> str:
 def findings(words: Sequence[Word], *, most: int) -> str:
     """What is wrong and what to do, worst first."""
     items = [
-        f"<li>{badge(w.state, word=present.title(w.subject))} <span>{escape(w.sentence)}</span>"
+        f"<li>{badge(w.state, word=_subject(w))} <span>{escape(w.sentence)}</span>"
         + (f'<div class="fix dim">{escape(w.fix)}</div>' if w.fix else "")
         + "</li>"
         for w in words[:most]
@@ -119,34 +153,37 @@ def findings(words: Sequence[Word], *, most: int) -> str:
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
+def _subject(word: Word) -> str:
+    return " and ".join(present.title(name) for name in word.subject.split(" and "))
+
+
 def ribbon(cells: Sequence[Cell], where: tzinfo, *, label: str, unit: str) -> str:
-    """One cell per equal slice of time, oldest left; hover says from, to, state."""
-    drawn = "".join(
-        f'<rect x="{index * 10 + 0.5}" y="0" width="9" height="20" rx="1.5" '
-        + ('fill="url(#gl-hatch)"' if present.look(cell.state).tone == "none" else f'class="{_tone(cell)}"')
-        + f"><title>{escape(_cell_words(cell, where))}</title></rect>"
-        for index, cell in enumerate(cells)
-    )
+    """One cell per equal slice of time, oldest left; hover says from, to, state.
+
+    Neighbours alike are one element with one title, so that a calm month is a few nodes to draw, not hundreds.
+    """
+    drawn = "".join(_run(list(run), where) for _, run in itertools.groupby(cells, key=_alike))
     counts = _summary(cells)
     return (
         f'<div><span class="dim">{escape(label)}</span>'
-        f'<svg class="ribbon" viewBox="0 0 {len(cells) * 10} 20" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(label, quote=True)}: {escape(counts, quote=True)}">'
-        '<defs><pattern id="gl-hatch" width="4" height="4" patternUnits="userSpaceOnUse" '
-        'patternTransform="rotate(45)"><rect width="4" height="4" fill="currentColor" opacity=".10"/>'
-        '<rect width="1.2" height="4" fill="currentColor" opacity=".35"/></pattern></defs>'
-        f'{drawn}</svg><span class="dim">{escape(unit)}; {escape(counts)}</span></div>'
+        f'<div class="ribbon" role="img" aria-label="{escape(label, quote=True)}: {escape(counts, quote=True)}">{drawn}'
+        f'</div><span class="dim">{escape(unit)}; {escape(counts)}</span></div>'
     )
 
 
-def _tone(cell: Cell) -> str:
-    return present.look(cell.state).tone
+def _alike(cell: Cell) -> tuple[str, str]:
+    return cell.state, cell.code
 
 
-def _cell_words(cell: Cell, where: tzinfo) -> str:
-    span = f"{present.moment(cell.from_ms, where, short=True)} – {present.moment(cell.until_ms, where, short=True)}"
-    cause = f" ({present.title(cell.code)})" if cell.code and "." not in cell.code[1:-1] else ""
-    return f"{span}: {present.look(cell.state).word}{cause}"
+def _run(run: list[Cell], where: tzinfo) -> str:
+    words = escape(_run_words(run[0], run[-1], where), quote=True)
+    tone = present.look(run[0].state).tone
+    return f'<span class="{tone}" style="flex:{len(run)};--n:{len(run)}" title="{words}"></span>'
+
+
+def _run_words(first: Cell, last: Cell, where: tzinfo) -> str:
+    span = f"{present.moment(first.from_ms, where, short=True)} – {present.moment(last.until_ms, where, short=True)}"
+    return f"{span}: {present.look(first.state).word}{present.cause(first.code)}"
 
 
 def _summary(cells: Iterable[Cell]) -> str:
@@ -162,19 +199,30 @@ def spark(points: Sequence[tuple[int, float | None]], *, threshold: float | None
         return ""
     top = max([*known, threshold or 0]) * 1.1 or 1
     begin, length = points[0][0], max(1, points[-1][0] - points[0][0])
+    pauses = sorted(b[0] - a[0] for a, b in itertools.pairwise(points))
+    gap, before = 4 * pauses[len(pauses) // 2], points[0][0]  # a longer pause was not observed: no line across it
     path, pen = [], "M"
     for at, value in points:
+        pen, before = ("M" if at - before > gap else pen), at
         if value is None:
             pen = "M"
             continue
         path.append(f"{pen}{(at - begin) / length * 200:.1f} {40 - value / top * 38:.1f}")
         pen = "L"
-    height = 40 - threshold / top * 38 if threshold else None
-    line = f'<line x1="0" x2="200" y1="{height:.1f}" y2="{height:.1f}"/>' if height is not None else ""
-    return (
-        f'<svg class="spark" viewBox="0 0 200 40" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(label, quote=True)}">{line}<path d="{" ".join(path)}"/></svg>'
+    line = ""
+    if threshold:
+        height = 40 - threshold / top * 38
+        line = f'<path d="M0 {height:.1f}H200" stroke="#B57B00" stroke-dasharray="4 3"/>'
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 40" preserveAspectRatio="none" fill="none">'
+        f'{line}<path d="{" ".join(path)}" stroke="#5B78E6" stroke-width="1.5" '
+        'vector-effect="non-scaling-stroke"/></svg>'
     )
+    return f'<img class="spark" alt="{escape(label, quote=True)}" src="{_data_url(drawing)}">'
+
+
+def _data_url(svg: str) -> str:
+    return "data:image/svg+xml," + quote(svg, safe=" =:/'")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -196,3 +244,6 @@ def changes(items: Sequence[Change], where: tzinfo, *, name_environment: bool) -
         shift = f'<span class="dim">{escape(before)} →</span> {badge(item.after)}'
         rows.append((escape(present.moment(item.at_ms, where)), escape(what), shift, escape(item.sentence)))
     return table(("When", "What", "Change", "Why"), rows)
+
+
+STYLE = _style()

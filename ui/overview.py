@@ -6,35 +6,41 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from html import escape
 
-import streamlit as st
-
-from services import clock
 from services.health.state import Dependency
-from services.health.view import Card, Overview
-from ui import html, present, routes, widgets
+from services.health.view import Card, Overview, WorkerLife
+from ui import html, present
 
 FINDINGS_SHOWN = 3
 
 
-def draw(view: Overview, where: tzinfo) -> None:
-    """The answer, then a card an environment, then the newest changes."""
-    now = clock.now_ms()
+def render(view: Overview, where: tzinfo, now: int) -> tuple[str, str]:
+    """The answer; and all that stands below it: a card an environment, then the newest changes.
+
+    Two pieces, so that the answer is painted before the rest is laid out.
+    """
     newest = max((card.health.measured_ms or 0 for card in view.cards), default=0) or None
-    widgets.as_of(newest, view.worker, now)
-    html.show(_answer(view))
-    for card in view.cards:
-        with st.container(border=True, key=f"card-{card.name}"):
-            html.show(_card(card, where, now))
-            st.page_link(
-                routes.dependency_health(),
-                label=f"Dependency health of {card.name}",
-                icon=":material/monitor_heart:",
-                query_params={"env": card.name},
-            )
-    html.show(
-        html.block(
-            html.heading("Recent changes"), html.changes(view.changes, where, name_environment=len(view.cards) > 1)
-        )
+    rest = html.block(
+        *(_card(card, where, now) for card in view.cards),
+        html.heading("Recent changes"),
+        html.changes(view.changes, where, name_environment=len(view.cards) > 1),
+    )
+    return html.block(as_of(newest, view.worker, where, now), _answer(view)), rest
+
+
+def as_of(measured_ms: int | None, worker: WorkerLife, where: tzinfo, now: int) -> str:
+    """How old the newest measurement is, and whether anybody measures."""
+    if worker.alive:
+        exact = present.moment(measured_ms, where) if measured_ms else "nothing was measured yet"
+        text = f'<div class="dim" title="{exact}">as of {present.age(measured_ms, now)}</div>'
+        if worker.trouble:
+            text += f'<div class="warn">{html.symbol("warning")} {escape(worker.trouble)}</div>'
+        return text
+    seen = f"It was last seen {present.age(worker.seen_ms, now)}." if worker.seen_ms else "None was ever seen."
+    last = f" The newest measurement is of {present.moment(measured_ms, where)}." if measured_ms else ""
+    return html.answer(
+        "degraded",
+        f"Nothing is being measured: no worker runs. {seen}{last}",
+        "Stop and start Greenlight (python3 start.py), or start a worker alone (python -m worker).",
     )
 
 
@@ -68,7 +74,7 @@ def verdict_words(card: Card) -> tuple[str, str]:
     if health.measured_ms is None:
         return f"{card.name}: nothing was measured yet.", "The first probes come within seconds of the worker's start."
     if health.stale:
-        return f"{card.name}: unknown. Everything known of it is too old.", "Start the worker; nothing here is current."
+        return f"{card.name}: unknown. What is known of it is too old.", "Start the worker; nothing here is current."
     first = next(iter(card.findings), None)
     if health.state == "ready":
         return f"{card.name} is ready: all that is watched works.", _policy_step(health.policy)
@@ -113,11 +119,12 @@ def _card(card: Card, where: tzinfo, now: int) -> str:
         + html.ribbon(card.month, where, label="Last 30 days", unit="one cell = 1 day")
         + "</div>"
     )
-    return html.block(
+    return html.tile(
         title,
         f'<div class="row" style="margin-top:.35rem">{chips}</div>',
         html.findings(card.findings, most=FINDINGS_SHOWN),
         ribbons,
+        html.link(f"Dependency health of {card.name}", "dependency_health", env=card.name),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services import clock
+from services.probes.diagnosis import DIAGNOSES, brief
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +76,13 @@ def title(name: str) -> str:
     if name.startswith("queue:"):
         return f"Queue {name.removeprefix('queue:')}"
     return TITLES.get(name, name)
+
+
+def cause(code: str) -> str:
+    """What a span's cause adds to its state: the probe that was worst, or the finding, in words."""
+    if not code:
+        return ""
+    return f": {brief(code) if code in DIAGNOSES else title(code)}"
 
 
 def gloss(name: str) -> str:

@@ -14,7 +14,6 @@ import streamlit as st
 
 from services import clock, requests
 from services.errors import StoreError, UnknownEnvironment
-from services.health.view import WorkerLife
 from services.store.jobs import Job
 from ui import cached, html, present, state
 
@@ -22,6 +21,7 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 REFRESH_S = 3.0
 ALL = "All environments"
+FEW = 6  # up to this many environments stand side by side; more go into a list that can be searched
 OPERATOR = "local operator (unverified)"
 
 
@@ -50,59 +50,39 @@ def guarded(draw: Callable[P, None]) -> Callable[P, None]:
     return drawn
 
 
-def zone() -> tzinfo:
+def zone_name() -> str:
     """The viewer's time zone, as the browser says."""
-    return present.zone(st.context.timezone)
+    return st.context.timezone or "UTC"
+
+
+def zone() -> tzinfo:
+    """The same as a zone to reckon with."""
+    return present.zone(zone_name())
 
 
 def head(title: str, question: str, names: Sequence[str], *, with_all: bool) -> str | None:
-    """Page title, environment picker, and the question that the page answers; returns the environment picked."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    left.title(title, anchor=False)
-    with right:
-        picked = pick_environment(names, with_all=with_all)
-    st.caption(question)
-    return picked
-
-
-def pick_environment(names: Sequence[str], *, with_all: bool) -> str | None:
-    """The environment picker, kept in the address; None stands for all of them."""
-    chosen = state.environment(names)
+    """Page title, its question, and the environment picker; returns the environment picked (None for all)."""
+    html.show(html.title(title, question))
     options = [ALL, *names] if with_all else list(names)
-    # A widget whose key holds the address's value follows it when back and forward change it.
-    index = options.index(chosen) if chosen is not None else 0
-    picked = st.selectbox("Environment", options, index=index, key=f"env:{chosen}", label_visibility="collapsed")
-    if picked == ALL:
-        if chosen is not None:
-            del st.query_params[state.ENVIRONMENT]
-            st.rerun()
-        return None
-    if picked != chosen and (chosen is not None or picked != options[0]):
-        st.query_params[state.ENVIRONMENT] = picked
-        st.rerun()
-    return picked
-
-
-def as_of(measured_ms: int | None, worker: WorkerLife, now_ms: int) -> None:
-    """How old the newest measurement is, and whether anybody measures."""
-    where = zone()
-    if worker.alive:
-        age = present.age(measured_ms, now_ms)
-        exact = present.moment(measured_ms, where) if measured_ms else "nothing was measured yet"
-        text = f'<div class="dim" title="{exact}">as of {age}</div>'
-        if worker.trouble:
-            text += f'<div class="warn">{html.symbol("warning")} {escape(worker.trouble)}</div>'
-        html.show(html.block(text))
-        return
-    seen = f"It was last seen {present.age(worker.seen_ms, now_ms)}." if worker.seen_ms else "None was ever seen."
-    last = f" The newest measurement is of {present.moment(measured_ms, where)}." if measured_ms else ""
-    html.show(
-        html.answer(
-            "degraded",
-            f"Nothing is being measured: no worker runs. {seen}{last}",
-            "Stop and start Greenlight (python3 start.py), or start a worker alone (python -m worker).",
+    if len(options) < 2:
+        return state.environment(names)
+    chosen = state.environment(names) or options[0]
+    # The key holds the address's value, so that the picker follows when back and forward change it.
+    key = f"env:{chosen}"
+    picked: str | None
+    if len(options) <= FEW:
+        picked = st.segmented_control(
+            "Environment", options, default=chosen, required=True, key=key, label_visibility="collapsed"
         )
-    )
+    else:
+        index = options.index(chosen)
+        picked = st.selectbox("Environment", options, index=index, key=key, label_visibility="collapsed")
+    if picked != chosen:
+        st.query_params.clear()
+        if picked is not None and picked != ALL:
+            st.query_params[state.ENVIRONMENT] = picked
+        st.rerun()
+    return None if picked == ALL else picked
 
 
 def probe_button(environment: str, *, key: str) -> None:
@@ -110,11 +90,13 @@ def probe_button(environment: str, *, key: str) -> None:
     slot = f"probe-job:{environment}"
     job = _watched(slot)
     busy = job is not None and job.state in {"queued", "running"}
-    if st.button("Probe now", type="primary", icon=":material/radar:", disabled=busy, key=key):
+    help_ = "Looks at everything once, at once."
+    if st.button("Probe now", type="primary", icon=":material/radar:", disabled=busy, key=key, help=help_):
         made = requests.probe_now(cached.store(), cached.settings(), environment, by=OPERATOR)
         st.session_state[slot] = made.id
         st.rerun(scope="fragment")
-    html.show(html.block(f'<div class="dim">{escape(_job_words(job))}</div>'))
+    if job is not None:
+        html.show(html.block(f'<div class="dim">{escape(_job_words(job))}</div>'))
 
 
 def _watched(slot: str) -> Job | None:
@@ -122,9 +104,7 @@ def _watched(slot: str) -> Job | None:
     return requests.find(cached.store(), id_) if id_ else None
 
 
-def _job_words(job: Job | None) -> str:
-    if job is None:
-        return "Looks at everything once, at once."
+def _job_words(job: Job) -> str:
     took = present.seconds(((job.finished_ms or clock.now_ms()) - job.requested_ms) / 1000)
     if job.state == "queued":
         return f"Waiting for the worker, {took} so far."

@@ -43,7 +43,7 @@ class Dependency:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """What an environment's conditions add up to."""
+    """What an environment's conditions add up to. `stale`: its readiness was not measured lately."""
 
     environment: str
     state: EnvironmentState
@@ -101,13 +101,8 @@ def reckon(environment: str, conditions: Iterable[Condition], now_ms: int) -> He
         dependencies=dependencies,
         contradictions=contradictions,
         measured_ms=max((c.at_ms for c in found.values() if c.code != NEVER), default=None),
-        stale=_all_stale(shown.values()),
+        stale="readiness" in shown and shown["readiness"].code == "prober.stale",
     )
-
-
-def _all_stale(shown: Iterable[Condition]) -> bool:
-    seen = [c.code == "prober.stale" for c in shown if c.code != NEVER]
-    return bool(seen) and all(seen)
 
 
 def _reported(report: Condition | None) -> Mapping[str, Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from services.evidence.model import Evidence
 from services.health.budget import CommandShare, command_share
 from services.health.ribbon import Cell, cells, with_present
 from services.health.state import NEVER, Dependency, Health, never_seen, reckon
-from services.probes.diagnosis import diagnosis, fix, sentence
+from services.probes.diagnosis import brief, fix, sentence
 from services.settings.model import Environment, Settings
 from services.store import Store, conditions, samples, spans, workers
 from services.store import evidence as evidence_store
@@ -258,7 +258,7 @@ def _changes(connection: Connection, environment: str, now_ms: int, limit: int =
                     at_ms=after.from_ms,
                     before=before.state if before is not None else None,
                     after=after.state,
-                    sentence=diagnosis(after.code).sentence.split(":")[0].rstrip(".") + "." if after.code else "",
+                    sentence=brief(after.code),
                 )
             )
     return tuple(sorted(found, key=lambda change: -change.at_ms)[:limit])

@@ -6,6 +6,7 @@ next step. `{words}` in braces are filled from the reading.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -540,6 +541,13 @@ def diagnosis(code: str) -> Diagnosis:
 def sentence(code: str, words: Mapping[str, Any]) -> str:
     """The operator's sentence with its blanks filled."""
     return diagnosis(code).sentence.format_map(_Words(words))
+
+
+def brief(code: str) -> str:
+    """The sentence up to its first colon, for where the reading's words are not at hand; "" for no code."""
+    if not code:
+        return ""
+    return re.sub(r"\{\w+\}", "…", diagnosis(code).sentence.split(":")[0]).rstrip(".") + "."
 
 
 def fix(code: str, words: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from services.settings.model import Settings
 from services.store import Store
 from services.store.migrate import migrate
 from tests.conftest import ROOT, RealRedis, Served, free_port
-from tests.ui.test_pages import forget_cached
+from tests.ui.test_pages import forget_cached, markup_of
 
 TOKEN = "swarm-test-token"
 KEY = "signkey-test-" + "ab" * 32
@@ -62,7 +62,7 @@ class Watched:
         shell.run()
         shell.switch_page(str(ROOT / "pages" / "dependency_health.py")).run()
         assert not shell.exception
-        return " ".join(str(element.value) for element in shell.markdown)
+        return " ".join(markup_of(element) for element in shell.get("html"))
 
 
 @pytest.fixture
