@@ -71,7 +71,8 @@ def test_no_secret_gets_out_anywhere(
     wrong = good.replace("redis://:", "redis://nobody:")
     config = "".join(
         f'[[environments]]\nname = "{name}"\nbase_url = "{serve(target()).url}"\nenv_file = "{name}.env"\n'
-        "intervals = { readiness = 1, dependencies = 1, redis_ping = 1, redis_write = 1, redis_info = 1, inngest = 1 }\n"
+        "intervals = { readiness = 1, dependencies = 1, redis_ping = 1, redis_write = 1, redis_info = 1, "
+        "inngest = 1 }\n"
         for name in ("right", "wrong")
     )
     (tmp_path / "greenlight.toml").write_text(config)

@@ -33,12 +33,14 @@ def show(environment: str, name: str) -> None:
     @widgets.guarded
     def detail() -> None:
         item = next(i for i in cached.environment_view(environment).dependencies if i.dependency.name == name)
-        html.show(html.block(f"<p>{html.badge(item.dependency.state)} {escape(item.word.sentence)}</p>"))
+        mark = html.simulated() if cached.settings().environment(environment).simulated else ""
+        html.show(html.block(f"<p>{mark} {html.badge(item.dependency.state)} {escape(item.word.sentence)}</p>"))
         _history(environment, name)
         st.subheader("Raw results", anchor=False)
         st.caption("The newest look of each probe, as measured. Secrets never get this far.")
         for probe in item.dependency.probes:
             raw = {"finding": probe.code, "outcome": probe.outcome, "measured_at": clock.iso(probe.at_ms)}
+            st.markdown(f"**{present.title(probe.probe)}**")
             st.json(raw | dict(probe.detail), expanded=len(item.dependency.probes) == 1)
         _evidence(environment, name)
 
@@ -62,7 +64,20 @@ def _history(environment: str, name: str) -> None:
         if not buckets:
             st.caption(f"No measurement of {what} in this time. Measurements appear here as the worker makes them.")
             continue
-        st.plotly_chart(_figure(buckets, f"{what} ({unit})"), config={"displaylogo": False}, key=f"chart-{sli}")
+        width_ms = int(hours * view.HOUR_MS) // POINTS
+        figure = _figure(with_gaps(buckets, width_ms), f"{what} ({unit})")
+        st.plotly_chart(figure, config={"displaylogo": False}, key=f"chart-{sli}")
+
+
+def with_gaps(buckets: tuple[Bucket, ...], width_ms: int) -> tuple[Bucket, ...]:
+    """An empty bucket wherever three or more are missing, so that no line is drawn across what nobody saw."""
+    found: list[Bucket] = []
+    for bucket in buckets:
+        if found and bucket.from_ms - found[-1].from_ms > 3 * width_ms:
+            hole = found[-1].from_ms + width_ms
+            found.append(Bucket(from_ms=hole, count=0, good=0, bad=0, mean=None, highest=None))
+        found.append(bucket)
+    return tuple(found)
 
 
 def _figure(buckets: tuple[Bucket, ...], label: str) -> Any:

@@ -13,8 +13,6 @@ from services.health.view import DependencyView, EnvironmentView
 from services.store.conditions import Condition
 from ui import cached, html, overview, present
 
-_PROBE_WORDS = {"prober.stale": "stale", "prober.never": "not measured yet"}
-
 
 def render(view: EnvironmentView, where: tzinfo, now: int) -> tuple[str, str]:
     """The answer; and all that stands below it: a tile a dependency, changes, the monitor's own share.
@@ -91,7 +89,7 @@ def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, 
         }.get(probe.probe)
         expected = f"ok, within {present.milliseconds(limit)}" if limit else "ok"
         latency = "" if probe.latency_ms is None else f", {present.milliseconds(probe.latency_ms)}"
-        state_word = html.badge(probe.state, word=_PROBE_WORDS.get(probe.code))
+        state_word = html.badge(probe.state, word=present.finding_word(probe.code, probe.state))
         rows.append((escape(present.title(probe.probe)), escape(expected), f"{state_word}{escape(latency)}"))
         rows += _facts(probe, settings.inngest.expected_functions, settings.inngest.mode)
     if d.name in {"redis", "inngest"}:

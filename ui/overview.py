@@ -130,10 +130,6 @@ def _card(card: Card, where: tzinfo, now: int) -> str:
 
 def dependency_word(dependency: Dependency) -> str:
     """The word for a dependency's state, with the reason where it is unknown."""
-    if dependency.stale:
-        return "stale"
-    if not dependency.configured:
+    if not dependency.configured and not dependency.stale:
         return "not configured"
-    if dependency.state == "unknown" and dependency.leading.code == "prober.never":
-        return "not measured yet"
-    return present.look(dependency.state).word
+    return present.finding_word(dependency.leading.code, dependency.state)

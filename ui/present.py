@@ -51,6 +51,18 @@ TITLES: Mapping[str, str] = {
     "redis.info": "Redis condition",
 }
 
+# Findings that stand for the state "slow" without anything being slow, in their own word.
+FINDING_WORDS: Mapping[str, str] = {
+    "prober.stale": "stale",
+    "prober.never": "not measured yet",
+    "queue.late": "late",
+    "redis.memory_high": "nearly full",
+    "redis.clients_high": "nearly full",
+    "redis.evicting": "losing keys",
+    "redis.save_failed": "not saved",
+    "dependencies.degraded": "degraded",
+}
+
 POLICIES: Mapping[str, str] = {
     "strict": "Strict: without Redis and Inngest the application reports not ready.",
     "relaxed": "Relaxed: an outage of Redis or Inngest goes unnoticed. Nothing is enforced.",
@@ -69,6 +81,11 @@ SLI_TITLES: Mapping[str, tuple[str, str]] = {
 def look(state: str) -> Look:
     """How a state looks; anything unheard of looks unknown."""
     return LOOKS.get(state, LOOKS["unknown"])
+
+
+def finding_word(code: str, state: str) -> str:
+    """The word for a state, or its finding's own where that says it better."""
+    return FINDING_WORDS.get(code, look(state).word) if state in {"slow", "unknown"} else look(state).word
 
 
 def title(name: str) -> str:

@@ -92,7 +92,12 @@ class Work:
         async def nurture() -> None:
             await self.produce("email")
 
+        async def trace_cleanup() -> None:
+            if self._traces is not None:
+                self._traces.clean_up(datetime.now(UTC))
+
         return (
+            Task(name="trace-cleanup", every=timedelta(days=1), offset=timedelta(hours=4), run=trace_cleanup),
             Task(name="approval-notifications", every=timedelta(hours=3), run=approvals),
             Task(name="nurture-queue", every=timedelta(hours=1), run=nurture),
             Task(name="email-queue", every=timedelta(hours=1), run=queues),
