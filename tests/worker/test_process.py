@@ -141,7 +141,7 @@ def kill_at_random_moments(start: Start, data: Path, times: int, generator: rand
         acknowledged = held
         with sqlite3.connect(data / "greenlight.db") as raw:
             assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert acknowledged > times / 2, "it lived long enough to have something to lose"
+    assert acknowledged > times / 8, "it lived long enough to have something to lose"
 
 
 def test_sigkill_at_random_moments_loses_nothing(start_worker: Start, tmp_path: Path) -> None:
