@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Executable, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.schema import conditions
@@ -38,11 +39,16 @@ def save(connection: Connection, items: Iterable[Condition]) -> None:
         | {"detail": json.dumps(dict(item.detail), ensure_ascii=False, separators=(",", ":"))}
         for item in items
     ]
-    if not rows:
-        return
-    insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(conditions)
+    if rows:
+        connection.execute(_upsert(connection.dialect.name), rows)
+
+
+@cache
+def _upsert(dialect: str) -> Executable:
+    """The statement, made once: making it costs as much as running it."""
+    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(conditions)
     changes = {column.name: insert.excluded[column.name] for column in conditions.columns if not column.primary_key}
-    connection.execute(insert.on_conflict_do_update(index_elements=["environment", "probe"], set_=changes), rows)
+    return insert.on_conflict_do_update(index_elements=["environment", "probe"], set_=changes)
 
 
 def load(connection: Connection, environment: str | None = None) -> tuple[Condition, ...]:

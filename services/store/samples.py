@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Executable, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.schema import samples, series
@@ -53,9 +54,14 @@ def append(connection: Connection, batch: Iterable[Sample], known: dict[SeriesKe
         for item in batch
     ]
     if rows:
-        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        connection.execute(insert(samples).on_conflict_do_nothing(), rows)
+        connection.execute(_insert(connection.dialect.name), rows)
     return len(rows)
+
+
+@cache
+def _insert(dialect: str) -> Executable:
+    """The statement, made once: making it costs as much as running it."""
+    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(samples).on_conflict_do_nothing()
 
 
 def _series_id(connection: Connection, key: SeriesKey, known: dict[SeriesKey, int]) -> int:

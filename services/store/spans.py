@@ -31,6 +31,9 @@ class StoredSpan:
     span: Span
 
 
+_LENGTHEN = update(spans).where(spans.c.id == bindparam("span_id")).values(until_ms=bindparam("until"))
+
+
 @dataclass(slots=True)
 class Changes:
     """Spans to lengthen and spans to begin, gathered over a batch and applied at once."""
@@ -64,7 +67,7 @@ class Changes:
         """Write the changes; begun spans get their ids."""
         if self.lengthened:
             connection.execute(
-                update(spans).where(spans.c.id == bindparam("span_id")).values(until_ms=bindparam("until")),
+                _LENGTHEN,
                 [{"span_id": id_, "until": until} for id_, until in self.lengthened.items()],
             )
         for stored in self.begun:
