@@ -17,7 +17,7 @@ from services import clock, requests
 from services.health.state import reckon
 from services.health.view import worker_life
 from services.settings import load
-from services.settings.load import WORKER_FUNCTIONS
+from services.settings.installation import WORKER_FUNCTIONS
 from services.store import Store, conditions, evidence, jobs, samples
 from tests.conftest import RealRedis
 from tests.worker.conftest import TOKEN, RealWorker

@@ -7,7 +7,8 @@ import pytest
 
 from services.errors import SettingsError, UnknownEnvironment
 from services.settings import load
-from services.settings.load import WORKER_FUNCTIONS, json_schema
+from services.settings.installation import WORKER_FUNCTIONS
+from services.settings.load import json_schema
 from tests.conftest import ROOT
 
 SECRET = "planted-secret-4711"

@@ -1,0 +1,167 @@
+"""What does this installation itself run on? Its variables, and the note that `start.py` leaves about its stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from services.errors import Problem
+from services.settings.model import EnvironmentTable, Own
+
+STACK_FILE = "stack.json"
+TOKEN_FILE = "api_token"  # noqa: S105 - a file's name, not a token
+
+
+def problem(source: Path | str, key: str, message: str, fix: str) -> Problem:
+    """A problem with the settings."""
+    return Problem(source=str(source), key=key, message=message, fix=fix)
+
+
+def stack_note(data_dir: Path) -> dict[str, Any]:
+    """What `start.py` wrote about the running stack; {} where there is none (or half of one)."""
+    try:
+        found = json.loads((data_dir / STACK_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+WORKER_FUNCTIONS = 3  # what our own worker serves (a test compares it with the worker)
+LOCAL_INTERVALS = {
+    "readiness": 5,
+    "dependencies": 10,
+    "redis_ping": 5,
+    "redis_write": 10,
+    "redis_info": 60,
+    "inngest": 10,
+    "queues": 10,
+}
+
+
+def worker_port(variables: Mapping[str, str], stack: dict[str, Any], problems: list[Problem]) -> int:
+    """The worker's port: the variable, else the running stack's, else 8502."""
+    text = variables.get("GREENLIGHT_WORKER_PORT") or str(stack.get("worker_port") or 8502)
+    if text.isdecimal() and 0 < int(text) < 65_536:
+        return int(text)
+    problems.append(
+        problem(
+            "environment variables",
+            "GREENLIGHT_WORKER_PORT",
+            "is not a port number.",
+            "Set a number from 1 to 65535, or unset it.",
+        )
+    )
+    return 8502
+
+
+def own(variables: Mapping[str, str], problems: list[Problem]) -> Own:
+    """What the worker itself runs on. Empty variables count as unset."""
+    from urllib.parse import urlsplit
+
+    url = variables.get("REDIS_URL") or None
+    if url is not None and urlsplit(url).scheme not in {"redis", "rediss"}:
+        problems.append(
+            problem(
+                "environment variables",
+                "REDIS_URL",
+                "does not begin with redis:// or rediss://.",
+                "Correct it, or unset it for a local Redis.",
+            )
+        )
+    secret = {
+        name: SecretStr(variables[key])
+        for name, key in (("inngest_signing_key", "INNGEST_SIGNING_KEY"), ("inngest_event_key", "INNGEST_EVENT_KEY"))
+        if variables.get(key)
+    }
+    return Own(
+        redis_url=SecretStr(url) if url else None,
+        redis_required=_is_on(variables.get("REDIS_REQUIRED", "")),
+        inngest_required=_is_on(variables.get("INNGEST_REQUIRED", "")),
+        # As the SDK reads it: anything but empty, 0 and false is on, "no" included.
+        inngest_dev=variables.get("INNGEST_DEV", "").strip().lower() not in {"", "0", "false"},
+        **secret,
+    )
+
+
+def _is_on(text: str) -> bool:
+    return text.strip().lower() in {"1", "true", "yes", "on"}
+
+
+def local_tables(stack: dict[str, Any], port: int) -> tuple[EnvironmentTable, ...]:
+    """The environment `local`: the stack on this machine, whose Redis has no budget, so probes are frequent."""
+    return (
+        EnvironmentTable.model_validate(
+            {
+                "name": "local",
+                "base_url": f"http://127.0.0.1:{port}",
+                "inngest": {"mode": stack.get("inngest_mode") or "dev", "expected_functions": WORKER_FUNCTIONS},
+                "intervals": LOCAL_INTERVALS,
+            }
+        ),
+    )
+
+
+def stack_secrets(stack: dict[str, Any], variables: Mapping[str, str]) -> dict[str, str]:
+    """The secrets of the environment `local`: the stack's own Redis, token and keys."""
+    token = variables.get("GREENLIGHT_API_TOKEN") or _read_secret_file(stack.get("api_token_file"))
+    redis_url = variables.get("REDIS_URL") or _read_secret_file(stack.get("redis_url_file"))
+    keys = {key: variables.get(key, "") for key in ("INNGEST_SIGNING_KEY", "INNGEST_EVENT_KEY")}
+    return {"REDIS_URL": redis_url, "DASHBOARD_AUTH_TOKEN": token} | keys
+
+
+def _read_secret_file(path: object) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() if isinstance(path, str) else ""
+    except OSError:
+        return ""
+
+
+def api_token(variables: Mapping[str, str], data_dir: Path) -> SecretStr | None:
+    """The portal's own token; None where none was made yet."""
+    text = variables.get("GREENLIGHT_API_TOKEN") or _read_secret_file(str(data_dir / TOKEN_FILE))
+    return SecretStr(text) if text else None
+
+
+def drain_seconds(variables: Mapping[str, str], problems: list[Problem]) -> float:
+    """How long a stopping worker may finish what it holds."""
+    text = variables.get("GREENLIGHT_DRAIN_SECONDS") or "30"
+    try:
+        value = float(text)
+        if not 0 <= value <= 3600:
+            raise ValueError
+    except ValueError:
+        problems.append(
+            problem(
+                "environment variables",
+                "GREENLIGHT_DRAIN_SECONDS",
+                "is not a number of seconds from 0 to 3600.",
+                "Set a number, or unset it for 30.",
+            )
+        )
+        return 30.0
+    return value
+
+
+def database_url(variables: Mapping[str, str], data_dir: Path, problems: list[Problem]) -> str:
+    """The SQLAlchemy URL of the store."""
+    url = variables.get("DATABASE_URL", "")
+    if not url:
+        return f"sqlite:///{data_dir / 'greenlight.db'}"
+    scheme = url.split(":", 1)[0]
+    if scheme in {"postgres", "postgresql", "postgresql+psycopg"}:
+        return "postgresql+psycopg:" + url.split(":", 1)[1]
+    if scheme == "sqlite":
+        return url
+    problems.append(
+        problem(
+            "environment variables",
+            "DATABASE_URL",
+            "does not begin with postgresql:// or sqlite:///.",
+            "Correct it, or unset it for SQLite in the data folder.",
+        )
+    )
+    return "sqlite://"
