@@ -123,9 +123,11 @@ def test_sigterm_ends_it_in_order(start_worker: Start) -> None:
 def kill_at_random_moments(start: Start, data: Path, times: int, generator: random.Random) -> None:
     """Restart it, let it live for a moment, kill it; whatever it acknowledged must be there, whole and in order."""
     acknowledged = 0
-    for _ in range(times):
+    for number in range(times):
         worker = start(data=data, GREENLIGHT_WORKER_ID="kill")  # the same owner: no waiting for its own lease
         worker.wait()
+        if number % 4 == 0:
+            wait_until(lambda: worker.committed() > 0)
         give_up = time.monotonic() + generator.uniform(0.02, 1.4)
         acknowledged_now = worker.committed()
         while time.monotonic() < give_up:
@@ -141,7 +143,7 @@ def kill_at_random_moments(start: Start, data: Path, times: int, generator: rand
         acknowledged = held
         with sqlite3.connect(data / "greenlight.db") as raw:
             assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert acknowledged > times / 8, "it lived long enough to have something to lose"
+    assert acknowledged >= times / 4, "it lived long enough to have something to lose"
 
 
 def test_sigkill_at_random_moments_loses_nothing(start_worker: Start, tmp_path: Path) -> None:
