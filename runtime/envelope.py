@@ -50,7 +50,7 @@ class EnvelopeFile:
     cap_bytes: int = DEFAULT_CAP_BYTES
 
     def append(self, envelope: Envelope) -> None:
-        """Write one line, whole, and have it on its way to disk before returning."""
+        """Write one line, whole. Raises OSError where the disk refuses it: the caller's work matters more."""
         line = self._line(envelope)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self.path):

@@ -8,7 +8,7 @@ import streamlit as st
 
 from services import clock
 from services.health import view
-from services.settings import Settings, load
+from services.settings import Settings, load_and_prepare
 from services.store import Store
 from services.store.migrate import check
 
@@ -18,7 +18,7 @@ FRESH_S = 1.0
 @cache
 def settings() -> Settings:
     """The settings of this process; read once, as a change asks for a restart."""
-    return load()
+    return load_and_prepare()
 
 
 @cache

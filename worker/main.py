@@ -21,7 +21,7 @@ from runtime.fallback import FallbackScheduler
 from runtime.parent import end_with_parent
 from services import clock, upkeep
 from services.errors import SettingsError, StoreError
-from services.settings import Settings, load
+from services.settings import Settings, load_and_prepare
 from services.store import Store
 from services.store.migrate import migrate
 from worker import app as worker_app
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        settings = load()
+        settings = load_and_prepare()
         port = settings.worker_port if options.port is None else options.port
         listener = _listen(options.host, port)
         store = _open_store(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import time
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ CRONS = {
     "weekly-icp-analysis": "0 9 * * 1",
     "meeting-prep-trigger": "0 20 * * *",
 }
+log = logging.getLogger(__name__)
 QUEUES = ("email", "approvals")
 QUEUE_LIMIT = 200
 WORK_S = (2.0, 12.0)
@@ -68,7 +70,7 @@ class Work:
         except (RedisError, OSError) as error:
             result, status = 0, type(error).__name__
         if self._traces is not None:
-            self._traces.append(
+            self._note(
                 Envelope(
                     at=datetime.now(UTC),
                     tool=tool,
@@ -79,6 +81,13 @@ class Work:
                 )
             )
         return result
+
+    def _note(self, envelope: Envelope) -> None:
+        try:
+            assert self._traces is not None  # noqa: S101 - the caller looked
+            self._traces.append(envelope)
+        except OSError as error:  # a full disk must not stop the work that it only describes
+            log.warning("a trace envelope could not be written: %s", error.strerror)
 
     def fallback_tasks(self) -> tuple[Task, ...]:
         """The essentials, which run with no outside dependency. Source: domain.md §2.3."""

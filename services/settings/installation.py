@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from services.errors import Problem
+from services.errors import Problem, SettingsError
 from services.settings.model import EnvironmentTable, Own
 
 STACK_FILE = "stack.json"
@@ -118,6 +120,21 @@ def _read_secret_file(path: object) -> str:
         return Path(path).read_text(encoding="utf-8").strip() if isinstance(path, str) else ""
     except OSError:
         return ""
+
+
+def make_api_token(data_dir: Path) -> None:
+    """Make the portal's own token on first start: a file for this user alone. A second starter finds the first's."""
+    path = data_dir / TOKEN_FILE
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    except OSError as error:
+        fix = "Make the data folder writable, choose another in GREENLIGHT_DATA, or set GREENLIGHT_API_TOKEN."
+        raise SettingsError((problem(path, "(file)", f"can't be made ({error.strerror}).", fix),)) from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(secrets.token_urlsafe(32) + "\n")
 
 
 def api_token(variables: Mapping[str, str], data_dir: Path) -> SecretStr | None:

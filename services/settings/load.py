@@ -86,6 +86,15 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     )
 
 
+def load_and_prepare() -> Settings:
+    """The settings of a process that serves: like `load`, with an API token made where there is none."""
+    settings = load()
+    if settings.api_token is not None:
+        return settings
+    installation.make_api_token(settings.data_dir)
+    return load()
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of `greenlight.toml`, as published in `docs/greenlight.schema.json`."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | SettingsFile.model_json_schema()

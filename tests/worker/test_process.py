@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -120,6 +121,10 @@ def test_sigterm_ends_it_in_order(start_worker: Start) -> None:
     assert "handed back" in worker.log.read_text()
 
 
+def has_committed(worker: RealWorker) -> bool:
+    return worker.committed() > 0
+
+
 def kill_at_random_moments(start: Start, data: Path, times: int, generator: random.Random) -> None:
     """Restart it, let it live for a moment, kill it; whatever it acknowledged must be there, whole and in order."""
     acknowledged = 0
@@ -127,7 +132,7 @@ def kill_at_random_moments(start: Start, data: Path, times: int, generator: rand
         worker = start(data=data, GREENLIGHT_WORKER_ID="kill")  # the same owner: no waiting for its own lease
         worker.wait()
         if number % 4 == 0:
-            wait_until(lambda: worker.committed() > 0)
+            wait_until(partial(has_committed, worker))
         give_up = time.monotonic() + generator.uniform(0.02, 1.4)
         acknowledged_now = worker.committed()
         while time.monotonic() < give_up:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.errors import SettingsError, UnknownEnvironment
-from services.settings import load
+from services.settings import load, load_and_prepare
 from services.settings.installation import WORKER_FUNCTIONS
 from services.settings.load import json_schema
 from tests.conftest import ROOT
@@ -158,3 +158,16 @@ def test_the_example_shows_every_setting() -> None:
 def test_the_published_schema_is_the_code_s() -> None:
     published = json.loads((ROOT / "docs" / "greenlight.schema.json").read_text())
     assert published == json_schema()
+
+
+def test_a_serving_process_makes_its_api_token_once_for_this_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GREENLIGHT_API_TOKEN", "GREENLIGHT_CONFIG", "DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GREENLIGHT_DATA", str(tmp_path / "new"))
+    first, second = load_and_prepare().api_token, load_and_prepare().api_token
+    assert first is not None
+    assert first == second
+    assert len(first.get_secret_value()) > 30
+    assert (tmp_path / "new" / "api_token").stat().st_mode & 0o777 == 0o600
