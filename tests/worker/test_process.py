@@ -235,3 +235,16 @@ def test_a_foreign_host_name_is_refused(start_worker: Start) -> None:
     worker = start_worker()
     worker.wait()
     assert httpx.get(f"{worker.url}/api/health/ready", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_it_keeps_its_record_on_postgresql(start_worker: Start, postgres_url: str) -> None:
+    worker = start_worker(DATABASE_URL=postgres_url.replace("postgresql+psycopg", "postgresql"))
+    worker.wait()
+    wait_until(partial(has_committed, worker))
+    assert worker.stop() == 0
+    store = Store.open(postgres_url)
+    with store.read() as connection:
+        assert samples.count(connection) >= 1
+        assert evidence.verify(connection) is None
+        assert evidence.latest(connection, "local")
+    store.close()
