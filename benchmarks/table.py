@@ -31,7 +31,11 @@ def markdown(figures: Iterable[Figure]) -> str:
     rows = ["| figure | measured | goal | met | note |", "|---|---:|---:|---|---|"]
     for figure in figures:
         sign = "≤" if figure.better == "less" else "≥"
-        goal = "–" if figure.goal is None else f"{sign} {figure.goal:,.4g} {figure.unit}"
+        goal = "–" if figure.goal is None else f"{sign} {_number(figure.goal)} {figure.unit}"
         met = {None: "–", True: "yes", False: "**no**"}[figure.met]
-        rows.append(f"| {figure.what} | {figure.value:,.4g} {figure.unit} | {goal} | {met} | {figure.note} |")
+        rows.append(f"| {figure.what} | {_number(figure.value)} {figure.unit} | {goal} | {met} | {figure.note} |")
     return "\n".join(rows)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
