@@ -33,7 +33,7 @@ _RULES = """
 .gl{--good:light-dark(#1B7F4B,#4CC38A);--warn:light-dark(#8F5A00,#F0B429);--bad:light-dark(#B3261E,#FF8A80);
 --none:light-dark(#5F6368,#A8ADB4);--sim:light-dark(#6B4FBB,#B9A5F0);--line:light-dark(#DADCE0,#3A3F47);
 --dim:light-dark(#5F6368,#A8ADB4);font-size:.875rem;line-height:1.45;font-variant-numeric:tabular-nums}
-.gl{margin-bottom:1rem}.stMainBlockContainer{padding-top:3.25rem;padding-bottom:3rem}
+.gl{margin-bottom:.25rem}.stMainBlockContainer{padding-top:3.25rem;padding-bottom:3rem}
 .gl *{box-sizing:border-box}
 .gl .i{display:inline-block;width:1.1em;height:1.1em;
 vertical-align:-.18em;background:currentColor;flex:none;
@@ -44,7 +44,7 @@ white-space:nowrap;font-weight:400}
 .gl .dim{color:var(--dim)}.gl b{font-weight:600}
 .gl .row{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline}.gl .grow{flex:1 1 auto}
 .gl .h2{font-size:1.125rem;font-weight:600;margin:0;padding:0;line-height:1.4}
-.gl .answer{border-left:4px solid currentColor;padding:.35rem 0 .35rem .75rem}
+.gl .answer{border-left:4px solid currentColor;padding:.35rem 0 .35rem .75rem;margin:.3rem 0}
 .gl .answer .what{font-size:1.25rem;line-height:1.35;font-weight:600}.gl .answer p{margin:.15rem 0 0}
 .gl .ink{color:light-dark(#1F2328,#E6E8EB)}
 .gl ul{list-style:none;margin:.5rem 0 0;padding:0}.gl li{margin:0;padding:.3rem 0;border-top:1px solid var(--line)}
