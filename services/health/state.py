@@ -19,6 +19,7 @@ EnvironmentState = Literal["ready", "degraded", "not_ready", "unknown"]
 Policy = Literal["strict", "relaxed", "mixed", "unknown"]
 POLICY_DEPENDENCIES = ("redis", "inngest")
 NEVER = "prober.never"
+UNSEEN = frozenset({NEVER, "prober.stale"})
 _RANK: Mapping[str, int] = {"down": 3, "unknown": 2, "slow": 1, "ok": 0}
 
 
@@ -91,7 +92,7 @@ def reckon(environment: str, conditions: Iterable[Condition], now_ms: int) -> He
         _dependency(name, [shown[p] for p in shown if dependency_of(p) == name], found, reported)
         for name in dict.fromkeys(dependency_of(probe) for probe in shown)
     )
-    contradictions = find({name: c for name, c in shown.items() if c.code not in {NEVER, "prober.stale"}})
+    contradictions = find({name: c for name, c in shown.items() if c.code not in UNSEEN})
     readiness = found.get("readiness")
     return Health(
         environment=environment,
@@ -148,8 +149,8 @@ def _state(dependencies: tuple[Dependency, ...], contradictions: tuple[Finding, 
     if unseen:
         return "not_ready" if any(d.reported_healthy is False for d in unseen) else "unknown"
     watched = [d for d in dependencies if d.configured]
-    if any(probe.code == NEVER for d in watched for probe in d.probes):
-        return "unknown"
+    if any(probe.code in UNSEEN for d in watched for probe in d.probes):
+        return "unknown"  # not "degraded": that would claim a blemish where nobody looked
     blemished = any(d.state != "ok" for d in watched) or bool(contradictions)
     return "degraded" if blemished else "ready"
 

@@ -59,6 +59,7 @@ def test_all_well_is_ready_and_strict() -> None:
         ([condition("queue:q", "queue.late")], "degraded"),
         ([condition("queue:q", "queue.unreadable")], "degraded"),
         ([condition("readiness", "readiness.ok", age_s=61)], "unknown"),
+        ([condition("queue:q", "queue.ok", age_s=61)], "unknown"),
         ([condition("dependencies", "dependencies.token_refused")], "degraded"),
         ([condition("redis.ping", "redis.not_configured"), condition("redis.write", "redis.not_configured")], "ready"),
         ([condition("inngest", "inngest.signed_only")], "degraded"),
