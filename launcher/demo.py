@@ -60,29 +60,41 @@ def _redis_port(stack: Stack, name: str, password: str, index: int) -> int:
 
 
 def _write_env_file(path: Path, name: str, redis_url: str, port: int) -> None:
-    """Keys are made once and stay; addresses follow the ports of this start."""
-    keys = path.with_suffix(".keys")
-    if not keys.exists():
-        write_private(keys, "\n".join(secrets.token_hex(32) for _ in range(3)) + "\n")
-    signing, event, token = keys.read_text(encoding="utf-8").split()
+    """Made once; what people change stays. Addresses alone follow the ports of this start."""
+    addresses = {
+        "REDIS_URL": redis_url,
+        "INNGEST_WEBHOOK_URL": f"http://127.0.0.1:{port}/inngest",
+        "INNGEST_SERVE_ORIGIN": f"http://127.0.0.1:{port}",
+    }
+    if path.exists():
+        kept = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        write_private(path, "".join(_with_address(line, addresses) for line in kept))
+        return
     word = "prod" if name == "production" else "test"
     lines = {
         "ENVIRONMENT": name,
-        "REDIS_URL": redis_url,
         "REDIS_REQUIRED": POLICY[name],
+        "INNGEST_REQUIRED": POLICY[name],
+        "REDIS_MAX_CONNECTIONS": "50",
         "RATE_LIMIT_REDIS_NAMESPACE": f"caio:{name}:ratelimit",
         "CONTEXT_REDIS_PREFIX": f"caio:{name}:context",
-        "INNGEST_SIGNING_KEY": f"signkey-{word}-{signing}",
-        "INNGEST_EVENT_KEY": event,
-        "INNGEST_REQUIRED": POLICY[name],
+        "CONTEXT_STATE_TTL_SECONDS": "3600",
+        "INNGEST_SIGNING_KEY": f"signkey-{word}-{secrets.token_hex(32)}",
+        "INNGEST_EVENT_KEY": secrets.token_hex(32),
         "INNGEST_APP_ID": f"caio-alpha-swarm-{name}",
-        "INNGEST_WEBHOOK_URL": f"http://127.0.0.1:{port}/inngest",
-        "INNGEST_SERVE_ORIGIN": f"http://127.0.0.1:{port}",
+        "INNGEST_APP_NAME": f"CAIO Alpha Swarm ({name})",
         "TRACE_ENVELOPE_FILE": str(path.parent / f"tool_trace_envelopes_{name}.jsonl"),
         "TRACE_ENVELOPE_ENABLED": "true",
-        "DASHBOARD_AUTH_TOKEN": token,
+        "TRACE_RETENTION_DAYS": "30",
+        "TRACE_CLEANUP_ENABLED": "true",
+        "DASHBOARD_AUTH_TOKEN": secrets.token_hex(32),
     }
-    write_private(path, "".join(f"{key}={_quoted(value)}\n" for key, value in lines.items()))
+    write_private(path, "".join(f"{key}={_quoted(value)}\n" for key, value in (lines | addresses).items()))
+
+
+def _with_address(line: str, addresses: dict[str, str]) -> str:
+    key = line.partition("=")[0].strip()
+    return f"{key}={addresses[key]}\n" if key in addresses else line
 
 
 def _quoted(value: str) -> str:

@@ -9,6 +9,7 @@ from services.settings.model import Settings
 from services.store import Store, jobs
 
 PROBE = "probe"
+VALIDATE = "validate"
 
 
 def probe_now(store: Store, settings: Settings, environment: str, *, by: str) -> jobs.Job:
@@ -16,13 +17,22 @@ def probe_now(store: Store, settings: Settings, environment: str, *, by: str) ->
 
     Raises UnknownEnvironment or StoreError.
     """
+    return _ask(store, settings, PROBE, environment, by)
+
+
+def validate_now(store: Store, settings: Settings, environment: str, *, by: str) -> jobs.Job:
+    """Ask for a validation of an environment's configuration with live checks, in the same way."""
+    return _ask(store, settings, VALIDATE, environment, by)
+
+
+def _ask(store: Store, settings: Settings, kind: str, environment: str, by: str) -> jobs.Job:
     settings.environment(environment)
     id_ = secrets.token_hex(8)
     with store.write() as connection:
-        waiting = jobs.open_job(connection, kind=PROBE, environment=environment)
+        waiting = jobs.open_job(connection, kind=kind, environment=environment)
         if waiting is not None:
             return waiting
-        jobs.enqueue(connection, id_=id_, kind=PROBE, environment=environment, by=by, now_ms=clock.now_ms())
+        jobs.enqueue(connection, id_=id_, kind=kind, environment=environment, by=by, now_ms=clock.now_ms())
         made = jobs.get(connection, id_)
     assert made is not None  # noqa: S101 - it was written in this very transaction
     return made

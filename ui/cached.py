@@ -7,6 +7,8 @@ from functools import cache
 import streamlit as st
 
 from services import clock
+from services.envs.catalogue import Catalogue
+from services.envs.catalogue import load as load_catalogue
 from services.health import view
 from services.settings import Settings, load_and_prepare
 from services.store import Store
@@ -30,6 +32,12 @@ def store() -> Store:
     """The store. Raises StoreError where it can't be used now; asked again, it may be back."""
     _checked()
     return _opened()
+
+
+@st.cache_resource(ttl=30, max_entries=1, show_spinner=False)
+def catalogue() -> Catalogue:
+    """The catalogue of keys, with the team's own. Raises SettingsError where that file is wrong."""
+    return load_catalogue(settings().keys_file)
 
 
 @st.cache_data(ttl=5, max_entries=1, show_spinner=False)

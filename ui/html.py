@@ -64,6 +64,19 @@ transparent calc(100%/var(--n) - 1px) calc(100%/var(--n)))}
 .gl .title{font-size:1.6rem;font-weight:650;line-height:1.3}
 .gl .two{display:grid;grid-template-columns:1fr 1fr;gap:.25rem 1.5rem}
 .gl .spark{width:100%;max-width:22rem;height:36px;display:block}
+.gl .key{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.82rem;
+overflow-wrap:anywhere}
+.gl .envrow{display:grid;
+grid-template-columns:minmax(12rem,2fr) repeat(var(--sides),minmax(4rem,1fr)) minmax(9rem,1.6fr);
+gap:.1rem .8rem;padding:.3rem .2rem;border-top:1px solid var(--line);align-items:baseline}
+.gl summary.envrow{cursor:pointer;list-style:none}.gl summary.envrow:hover{background:light-dark(#F5F6F8,#1C2027)}
+.gl summary.envrow:focus-visible{outline:2px solid light-dark(#3457D5,#8FA8FF);outline-offset:-2px}
+.gl .envrow.head{color:var(--dim);border-top:0}.gl .envrow .side{display:none}
+.gl summary .key::before{content:"▸";display:inline-block;width:1em;color:var(--dim)}
+.gl details[open] summary .key::before{content:"▾"}
+.gl .more{padding:.2rem 0 .6rem 1.2rem;max-width:75ch}.gl .more p{margin:.15rem 0}
+@media(max-width:640px){.gl .envrow.head{display:none}.gl .envrow{grid-template-columns:1fr 1fr}
+.gl .envrow .key,.gl .envrow>span:last-child{grid-column:1/-1}.gl .envrow .side{display:inline;color:var(--dim)}}
 @media(max-width:640px){.gl .two{grid-template-columns:1fr}.gl .answer .what{font-size:1.1rem}}
 @media print{.gl{color:#000}}
 .stApp abbr{text-decoration:none;border-bottom:1px dotted currentColor;cursor:help}

@@ -49,6 +49,9 @@ async def _lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
 
     import ui.dependency_detail
     import ui.dependency_health
+    import ui.env_diff
+    import ui.env_validate
+    import ui.env_write
     import ui.overview  # noqa: F401
 
     gc.collect()

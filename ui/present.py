@@ -29,6 +29,13 @@ LOOKS: Mapping[str, Look] = {
     "not_ready": Look(word="not ready", tone="bad", symbol="cancel"),
     "unknown": Look(word="unknown", tone="none", symbol="help"),
     "strict": Look(word="strict", tone="plain", symbol=""),
+    "fail": Look(word="failed", tone="bad", symbol="cancel"),
+    "warning": Look(word="warning", tone="warn", symbol="warning"),
+    "info": Look(word="note", tone="none", symbol="help"),
+    "PASS": Look(word="passed", tone="good", symbol="check_circle"),
+    "FAIL": Look(word="failed", tone="bad", symbol="cancel"),
+    "RELAXED": Look(word="relaxed: nothing enforced", tone="warn", symbol="warning"),
+    "INCONCLUSIVE": Look(word="not enough evidence", tone="none", symbol="help"),
     "relaxed": Look(word="relaxed", tone="warn", symbol="warning"),
     "mixed": Look(word="partly strict", tone="warn", symbol="warning"),
 }

@@ -18,3 +18,8 @@ def overview() -> StreamlitPage:
 def dependency_health() -> StreamlitPage:
     """Dependency health, at /dependency_health."""
     return st.Page(PAGES / "dependency_health.py", title="Dependency health", icon=":material/monitor_heart:")
+
+
+def env_diff() -> StreamlitPage:
+    """Env diff, at /env_diff."""
+    return st.Page(PAGES / "env_diff.py", title="Env diff", icon=":material/difference:")

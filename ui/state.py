@@ -10,6 +10,8 @@ from services.errors import UnknownEnvironment
 
 ENVIRONMENT = "env"
 DETAIL = "detail"
+VIEW = "view"
+SIDES = "sides"
 
 
 def environment(names: Sequence[str]) -> str | None:
@@ -24,3 +26,28 @@ def detail(allowed: Sequence[str]) -> str | None:
     """The dependency whose detail the address opens; anything unheard of opens none."""
     name = st.query_params.get(DETAIL)
     return name if name in allowed else None
+
+
+def view(allowed: Sequence[str]) -> str:
+    """The part of a page that the address opens; the first one where it names none that exists."""
+    return one_of(VIEW, allowed, allowed[0])
+
+
+def one_of(name: str, allowed: Sequence[str], otherwise: str) -> str:
+    """A parameter's value where it is one of those that exist."""
+    value = st.query_params.get(name)
+    return value if value is not None and value in allowed else otherwise
+
+
+def several(name: str) -> list[str]:
+    """A parameter's values, separated by commas."""
+    return [part for part in st.query_params.get(name, "").split(",") if part]
+
+
+def put(name: str, value: str | None) -> None:
+    """Set a parameter; None or nothing takes it out of the address."""
+    if value:
+        if st.query_params.get(name) != value:
+            st.query_params[name] = value
+    elif name in st.query_params:
+        del st.query_params[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from html import escape
 from typing import ParamSpec
@@ -13,7 +13,7 @@ from typing import ParamSpec
 import streamlit as st
 
 from services import clock, requests
-from services.errors import StoreError, UnknownEnvironment
+from services.errors import SettingsError, StoreError, UnknownEnvironment
 from services.store.jobs import Job
 from ui import cached, html, present, state
 
@@ -39,6 +39,9 @@ def guarded(draw: Callable[P, None]) -> Callable[P, None]:
             draw(*arguments, **named)
         except UnknownEnvironment as error:
             html.show(html.answer("unknown", str(error), "Pick one of them in the menu above, or correct the address."))
+        except SettingsError as error:
+            first = error.problems[0]
+            html.show(html.answer("unknown", f"{first.source}: {first.key} {first.message}", first.fix))
         except StoreError as error:
             html.show(html.answer("unknown", f"No data can be shown. {error.sentence}", error.fix))
         except Exception:
@@ -67,6 +70,16 @@ def head(title: str, question: str, names: Sequence[str], *, with_all: bool) -> 
     if len(options) < 2:
         return state.environment(names)
     chosen = state.environment(names) or options[0]
+    picked = _picker(options, chosen)
+    return None if picked == ALL else picked
+
+
+def pick_environment(names: Sequence[str], chosen: str) -> str:
+    """The environment picker by itself, for pages that show it lower down."""
+    return chosen if len(names) < 2 else _picker(list(names), chosen)
+
+
+def _picker(options: list[str], chosen: str) -> str:
     # The key holds the address's value, so that the picker follows when back and forward change it.
     key = f"env:{chosen}"
     picked: str | None
@@ -77,26 +90,48 @@ def head(title: str, question: str, names: Sequence[str], *, with_all: bool) -> 
     else:
         index = options.index(chosen)
         picked = st.selectbox("Environment", options, index=index, key=key, label_visibility="collapsed")
-    if picked != chosen:
+    if picked is not None and picked != chosen:
+        kept = st.query_params.get(state.VIEW)
         st.query_params.clear()
-        if picked is not None and picked != ALL:
-            st.query_params[state.ENVIRONMENT] = picked
+        state.put(state.VIEW, kept)
+        state.put(state.ENVIRONMENT, None if picked == ALL else picked)
         st.rerun()
-    return None if picked == ALL else picked
+    return chosen
+
+
+def views(titles: Mapping[str, str], chosen: str) -> None:
+    """The parts of a page, one of which is open; the address says which."""
+    picked = st.segmented_control(
+        "Part of the page", list(titles), default=chosen, format_func=lambda name: titles[name], required=True,
+        key=f"view:{chosen}", label_visibility="collapsed",
+    )  # fmt: skip
+    if picked is not None and picked != chosen:
+        state.put(state.VIEW, picked)
+        st.rerun()
 
 
 def probe_button(environment: str, *, key: str) -> None:
     """*Probe now*: asks the worker through the store, and shows how far it is."""
-    slot = f"probe-job:{environment}"
+    request_button(
+        "Probe now", requests.probe_now, environment, key=key, icon=":material/radar:",
+        help_="Looks at everything once, at once.",
+    )  # fmt: skip
+
+
+def request_button(
+    label: str, ask: Callable[..., Job], environment: str, *, key: str, icon: str, help_: str
+) -> Job | None:
+    """A button that asks the worker for something, and how far it is; returns the request that is watched."""
+    slot = f"job:{key}:{environment}"
     job = _watched(slot)
     busy = job is not None and job.state in {"queued", "running"}
-    help_ = "Looks at everything once, at once."
-    if st.button("Probe now", type="primary", icon=":material/radar:", disabled=busy, key=key, help=help_):
-        made = requests.probe_now(cached.store(), cached.settings(), environment, by=OPERATOR)
+    if st.button(label, type="primary", icon=icon, disabled=busy, key=key, help=help_):
+        made = ask(cached.store(), cached.settings(), environment, by=OPERATOR)
         st.session_state[slot] = made.id
         st.rerun(scope="fragment")
     if job is not None:
         html.show(html.block(f'<div class="dim">{escape(_job_words(job))}</div>'))
+    return job
 
 
 def _watched(slot: str) -> Job | None:
@@ -109,7 +144,7 @@ def _job_words(job: Job) -> str:
     if job.state == "queued":
         return f"Waiting for the worker, {took} so far."
     if job.state == "running":
-        return f"Probing: {job.done_steps} of {job.total_steps}, {took} so far."
+        return f"Working: {job.done_steps} of {job.total_steps}, {took} so far."
     if job.state == "failed":
-        return f"The results could not be saved: {job.message}"
+        return job.message
     return f"Done in {took}: {job.message}"

@@ -54,6 +54,13 @@ class Collector:
         for watched in self._watched[environment]:
             watched.previous = details.get(watched.probe.name, watched.previous)
 
+    def renew(self, environment: Environment) -> None:
+        """Look with these secrets from now on: the environment's configuration changed."""
+        self._environments[environment.name] = environment
+        fresh = {probe.name: probe for probe in probes_of(environment)}
+        for watched in self._watched[environment.name]:
+            watched.probe = fresh.get(watched.probe.name, watched.probe)
+
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from services import clock
 from services.errors import StoreError
@@ -17,6 +17,12 @@ log = logging.getLogger(__name__)
 LEASE_MS = 15_000
 JOB_LEASE_MS = 60_000
 POLL_S = 0.5
+Progress = Callable[[int, int], Awaitable[None]]
+Handler = Callable[[jobs.Job, Progress], Awaitable[str]]
+
+
+class JobFailed(Exception):
+    """A request that could not be carried out; the message is a sentence for whoever asked."""
 
 
 class Desk:
@@ -68,8 +74,8 @@ class Desk:
         with self._store.read() as connection:
             return {c.probe: dict(c.detail) for c in conditions.load(connection, environment)}
 
-    async def serve(self, collector: Collector, writer: Writer) -> None:
-        """Take people's requests until cancelled."""
+    async def serve(self, handlers: Mapping[str, Handler]) -> None:
+        """Take people's requests until cancelled, each by the handler of its kind."""
         while True:
             await asyncio.sleep(POLL_S)
             if self._stopping or not self._held:
@@ -77,7 +83,7 @@ class Desk:
             try:
                 job = await asyncio.to_thread(self._claim)
                 if job is not None:
-                    await self._probe_now(job, collector, writer)
+                    await self._carry_out(job, handlers)
             except StoreError:
                 log.debug("no request can be taken: the store is away")
 
@@ -95,7 +101,7 @@ class Desk:
                 environments=tuple(self._held),
             )
 
-    async def _probe_now(self, job: jobs.Job, collector: Collector, writer: Writer) -> None:
+    async def _carry_out(self, job: jobs.Job, handlers: Mapping[str, Handler]) -> None:
         async def progress(done: int, total: int) -> None:
             await asyncio.to_thread(
                 self._write,
@@ -104,9 +110,18 @@ class Desk:
                 ),
             )
 
-        count = await collector.look_now(job.environment, progress)
-        saved = await writer.flush()
-        state, message = ("done", f"{count} probes finished.") if saved else ("failed", writer.trouble)
+        handler = handlers.get(job.kind)
+        try:
+            if handler is None:
+                raise JobFailed("This worker doesn't know such a request; it may be older than the page.")
+            state, message = "done", await handler(job, progress)
+        except JobFailed as error:
+            state, message = "failed", str(error)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("request %s (%s) failed by our own fault", job.id, job.kind)
+            state, message = "failed", f"A fault in Greenlight; the worker's log names the request {job.id}."
         await asyncio.to_thread(
             self._write,
             lambda c: jobs.finish(c, job.id, self.owner, state=state, message=message, now_ms=clock.now_ms()),

@@ -23,11 +23,13 @@ from services import clock, upkeep
 from services.errors import SettingsError, StoreError
 from services.settings import Settings, load_and_prepare
 from services.store import Store
+from services.store.jobs import Job
 from services.store.migrate import migrate
 from worker import app as worker_app
 from worker import functions
 from worker.collector import Collector
-from worker.desk import Desk
+from worker.desk import Desk, JobFailed, Progress
+from worker.environments import EnvironmentWatch
 from worker.functions import Duty
 from worker.lag import LagMeter
 from worker.metrics import WorkerMetrics
@@ -105,6 +107,9 @@ class _Process:
         self._lag = LagMeter()
         self._desk = Desk(store, owner=_owner(), address=self._address, environments=settings.names)
         self._collector = Collector(settings.environments, sink=self._writer.put, lag=self._lag, holds=self._desk.holds)
+        self._watch = EnvironmentWatch(
+            store, settings, collector=self._collector, writer=self._writer, holds=self._desk.holds
+        )
         self._duties = self._make_duties()
         self._scheduler = FallbackScheduler(
             tuple(duty.task for duty in self._duties), claim=self._desk.claim, done=self._desk.done, now=clock.now
@@ -163,6 +168,15 @@ class _Process:
             await self._collector.look_now(name, no_progress)
         return len(names)
 
+    async def _probe_now(self, job: Job, progress: Progress) -> str:
+        count = await self._collector.look_now(job.environment, progress)
+        if not await self._writer.flush():
+            raise JobFailed(f"The results could not be saved: {self._writer.trouble}")
+        return f"{count} probes finished."
+
+    async def _validate_now(self, job: Job, progress: Progress) -> str:
+        return await self._watch.validate(job.environment, progress)
+
     async def live(self) -> None:
         """Run until SIGTERM or SIGINT, then stop in order."""
         stop = asyncio.Event()
@@ -177,8 +191,9 @@ class _Process:
                 ("lag", self._lag.run()),
                 ("writer", self._writer.run()),
                 ("desk", self._desk.keep(self._collector, self._writer)),
-                ("requests", self._desk.serve(self._collector, self._writer)),
+                ("requests", self._desk.serve({"probe": self._probe_now, "validate": self._validate_now})),
                 ("collector", self._collector.run()),
+                ("environments", self._watch.run()),
                 ("schedule", self._scheduler.run()),
             )
         ]

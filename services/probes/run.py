@@ -50,8 +50,8 @@ class Observation:
             for measure in self.reading.measures
         )
 
-    def evidence(self, version: str | None) -> tuple[Evidence, ...]:
-        """The reading's checks as evidence, taken under `version`."""
+    def evidence(self, version: str | None, fingerprint: str | None = None) -> tuple[Evidence, ...]:
+        """The reading's checks as evidence, taken under that version and configuration."""
         return tuple(
             Evidence(
                 environment=self.environment,
@@ -62,6 +62,7 @@ class Observation:
                 threshold=check.threshold,
                 code=self.reading.code,
                 version=version,
+                fingerprint=fingerprint,
                 simulated=self.simulated,
             )
             for check in self.reading.checks

@@ -15,11 +15,11 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from services.errors import Problem, SettingsError
+from services.place import ROOT, TEAM_KEYS, config_path
 from services.settings import installation
 from services.settings.installation import problem
 from services.settings.model import Environment, EnvironmentTable, Secrets, Settings, SettingsFile
 
-ROOT = Path(__file__).resolve().parents[2]
 BUILT_IN = "built-in"
 MAX_FILE_BYTES = 1 << 20
 
@@ -40,7 +40,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     variables = os.environ if variables is None else variables
     problems: list[Problem] = []
     data_dir = Path(variables.get("GREENLIGHT_DATA") or root / "data").resolve()
-    path = Path(variables.get("GREENLIGHT_CONFIG") or root / "greenlight.toml")
+    path = config_path(variables, root)
     explicit = bool(variables.get("GREENLIGHT_CONFIG"))
     stack = installation.stack_note(data_dir)
     worker_port = installation.worker_port(variables, stack, problems)
@@ -83,7 +83,28 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
         worker_port=worker_port,
         own=own,
         api_token=installation.api_token(variables, data_dir),
+        keys_file=path.parent / TEAM_KEYS,
     )
+
+
+def with_current_secrets(environment: Environment) -> Environment:
+    """The environment with its secrets read anew, after its env file was changed. Raises SettingsError."""
+    if environment.env_path is None:
+        return environment
+    problems: list[Problem] = []
+    found = _from_env_file(environment.env_path, environment.name, problems)
+    if problems:
+        raise SettingsError(tuple(problems))
+    return environment.model_copy(update={"secrets": _secrets(found)})
+
+
+def prefixed(environment: Environment, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The process variables with the environment's prefix, without it; {} where it has none."""
+    variables = os.environ if variables is None else variables
+    prefix = environment.env_prefix
+    if not prefix:
+        return {}
+    return {name.removeprefix(prefix): value for name, value in variables.items() if name.startswith(prefix)}
 
 
 def load_and_prepare() -> Settings:
@@ -183,8 +204,12 @@ def _resolve(
         found, source = installation.stack_secrets(stack, variables), "the running stack"
     else:
         found, source = {}, "nowhere: set env_file or env_prefix"
-    values = {SECRET_KEYS[key]: SecretStr(value) for key, value in found.items() if value}
-    return Environment(**_fields(table), secrets=Secrets(**values), secrets_source=source)
+    env_path = None if table.env_file is None else (folder / table.env_file).resolve()
+    return Environment(**_fields(table), secrets=_secrets(found), secrets_source=source, env_path=env_path)
+
+
+def _secrets(found: Mapping[str, str]) -> Secrets:
+    return Secrets(**{SECRET_KEYS[key]: SecretStr(value) for key, value in found.items() if value})
 
 
 def _fields(table: EnvironmentTable) -> dict[str, Any]:

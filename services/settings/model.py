@@ -170,9 +170,12 @@ class EnvironmentTable(_Table):
 
 
 class Environment(EnvironmentTable):
-    """A watched environment with its secrets resolved."""
+    """A watched environment with its secrets resolved, and its env file's place."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
 
     secrets: Secrets = Secrets()
+    env_path: Path | None = None
     secrets_source: str = "nowhere: set env_file or env_prefix"
 
 
@@ -237,6 +240,7 @@ class Settings(_Table):
     worker_port: int = 8502
     own: Own = Own()
     api_token: SecretStr | None = None
+    keys_file: Path | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -125,3 +125,18 @@ workers = Table(
     Column("seen_ms", BigInteger, nullable=False),
     Column("trouble", Text, nullable=False, default=""),
 )
+
+# What an environment's configuration was, as keyed marks; a row is lengthened while nothing changes.
+env_snapshots = Table(
+    "env_snapshots",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("environment", String(40), nullable=False),
+    Column("source", String(200), nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("fingerprint", String(40), nullable=False),
+    Column("key_id", String(8), nullable=False),
+    Column("marks", Text, nullable=False),
+    Index("env_snapshots_by_time", "environment", "first_ms"),
+)

@@ -1,0 +1,1 @@
+"""Environments: read their configuration, prove the rules, see the difference, write safely."""

@@ -1,0 +1,219 @@
+"""What is each configured environment's configuration now? Snapshot, validation and evidence, from file to store.
+
+The worker looks regularly; pages and command lines look when somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services.envs import fingerprint, reading
+from services.envs.catalogue import Catalogue
+from services.envs.document import Document, UnreadableSource, from_pairs
+from services.envs.findings import Mode
+from services.envs.fingerprint import InstallationKey, Snapshot
+from services.envs.live import Live, against_reality
+from services.envs.relations import Side
+from services.envs.rules import Finding
+from services.envs.validation import Validation, validate
+from services.evidence.model import REWRITE_AFTER_MS, Evidence, Outcome
+from services.probes.hysteresis import is_stale
+from services.settings.load import prefixed
+from services.settings.model import Environment, Settings
+from services.store import Store, conditions, snapshots
+from services.store import evidence as evidence_store
+
+CHECK = "env.validation"
+CONNECTIONS_CHECK = "env.connections"
+KEPT_FINDINGS = 100
+OUTCOMES: Mapping[str, Outcome] = {"PASS": "pass", "FAIL": "fail", "RELAXED": "unknown", "INCONCLUSIVE": "unknown"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """One environment's configuration, read and judged at a moment."""
+
+    environment: Environment
+    document: Document
+    validation: Validation
+    snapshot: Snapshot | None
+
+
+def mode_of(environment: Environment) -> Mode:
+    """The mode that a configured environment stands for."""
+    return Mode(
+        name=environment.name,
+        role=environment.role,
+        simulated=environment.simulated,
+        inngest_mode=environment.inngest.mode,
+    )
+
+
+def has_source(environment: Environment) -> bool:
+    """Whether the environment's configuration can be read at all."""
+    return environment.env_path is not None or environment.env_prefix is not None
+
+
+def read(environment: Environment) -> Document:
+    """The environment's configuration. Raises UnreadableSource, also where none is configured."""
+    if environment.env_path is not None:
+        return reading.read_file(environment.env_path)
+    if environment.env_prefix is not None:
+        pairs = sorted(prefixed(environment).items())
+        return from_pairs(pairs, f"variables {environment.env_prefix}…", "variables")
+    raise UnreadableSource(
+        f"No env file is configured for {environment.name}. Set env_file in greenlight.toml, or upload a file."
+    )
+
+
+def sides(environments: Iterable[Environment]) -> tuple[Side, ...]:
+    """The environments whose configuration can be read, each as a side of a comparison."""
+    found = []
+    for environment in environments:
+        if has_source(environment):
+            try:
+                found.append(Side(name=environment.name, role=environment.role, document=read(environment)))
+            except UnreadableSource:
+                continue  # its own validation says so; the others can still be compared
+    return tuple(found)
+
+
+def look(
+    environment: Environment,
+    settings: Settings,
+    catalogue: Catalogue,
+    *,
+    key: InstallationKey | None,
+    reported: Mapping[str, Any] | None = None,
+    live: Live | None = None,
+    now_ms: int,
+) -> Look:
+    """Read and judge, beside the other environments. Raises UnreadableSource."""
+    document = read(environment)
+    more: list[Finding] = list(reading.file_findings(environment.env_path)) if environment.env_path is not None else []
+    if live is not None:
+        more += live.findings
+    if reported is not None and not (live is not None and _asked_the_app(live)):
+        more += against_reality(document, reported)
+    validation = validate(
+        document,
+        catalogue,
+        mode_of(environment),
+        others=sides(neighbours(environment, settings)),
+        more=more,
+        connections=None if live is None else connection_fields(live),
+        could_not_run=live is not None and live.could_not_run,
+        env_file=environment.secrets_source,
+    )
+    taken = None
+    if key is not None:
+        taken = fingerprint.snapshot(
+            document, key, environment=environment.name, source=environment.secrets_source, at_ms=now_ms
+        )
+    return Look(environment=environment, document=document, validation=validation, snapshot=taken)
+
+
+def neighbours(environment: Environment, settings: Settings) -> list[Environment]:
+    """The other environments; simulated ones are only ever compared with simulated ones."""
+    return [
+        other
+        for other in settings.environments
+        if other.name != environment.name and other.simulated == environment.simulated
+    ]
+
+
+def _asked_the_app(live: Live) -> bool:
+    return any(c.name == "dependencies" and c.state == "ok" for c in live.connections)
+
+
+def connection_fields(live: Live) -> dict[str, dict[str, Any]]:
+    """Connections as JSON."""
+    return {
+        c.name: {"state": c.state, "sentence": c.sentence, "fix": c.fix, "latency_ms": c.latency_ms}
+        for c in live.connections
+    }
+
+
+def reported_by_the_app(store: Store, environment: str, now_ms: int) -> Mapping[str, Any] | None:
+    """What the running application last said of its dependencies; None where that is old or unknown."""
+    with store.read() as connection:
+        found = next((c for c in conditions.load(connection, environment) if c.probe == "dependencies"), None)
+    if found is None or is_stale(found.at_ms, found.interval_s, now_ms):
+        return None
+    reported = found.detail.get("reported")
+    return reported if isinstance(reported, dict) else None
+
+
+def record(store: Store, seen: Look, *, by: str, now_ms: int, always: bool = False) -> bool:
+    """Keep snapshot and evidence; evidence only where it says something new or the last is an hour old."""
+    environment, validation = seen.environment, seen.validation
+    proof = Evidence(
+        environment=environment.name,
+        check=CHECK,
+        outcome=OUTCOMES[validation.result],
+        at_ms=now_ms,
+        value=validation.result,
+        threshold="PASS",
+        code=f"env.{validation.result.lower()}",
+        fingerprint=None if seen.snapshot is None else seen.snapshot.fingerprint,
+        simulated=environment.simulated,
+        detail={
+            "by": by,
+            "policy": validation.policy,
+            "digest": validation.digest,
+            "errors": validation.count("error"),
+            "warnings": validation.count("warning"),
+            "findings": [_kept(f) for f in validation.findings[:KEPT_FINDINGS]],
+            "missing_required": list(validation.missing_required),
+            "connections": None if validation.connections is None else dict(validation.connections),
+        },
+    )
+    with store.read() as connection:
+        before = next((e for e in evidence_store.latest(connection, environment.name) if e.check == CHECK), None)
+        last = snapshots.newest(connection, environment.name)
+    says_more = always or _says_more(proof, before)
+    unchanged = seen.snapshot is None or (last is not None and last.fingerprint == seen.snapshot.fingerprint
+                                          and now_ms - last.last_ms < snapshots.LENGTHEN_AFTER_MS)  # fmt: skip
+    if unchanged and not says_more:
+        return False
+    with store.write() as connection:
+        if seen.snapshot is not None:
+            snapshots.note(connection, seen.snapshot)
+        if says_more:
+            proofs = [proof]
+            if validation.connections is not None:
+                proofs.append(_connections_proof(proof, validation))
+            evidence_store.append(store, connection, proofs)
+    return says_more
+
+
+def _kept(found: Finding) -> dict[str, Any]:
+    return {"key": found.key, "rule": found.rule, "severity": found.severity, "line": found.line}
+
+
+def _says_more(proof: Evidence, before: Evidence | None) -> bool:
+    if before is None or proof.at_ms - before.at_ms >= REWRITE_AFTER_MS:
+        return True
+    return (proof.outcome, proof.code, proof.fingerprint, proof.detail["digest"]) != (
+        before.outcome,
+        before.code,
+        before.fingerprint,
+        before.detail.get("digest"),
+    )
+
+
+def _connections_proof(proof: Evidence, validation: Validation) -> Evidence:
+    """The live checks as evidence of their own: they grow stale by themselves, the file's findings don't."""
+    states = {c["state"] for c in (validation.connections or {}).values()}
+    outcome: Outcome = "fail" if "failed" in states else "unknown" if states - {"ok"} or not states else "pass"
+    return replace(
+        proof,
+        check=CONNECTIONS_CHECK,
+        outcome=outcome,
+        value=outcome,
+        threshold="pass",
+        code=f"env.connections_{outcome}",
+        detail={"by": proof.detail["by"], "connections": dict(validation.connections or {})},
+    )

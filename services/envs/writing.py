@@ -1,0 +1,64 @@
+"""How does a person's form become a written env file? Preview, write, undo, for a configured environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from services.envs import plan as planning
+from services.envs import reading, writer
+from services.envs.catalogue import FLAGS, Catalogue
+from services.envs.document import Document, UnreadableSource, from_text, read_any
+from services.envs.findings import Mode
+from services.envs.plan import Plan
+from services.envs.writer import Written
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """A plan for a file, and what the file held when it was made."""
+
+    path: Path
+    plan: Plan
+    before: bytes | None = field(repr=False)
+
+
+def open_for_writing(path: Path) -> tuple[Document, bytes | None]:
+    """The env file as it stands; an empty one where there is none. Raises UnreadableSource."""
+    if not path.exists():
+        return from_text("", path.name), None
+    before = reading.read_bytes(path)
+    document = read_any(before, path.name)
+    if document.origin != "file":
+        raise UnreadableSource(f"{path} is a platform's JSON export, not an env file; it can't be written.")
+    return document, before
+
+
+def preview(
+    path: Path,
+    catalogue: Catalogue,
+    mode: Mode,
+    given: Mapping[str, str],
+    *,
+    enforce: bool = False,
+    insist: frozenset[str] = frozenset(),
+) -> Preview:
+    """What writing would change. Raises UnreadableSource or plan.Refused."""
+    document, before = open_for_writing(path)
+    known = {*given, *catalogue.keys, *document.values}
+    unknown = sorted(insist - known)
+    if unknown:
+        raise planning.Refused(f"There is no value to replace for {unknown[0][:80]!r}. Give one, or leave it out.")
+    wanted = planning.wanted_values(document, catalogue, mode, given, enforce=enforce)
+    explicit = frozenset(given) | (frozenset(FLAGS) if enforce else frozenset())
+    made = planning.make(document, catalogue, wanted, insist=insist, explicit=explicit)
+    return Preview(path=path, plan=made, before=before)
+
+
+def write(preview_: Preview, now: datetime) -> Written:
+    """Carry a preview out; nothing else than what it showed. Raises writer.NotWritten."""
+    if preview_.plan.text is None:
+        return Written(path=preview_.path, backup=None)
+    return writer.apply(preview_.path, preview_.plan.text, before=preview_.before, now=now)

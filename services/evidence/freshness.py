@@ -1,0 +1,56 @@
+"""When does evidence stop counting? When it grows too old, or what it was taken under has changed. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.evidence.model import Evidence
+
+HOUR_MS = 3_600_000
+# Longest prefix wins. Probes write at least hourly while they run, so two hours mean that they no longer do.
+MAX_AGE_MS: tuple[tuple[str, int], ...] = (
+    ("env.", 26 * HOUR_MS),
+    ("health.daily", 26 * HOUR_MS),
+    ("", 2 * HOUR_MS),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Under:
+    """What evidence is taken under; None where it isn't known or plays no part."""
+
+    fingerprint: str | None = None
+    version: str | None = None
+    golden_sha256: str | None = None
+    judge_sha256: str | None = None
+
+
+_CAUSES = (
+    ("fingerprint", "the environment's variables changed since"),
+    ("version", "another version was deployed since"),
+    ("golden_sha256", "the golden set changed since"),
+    ("judge_sha256", "the judge changed since"),
+)
+
+
+def why_stale(record: Evidence, now: Under, now_ms: int) -> str | None:
+    """Why the record no longer counts, in words; None while it does.
+
+    A record that was taken before a fingerprint or version was known counts as taken under another one.
+    """
+    for name, words in _CAUSES:
+        current, taken = getattr(now, name), getattr(record, name)
+        plays_a_part = taken is not None or name == "fingerprint"
+        if current is None or not plays_a_part or taken == current:
+            continue
+        if name == "fingerprint" and taken is not None and taken.split("-")[0] != current.split("-")[0]:
+            return "the installation's fingerprint key was replaced since, so it can't be compared"
+        return words
+    if now_ms - record.at_ms > max_age_ms(record.check):
+        return "it is too old"
+    return None
+
+
+def max_age_ms(check: str) -> int:
+    """How long evidence of this check counts at most."""
+    return max((len(prefix), age) for prefix, age in MAX_AGE_MS if check.startswith(prefix))[1]

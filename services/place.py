@@ -1,0 +1,21 @@
+"""Where do settings and data lie? Needs the standard library alone, for command lines that must start fast."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TEAM_KEYS = "greenlight.keys.toml"  # a team's own additions to the catalogue of keys, beside the settings file
+
+
+def config_path(variables: Mapping[str, str] | None = None, root: Path = ROOT) -> Path:
+    """The settings file: `GREENLIGHT_CONFIG`, else `greenlight.toml`."""
+    variables = os.environ if variables is None else variables
+    return Path(variables.get("GREENLIGHT_CONFIG") or root / "greenlight.toml")
+
+
+def team_keys(variables: Mapping[str, str] | None = None, root: Path = ROOT) -> Path:
+    """Where a team's own keys are described, whether or not they are."""
+    return config_path(variables, root).parent / TEAM_KEYS

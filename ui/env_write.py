@@ -1,0 +1,178 @@
+"""How does a person fill in an env file without breaking it? Form, preview of names and actions, write, undo."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from services import clock
+from services.envs import view, watching, writer, writing
+from services.envs.catalogue import FLAGS, Catalogue, Key
+from services.envs.document import UnreadableSource
+from services.envs.fingerprint import installation_key
+from services.envs.plan import Refused
+from services.envs.writing import Preview
+from services.settings.model import Environment
+from ui import cached, env_validate, html, present, widgets
+
+PREVIEW = "env-preview"
+DONE = "env-written"
+ACTS = {"add": "added", "change": "changed", "keep": "kept"}
+
+
+@widgets.guarded
+def page() -> None:
+    """Choose, fill in, preview, write, see it validated again."""
+    name = env_validate.chosen_environment()
+    if name is None:
+        return
+    environment = cached.settings().environment(name)
+    if environment.env_path is None:
+        what = f"{name} is read from process variables, which can't be written here."
+        html.show(html.answer("unknown", what, "Change them where they are set: in the hosting platform."))
+        return
+    try:
+        found = view.validate(cached.store(), cached.settings(), cached.catalogue(), name, clock.now_ms())
+        html.show(env_validate.answer(name, found))
+        problems = {f.key for f in found.validation.findings if f.key and f.severity != "info"}
+    except UnreadableSource as error:
+        html.show(html.answer("unknown", f"There is nothing to read yet for {name}.", str(error)))
+        problems = set(cached.catalogue().keys)
+    _done(environment)
+    waiting: Preview | None = st.session_state.get(PREVIEW)
+    if waiting is not None and waiting.path == environment.env_path:
+        _preview(environment, waiting)
+    else:
+        _form(environment, problems)
+    _undo(environment)
+
+
+def _form(environment: Environment, problems: set[str]) -> None:
+    catalogue, path = cached.catalogue(), environment.env_path
+    st.subheader("Fill in", anchor=False)
+    st.caption(f"Empty fields change nothing. Nothing is written before you have seen a preview. File: {path}")
+    everything = st.toggle("Show every key", value=not problems, key="env-every")
+    keys = [k for k in catalogue.keys.values() if everything or k.name in problems]
+    with st.form("env-form", clear_on_submit=True):
+        given = {key.name: value for key in keys if (value := _field(key, environment)) is not None}
+        enforce = st.checkbox("Strict: set both REDIS_REQUIRED and INNGEST_REQUIRED to true")
+        insist = st.multiselect(
+            "Replace although they are filled in",
+            [key.name for key in catalogue.keys.values()],
+            help="A secret that is filled in stays as it is unless you name it here.",
+        )
+        if not st.form_submit_button("Preview", type="primary", icon=":material/preview:"):
+            return
+    st.session_state.pop(DONE, None)
+    values = {name: value.strip() for name, value in given.items() if value.strip()}
+    _make_preview(environment, catalogue, values, enforce=enforce, insist=frozenset(insist))
+
+
+def _field(key: Key, environment: Environment) -> str | None:
+    label, help_ = key.name, f"{key.purpose} {key.where}"
+    if key.name in FLAGS or key.kind == "boolean":
+        return st.selectbox(label, ["", "true", "false"], help=help_, format_func=lambda v: v or "leave as it is")
+    usual = key.first_value(environment.name, environment.role)
+    return st.text_input(
+        label, type="password" if key.secret else "default", help=help_, placeholder=usual or key.where,
+        autocomplete="off",
+    )  # fmt: skip
+
+
+def _make_preview(
+    environment: Environment, catalogue: Catalogue, given: dict[str, str], *, enforce: bool, insist: frozenset[str]
+) -> None:
+    assert environment.env_path is not None  # noqa: S101 - page() has looked
+    try:
+        made = writing.preview(
+            environment.env_path, catalogue, watching.mode_of(environment), given, enforce=enforce, insist=insist
+        )
+    except (Refused, UnreadableSource) as error:
+        html.show(html.answer("fail", "This can't be written.", str(error)))
+        return
+    st.session_state[PREVIEW] = made
+    st.rerun()
+
+
+def _preview(environment: Environment, waiting: Preview) -> None:
+    changes = waiting.plan.changes
+    st.subheader("Preview", anchor=False)
+    if not changes:
+        html.show(html.answer("ok", "Nothing would change.", "Go back and fill in what is missing."))
+    else:
+        noun = "key" if len(changes) == 1 else "keys"
+        what = f"{len(changes)} {noun} would change in {waiting.path.name}; the rest stays byte for byte."
+        html.show(html.answer("warning", what, "A backup is kept, and one press brings it back."))
+    rows = [
+        (f"<span class='key'>{escape(a.key)}</span>", ACTS[a.act], escape(a.why))
+        for a in sorted(waiting.plan.actions, key=lambda a: a.act == "keep")
+    ]
+    html.show(html.block(html.table(("Key", "Will be", "Why"), rows)))
+    buttons = st.container(horizontal=True)
+    if changes and buttons.button("Write the file", type="primary", icon=":material/save:", key="env-write"):
+        _write(environment, waiting)
+    if buttons.button("Back", icon=":material/arrow_back:", key="env-back"):
+        st.session_state.pop(PREVIEW, None)
+        st.rerun()
+
+
+def _write(environment: Environment, waiting: Preview) -> None:
+    try:
+        done = writing.write(waiting, clock.now())
+    except writer.NotWritten as error:
+        html.show(html.answer("fail", "Nothing was written.", str(error)))
+        return
+    finally:
+        st.session_state.pop(PREVIEW, None)
+    kept = f" The file as it was is kept as {done.backup.name}." if done.backup else ""
+    st.session_state[DONE] = f"{done.path.name} was written.{kept}"
+    _record(environment)
+    st.rerun()
+
+
+def _record(environment: Environment) -> None:
+    """Validated again: what now stands there is evidence."""
+    settings, now = cached.settings(), clock.now_ms()
+    seen = watching.look(
+        environment, settings, cached.catalogue(), key=installation_key(settings.data_dir),
+        reported=watching.reported_by_the_app(cached.store(), environment.name, now), now_ms=now,
+    )  # fmt: skip
+    watching.record(cached.store(), seen, by=widgets.OPERATOR, now_ms=now, always=True)
+
+
+def _done(environment: Environment) -> None:
+    said = st.session_state.get(DONE)
+    if said:
+        then = (
+            f"Save the same values in the hosting platform of {environment.name} and redeploy: nothing applies before."
+        )
+        html.show(html.answer("ok", said, then))
+
+
+def _undo(environment: Environment) -> None:
+    path = environment.env_path
+    kept = writer.backups(path) if path is not None and path.parent.is_dir() else ()
+    if not kept or path is None:
+        return
+    at = _stamp(kept[0])
+    with st.expander("Undo", icon=":material/undo:"):
+        st.caption(f"Brings back the file as it was before the last write ({at}). What stands there now is kept, too.")
+        if st.button("Bring back the newest backup", key="env-undo"):
+            try:
+                done = writer.undo(path, now=clock.now())
+            except writer.NotWritten as error:
+                html.show(html.answer("fail", "Nothing was brought back.", str(error)))
+                return
+            st.session_state[DONE] = f"{done.path.name} is as it was before."
+            _record(environment)
+            st.rerun()
+
+
+def _stamp(backup: Path) -> str:
+    from datetime import UTC, datetime
+
+    text = backup.name.rpartition(".backup-")[2].split("-")[0]
+    moment = datetime.strptime(text, writer.STAMP).replace(tzinfo=UTC)
+    return present.moment(int(moment.timestamp() * 1000), widgets.zone())

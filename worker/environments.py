@@ -1,0 +1,106 @@
+"""Did an environment's configuration change? Looks at env files, keeps snapshot and evidence, renews secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from services import clock
+from services.envs import catalogue as catalogues
+from services.envs import live, watching
+from services.envs.document import UnreadableSource
+from services.envs.fingerprint import InstallationKey, installation_key
+from services.errors import SettingsError, StoreError
+from services.settings.load import with_current_secrets
+from services.settings.model import Environment, Settings
+from services.store import Store
+from worker.collector import Collector
+from worker.writer import Writer
+
+log = logging.getLogger(__name__)
+EVERY_S = 15.0
+
+
+class EnvironmentWatch:
+    """Reads every held environment's configuration regularly; says each trouble once."""
+
+    def __init__(
+        self, store: Store, settings: Settings, *, collector: Collector, writer: Writer, holds: Callable[[str], bool]
+    ) -> None:
+        self._store, self._settings, self._holds = store, settings, holds
+        self._collector, self._writer = collector, writer
+        self._catalogue = catalogues.load(settings.keys_file)
+        self._key: InstallationKey | None = None
+        self._fingerprints: dict[str, str] = {}
+        self._troubles: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            for environment in self._settings.environments:
+                if self._holds(environment.name) and watching.has_source(environment):
+                    await self._look(environment)
+            await asyncio.sleep(EVERY_S if self._fingerprints or self._troubles else 1.0)
+
+    async def _look(self, environment: Environment) -> None:
+        try:
+            seen = await asyncio.to_thread(self._look_now, environment)
+        except (UnreadableSource, SettingsError, StoreError) as error:
+            if self._troubles.get(environment.name) != str(error):
+                log.warning("the configuration of %s can't be watched: %s", environment.name, error)
+            self._troubles[environment.name] = str(error)
+            return
+        self._troubles.pop(environment.name, None)
+        self._note(seen)
+
+    def _look_now(self, environment: Environment) -> watching.Look:
+        self._key = self._key or installation_key(self._settings.data_dir)
+        now = clock.now_ms()
+        reported = watching.reported_by_the_app(self._store, environment.name, now)
+        seen = watching.look(environment, self._settings, self._catalogue, key=self._key, reported=reported, now_ms=now)
+        watching.record(self._store, seen, by="worker", now_ms=now)
+        return seen
+
+    def _note(self, seen: watching.Look) -> None:
+        """From now on evidence is taken under this fingerprint, and probes use the secrets as they are now."""
+        if seen.snapshot is None:
+            return
+        name, found = seen.environment.name, seen.snapshot.fingerprint
+        before = self._fingerprints.get(name)
+        if before == found:
+            return
+        self._fingerprints[name] = found
+        self._writer.taken_under(name, found)
+        if before is not None:
+            log.info("the configuration of %s changed", name)
+            self._collector.renew(with_current_secrets(seen.environment))
+
+    async def validate(self, name: str, progress: Callable[[int, int], Awaitable[None]]) -> str:
+        """A person's request: validate with live checks, keep evidence; returns a sentence. Raises StoreError."""
+        environment = self._settings.environment(name)
+        await progress(0, 2)
+        now = clock.now_ms()
+        try:
+            document = await asyncio.to_thread(watching.read, environment)
+            neighbours = watching.sides(watching.neighbours(environment, self._settings))
+            seen_live = await live.check(
+                document, watching.mode_of(environment), environment, connections=True, route=True,
+                others={side.name: side.document for side in neighbours},
+            )  # fmt: skip
+            await progress(1, 2)
+            seen = await asyncio.to_thread(self._look_with, environment, seen_live, now)
+        except (UnreadableSource, SettingsError) as error:
+            return f"It could not be validated: {error}"
+        self._note(seen)
+        await progress(2, 2)
+        return f"Result: {seen.validation.result}."
+
+    def _look_with(self, environment: Environment, seen_live: live.Live, now: int) -> watching.Look:
+        self._key = self._key or installation_key(self._settings.data_dir)
+        reported = watching.reported_by_the_app(self._store, environment.name, now)
+        seen = watching.look(
+            environment, self._settings, self._catalogue, key=self._key, reported=reported, live=seen_live, now_ms=now
+        )
+        watching.record(self._store, seen, by="a person's request", now_ms=now, always=True)
+        return seen
