@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import pages, probing, starting, storing
+from benchmarks import envs, pages, probing, starting, storing
 from benchmarks.table import Figure, markdown
 from services import clock
 
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
     "storing": storing.measure,
     "probing": probing.measure,
     "starting": starting.measure,
+    "envs": envs.measure,
     "pages": pages.measure,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")

@@ -19,7 +19,7 @@ from services.envs import writer, writing
 from services.envs.catalogue import Catalogue
 from services.envs.document import UnreadableSource, from_text
 from services.envs.findings import Mode
-from services.envs.plan import Refused
+from services.envs.plan import Action, Refused
 from services.envs.writing import Preview
 from services.errors import SettingsError
 from services.place import TEAM_KEYS
@@ -117,7 +117,7 @@ def _carry_out(made: Preview, options: argparse.Namespace) -> int:
         "applied": False,
         "backup": None,
     }
-    lines = [f"{a.act:6}  {a.key}: {a.why}" for a in plan.actions]
+    lines = [f"{a.act:6}  {a.key}: {a.why}{_insist(a)}" for a in plan.actions]
     if plan.text is None:
         lines.append("Nothing to change.")
     elif options.dry_run:
@@ -138,6 +138,10 @@ def _carry_out(made: Preview, options: argparse.Namespace) -> int:
         lines += ["", as_text(validation)]
     _say(document, "\n".join(lines), options)
     return status
+
+
+def _insist(action: Action) -> str:
+    return f"; --replace {action.key} to change it" if action.insistable else ""
 
 
 def _validated(options: argparse.Namespace) -> tuple[Any, int]:

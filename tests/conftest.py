@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
@@ -20,6 +20,9 @@ import uvicorn
 from launcher import redis_server as shipped
 from services.store import Store
 from services.store.migrate import migrate
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -223,3 +226,38 @@ def browser_path() -> str | None:
     """The Chromium to drive; None lets Playwright use its own. A run without any browser fails, it doesn't skip."""
     named = os.environ.get("GREENLIGHT_TEST_BROWSER")
     return named or next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+
+
+BROWSER_FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+
+
+@pytest.fixture(scope="session")
+def browser(browser_path: str | None) -> Iterator[Browser]:
+    """The browser for the whole run. Without one the tests fail: a run that skips them would prove nothing."""
+    from playwright.sync_api import sync_playwright
+
+    sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=browser_path, args=[*BROWSER_FLAGS, *sandbox])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page as its user would: `width`, `theme`."""
+    contexts = []
+
+    def open_(url: str, *, width: int = 1440, theme: Any = "light") -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=theme, timezone_id="Europe/Berlin"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(url)
+        page.wait_for_selector(".gl .answer", timeout=20_000)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from playwright.sync_api import Page
 from starlette.responses import JSONResponse, Response
 
 from tests import portal
@@ -57,11 +58,71 @@ def target() -> FastAPI:
     return app
 
 
-@pytest.mark.timeout(120)
+def env_commands(folder: Path, variables: dict[str, str]) -> dict[str, str | bytes]:
+    """Every command line about env files, in every format, with the secrets in files, stdin and process variables."""
+    first, second = str(folder / "right.env"), str(folder / "wrong.env")
+    secrets = "".join(f"{key}={value}\n" for key, value in {
+        "INNGEST_EVENT_KEY": SECRETS["event"], "DASHBOARD_AUTH_TOKEN": SECRETS["token"],
+        "REDIS_URL": f"rediss://default:{SECRETS['event']}@h.io",
+    }.items())  # fmt: skip
+    new = str(folder / "new.env")
+    validate, write = "scripts/validate_runtime_env.py", "scripts/bootstrap_runtime_reliability.py"
+    commands = [
+        *(["scripts/env_diff.py", first, second, *words]
+          for words in (["--json"], ["--format", "md"], ["--format", "csv"], [], ["--check-connections"])),
+        [validate, "--mode", "right", "--env-file", first, "--json", "--check-connections", "--verify-inngest-route"],
+        [validate, "--mode", "wrong", "--env-file", second, "--check-connections"],
+        [write, "--mode", "staging", "--env-file", new, "--from-stdin", "--dry-run"],
+        [write, "--mode", "staging", "--env-file", new, "--from-stdin", "--json", "--validate"],
+        [write, "--mode", "staging", "--env-file", new, "--from-stdin", "--replace", "REDIS_URL"],
+        [write, "--mode", "staging", "--env-file", new, "--undo"],
+        [write, "--mode", "staging", "--env-file", new, "--redis-url", f"rediss://{SECRETS['event']}\n"],
+        [write, "--mode", "staging", "--env-file", new, "--redis-url", f"${{{SECRETS['event']}}}"],
+    ]  # fmt: skip
+    said: dict[str, str | bytes] = {}
+    for words in commands:
+        done = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False, input=secrets,
+            env={k: v for k, v in os.environ.items() if not k.startswith(("GREENLIGHT_", "REDIS_"))}
+            | variables | {"INNGEST_EVENT_KEY": SECRETS["event"]},
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        said[" ".join(words[:2] + words[-2:])] = done.stdout + done.stderr
+    assert (folder / "new.env").exists()
+    said["names beside the file"] = " ".join(p.name for p in folder.iterdir())
+    return said
+
+
+def seen_in_the_browser(url: str, open_page: Callable[..., Page]) -> dict[str, str | bytes]:
+    """All that the pages send to the browser, frames of the websocket included."""
+    page = open_page(f"{url}/")
+    received: list[bytes] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda data: received.append(
+        data if isinstance(data, bytes) else data.encode()
+    )))  # fmt: skip
+    texts = []
+    for address in ("/", "/dependency_health?env=right", "/env_diff?show=all", "/env_diff?view=validate&env=wrong",
+                    "/env_diff?view=write&env=right"):  # fmt: skip
+        page.goto(url + address)
+        page.wait_for_selector(".gl .answer", timeout=20_000)
+        texts.append(page.content())
+    page.get_by_text("Show every key").click()
+    field = page.get_by_role("textbox", name="REDIS_URL")
+    field.fill(f"rediss://default:{SECRETS['event']}@h.io")
+    page.get_by_role("button", name="Preview").click()
+    page.wait_for_selector("text=Preview")
+    page.wait_for_timeout(1500)
+    texts.append(page.content())
+    assert len(received) > 20
+    return {"browser frames": b"".join(received), "browser pages": "".join(texts)}
+
+
+@pytest.mark.timeout(180)
 def test_no_secret_gets_out_anywhere(
     start_worker: Callable[..., RealWorker],
     make_redis: Callable[..., RealRedis],
     serve: Callable[..., Served],
+    open_page: Callable[..., Page],
     tmp_path: Path,
 ) -> None:
     data = tmp_path / "data"
@@ -97,6 +158,7 @@ def test_no_secret_gets_out_anywhere(
         if words[-1] != SECRETS["token"]:  # what a user types as a name is quoted back to that user
             said[" ".join(words)] = done.stdout + done.stderr
         assert "Traceback" not in done.stderr
+    said |= env_commands(tmp_path, settings | {"GREENLIGHT_DATA": str(data)})
     for path in ("/api/health/ready", "/metrics", "/api/runtime/dependencies"):
         answer = httpx.get(worker.url + path, headers={"Authorization": f"Bearer {TOKEN}"})
         said[f"worker {path}"] = answer.text
@@ -106,6 +168,7 @@ def test_no_secret_gets_out_anywhere(
                      "/api/v1/environments/wrong", "/api/openapi.json", "/api/runtime/dependencies"):  # fmt: skip
             said[f"portal {path}"] = httpx.get(url + path, headers=headers, timeout=10).text
         assert json.loads(said["portal /api/v1/environments"])["environments"]
+        said |= seen_in_the_browser(url, open_page)
     worker.stop()
     files = [p for p in data.rglob("*") if p.is_file()]
     assert any(p.name == "greenlight.db" for p in files)

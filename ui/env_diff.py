@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -167,7 +166,7 @@ def _downloads(comparison: Comparison, rows: Sequence[Row]) -> None:
     for label, extension, mime, make in (
         ("Markdown", "md", "text/markdown", lambda: table.as_markdown(comparison, rows)),
         ("CSV", "csv", "text/csv", lambda: table.as_csv(comparison, rows)),
-        ("JSON", "json", "application/json", lambda: json.dumps(table.as_document(comparison, rows), indent=2)),
+        ("JSON", "json", "application/json", lambda: table.as_json(comparison, rows)),
     ):
         row.download_button(
             label, make, file_name=f"env-diff-{'-'.join(comparison.names)[:60]}.{extension}", mime=mime,

@@ -63,8 +63,8 @@ def markup(found: DriftView) -> str:
         return html.block(f'<p class="dim">{name}: {escape(text)}</p>')
     if not found.drift.comparable:
         return html.block(
-            f"<p>{name}: {html.badge('unknown', word='not comparable')} The installation's fingerprint key was replaced "
-            f"since, so only added and removed keys can be told.{_parts(found.drift)}</p>"
+            f"<p>{name}: {html.badge('unknown', word='not comparable')} The installation's fingerprint key was "
+            f"replaced since, so only added and removed keys can be told.{_parts(found.drift)}</p>"
         )
     if not found.drift.any:
         return html.block(f"<p>{name}: {html.badge('ok', word='unchanged')} since {escape(since)}.</p>")

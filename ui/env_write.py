@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from services.envs import view, watching, writer, writing
 from services.envs.catalogue import FLAGS, Catalogue, Key
 from services.envs.document import UnreadableSource
 from services.envs.fingerprint import installation_key
-from services.envs.plan import Refused
+from services.envs.plan import Action, Refused
 from services.envs.writing import Preview
 from services.settings.model import Environment
 from ui import cached, env_validate, html, present, widgets
 
 PREVIEW = "env-preview"
 DONE = "env-written"
+INSIST = "Replace although they are filled in"
 ACTS = {"add": "added", "change": "changed", "keep": "kept"}
 
 
@@ -59,7 +61,7 @@ def _form(environment: Environment, problems: set[str]) -> None:
         given = {key.name: value for key in keys if (value := _field(key, environment)) is not None}
         enforce = st.checkbox("Strict: set both REDIS_REQUIRED and INNGEST_REQUIRED to true")
         insist = st.multiselect(
-            "Replace although they are filled in",
+            INSIST,
             [key.name for key in catalogue.keys.values()],
             help="A secret that is filled in stays as it is unless you name it here.",
         )
@@ -105,17 +107,24 @@ def _preview(environment: Environment, waiting: Preview) -> None:
         noun = "key" if len(changes) == 1 else "keys"
         what = f"{len(changes)} {noun} would change in {waiting.path.name}; the rest stays byte for byte."
         html.show(html.answer("warning", what, "A backup is kept, and one press brings it back."))
-    rows = [
-        (f"<span class='key'>{escape(a.key)}</span>", ACTS[a.act], escape(a.why))
-        for a in sorted(waiting.plan.actions, key=lambda a: a.act == "keep")
-    ]
-    html.show(html.block(html.table(("Key", "Will be", "Why"), rows)))
+    kept = [action for action in waiting.plan.actions if action.act == "keep"]
+    parts = [_actions(changes)] if changes else []
+    if any(action.insistable for action in kept):
+        parts.append(f'<p class="dim">To change one that is kept, go back and name it under “{INSIST}”.</p>')
+    noun = "key stays as it is" if len(kept) == 1 else "keys stay as they are"
+    parts.append(f"<details><summary>{len(kept)} {noun}</summary>{_actions(kept)}</details>")
+    html.show(html.block(*parts))
     buttons = st.container(horizontal=True)
     if changes and buttons.button("Write the file", type="primary", icon=":material/save:", key="env-write"):
         _write(environment, waiting)
     if buttons.button("Back", icon=":material/arrow_back:", key="env-back"):
         st.session_state.pop(PREVIEW, None)
         st.rerun()
+
+
+def _actions(actions: Sequence[Action]) -> str:
+    rows = [(f"<span class='key'>{escape(a.key)}</span>", ACTS[a.act], escape(a.why)) for a in actions]
+    return html.table(("Key", "Will be", "Why"), rows)
 
 
 def _write(environment: Environment, waiting: Preview) -> None:

@@ -44,6 +44,7 @@ white-space:nowrap;font-weight:400}
 .gl .dim{color:var(--dim)}.gl b{font-weight:600}
 .gl .row{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline}.gl .grow{flex:1 1 auto}
 .gl .h2{font-size:1.125rem;font-weight:600;margin:0;padding:0;line-height:1.4}
+.gl .scroll+.h2{margin-top:.9rem}
 .gl .answer{border-left:4px solid currentColor;padding:.35rem 0 .35rem .75rem;margin:.3rem 0}
 .gl .answer .what{font-size:1.25rem;line-height:1.35;font-weight:600}.gl .answer p{margin:.15rem 0 0}
 .gl .ink{color:light-dark(#1F2328,#E6E8EB)}

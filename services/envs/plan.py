@@ -32,6 +32,7 @@ class Action:
     key: str
     act: Act
     why: str
+    insistable: bool = False  # kept only because nobody insisted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +98,7 @@ def _action(key: Key, document: Document, value: str, is_explicit: bool, insists
         if not value:
             return Action(key=key.name, act="keep", why="absent, and no value was given")
         return Action(key=key.name, act="add", why="was missing")
-    if current == value:
+    if current == value or (not is_explicit and not insists and kinds.alike(key, current, value)):
         return Action(key=key.name, act="keep", why="already so")
     if not value:
         return Action(key=key.name, act="keep", why="no value was given, and nothing is emptied")
@@ -108,10 +109,10 @@ def _action(key: Key, document: Document, value: str, is_explicit: bool, insists
     if insists:
         return Action(key=key.name, act="change", why="replaced, as asked")
     if key.secret:
-        return Action(key=key.name, act="keep", why=f"holds a secret already; --replace {key.name} to insist")
+        return Action(key=key.name, act="keep", why="holds a secret already", insistable=True)
     if is_explicit:
         return Action(key=key.name, act="change", why="differs")
-    return Action(key=key.name, act="keep", why=f"differs from the usual value; --replace {key.name} to change it")
+    return Action(key=key.name, act="keep", why="differs from the usual value", insistable=True)
 
 
 def _written(name: str, value: str) -> str:

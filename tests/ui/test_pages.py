@@ -43,6 +43,7 @@ def forget_cached() -> None:
     cached.settings.cache_clear()
     cached._opened.cache_clear()
     st.cache_data.clear()
+    st.cache_resource.clear()
 
 
 def see(store: Store, code: str, *, age_s: float = 1, probe: str = "readiness", environment: str = "production",

@@ -98,11 +98,13 @@ def test_exports_carry_no_value_formula_or_markup() -> None:
     found = compared(text, text)
     rows = table.rows_of(found)
     documents = {
-        "json": json.dumps(table.as_document(found, rows)),
+        "json": table.as_json(found, rows),
         "md": table.as_markdown(found, rows),
         "csv": table.as_csv(found, rows),
         "text": table.as_table(found, rows),
     }
+    assert json.loads(documents["json"]) == table.as_document(found, rows)
+    assert json.loads(table.as_json(found, []))["keys"] == []
     assert all("planted-secret-value" not in document for document in documents.values())
     cells = [cell for line in csv.reader(io.StringIO(documents["csv"])) for cell in line]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
