@@ -128,13 +128,13 @@ def _facts(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callabl
     def evidence(name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> dict[str, Any]:
         """The newest evidence of an environment, newest first, each with its place in the chain."""
         settings.environment(name)
-        records = view.raw_evidence(get_store(), name, limit)
+        proofs = view.raw_evidence(get_store(), name, clock.now_ms(), limit)
         return {
             "environment": name,
             "evidence": [
-                {"number": number, "hash": hash_, "at": clock.iso(record.at_ms)}
-                | {field: getattr(record, field) for field in record.__dataclass_fields__ if field != "at_ms"}
-                for number, hash_, record in records
+                {"number": p.number, "hash": p.hash, "at": clock.iso(p.record.at_ms), "stale": p.stale}
+                | {field: getattr(p.record, field) for field in p.record.__dataclass_fields__ if field != "at_ms"}
+                for p in proofs
             ],
         }
 

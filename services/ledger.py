@@ -29,7 +29,6 @@ class Memory:
     """
 
     series: dict[tuple[str, str], int] = field(default_factory=dict)
-    fingerprints: dict[str, str] = field(default_factory=dict)  # the configuration that evidence is taken under
     environments: dict[str, _Known] = field(default_factory=dict)
 
     def forget(self, environment: str) -> None:
@@ -69,7 +68,7 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
             condition = _condition(item, known.conditions.get(item.probe))
             known.conditions[item.probe] = changed[item.environment, item.probe] = condition
             seen.append(_span(condition))
-            for proof in item.evidence(_version(item, known), memory.fingerprints.get(item.environment)):
+            for proof in item.evidence(_version(item, known)):
                 if worth_writing(proof, known.evidence.get(proof.check)):
                     known.evidence[proof.check] = proof
                     proofs.append(proof)

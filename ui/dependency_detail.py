@@ -17,7 +17,19 @@ from ui import cached, html, present, state, widgets
 
 RANGES = {"1 hour": 1.0, "24 hours": 24.0, "7 days": 168.0, "30 days": 720.0}
 POINTS = 240
-EVIDENCE_COLUMNS = ("number", "at", "check", "outcome", "value", "threshold", "finding", "version", "simulated", "hash")
+EVIDENCE_COLUMNS = (
+    "number",
+    "at",
+    "check",
+    "outcome",
+    "counts",
+    "value",
+    "threshold",
+    "finding",
+    "version",
+    "simulated",
+    "hash",
+)
 
 
 def names(environment: str) -> tuple[str, ...]:
@@ -115,21 +127,23 @@ def _figure(buckets: tuple[Bucket, ...], label: str) -> Any:
 def _evidence(environment: str, name: str) -> None:
     st.subheader("Evidence", anchor=False)
     st.caption("One record when an outcome changes, and at least hourly. Each is chained to the one before it.")
+    proofs = view.raw_evidence(cached.store(), environment, clock.now_ms())
     rows = [
         {
-            "number": number,
-            "at": clock.iso(record.at_ms),
-            "check": record.check,
-            "outcome": record.outcome,
-            "value": None if record.value is None else str(record.value),
-            "threshold": None if record.threshold is None else str(record.threshold),
-            "finding": record.code,
-            "version": record.version,
-            "simulated": record.simulated,
-            "hash": hash_[:12],
+            "number": p.number,
+            "at": clock.iso(p.record.at_ms),
+            "check": p.record.check,
+            "outcome": p.record.outcome,
+            "counts": "yes" if p.stale is None else f"no: {p.stale}",
+            "value": None if p.record.value is None else str(p.record.value),
+            "threshold": None if p.record.threshold is None else str(p.record.threshold),
+            "finding": p.record.code,
+            "version": p.record.version,
+            "simulated": p.record.simulated,
+            "hash": p.hash[:12],
         }
-        for number, hash_, record in view.raw_evidence(cached.store(), environment)
-        if record.check.split(".")[0] == name or record.check == name
+        for p in proofs
+        if p.record.check.split(".")[0] == name or p.record.check == name
     ]
     if not rows:
         st.caption("No evidence yet: it is written with the first results.")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.probes.model import Probe, Reading
@@ -44,6 +44,7 @@ class Collector:
         self._environments = {environment.name: environment for environment in environments}
         self._watched = {e.name: [_Watched(probe) for probe in probes_of(e)] for e in environments}
         self._slots = {name: asyncio.Semaphore(IN_FLIGHT) for name in self._environments}
+        self._fingerprints: dict[str, str] = {}
         self._sink, self._lag, self._holds = sink, lag, holds
         self._first_look_within_s = first_look_within_s
         self.looks = 0
@@ -54,9 +55,10 @@ class Collector:
         for watched in self._watched[environment]:
             watched.previous = details.get(watched.probe.name, watched.previous)
 
-    def renew(self, environment: Environment) -> None:
-        """Look with these secrets from now on: the environment's configuration changed."""
+    def renew(self, environment: Environment, fingerprint: str) -> None:
+        """Look with these secrets from now on; what they prove is taken under this configuration."""
         self._environments[environment.name] = environment
+        self._fingerprints[environment.name] = fingerprint
         fresh = {probe.name: probe for probe in probes_of(environment)}
         for watched in self._watched[environment.name]:
             watched.probe = fresh.get(watched.probe.name, watched.probe)
@@ -82,6 +84,7 @@ class Collector:
 
     async def _look(self, name: str, watched: _Watched) -> None:
         async with watched.lock, self._slots[name]:
+            fingerprint = self._fingerprints.get(name)  # before the look: a change meanwhile is for the next one
             begun = asyncio.get_running_loop().time()
             lag_ms = self._lag.worst_since(begun - 1)
             deadline = watched.probe.deadline_s
@@ -90,7 +93,7 @@ class Collector:
                     seen = await observe(self._environments[name], watched.probe, watched.previous, lag_ms=lag_ms)
             except TimeoutError:  # a probe that outlives its own deadline is our fault, not the target's
                 seen = await observe(self._environments[name], _Overdue(watched.probe), {}, lag_ms=lag_ms)
-            seen = excuse_if_late(seen, self._lag.worst_since(begun), deadline)
+            seen = replace(excuse_if_late(seen, self._lag.worst_since(begun), deadline), fingerprint=fingerprint)
             if not seen.reading.code.startswith("prober."):
                 watched.previous = seen.reading.detail
             self.looks += 1

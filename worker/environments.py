@@ -16,7 +16,6 @@ from services.settings.load import with_current_secrets
 from services.settings.model import Environment, Settings
 from services.store import Store
 from worker.collector import Collector
-from worker.writer import Writer
 
 log = logging.getLogger(__name__)
 EVERY_S = 15.0
@@ -25,11 +24,9 @@ EVERY_S = 15.0
 class EnvironmentWatch:
     """Reads every held environment's configuration regularly; says each trouble once."""
 
-    def __init__(
-        self, store: Store, settings: Settings, *, collector: Collector, writer: Writer, holds: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, store: Store, settings: Settings, *, collector: Collector, holds: Callable[[str], bool]) -> None:
         self._store, self._settings, self._holds = store, settings, holds
-        self._collector, self._writer = collector, writer
+        self._collector = collector
         self._catalogue = catalogues.load(settings.keys_file)
         self._key: InstallationKey | None = None
         self._fingerprints: dict[str, str] = {}
@@ -45,14 +42,13 @@ class EnvironmentWatch:
 
     async def _look(self, environment: Environment) -> None:
         try:
-            seen = await asyncio.to_thread(self._look_now, environment)
+            self._note(await asyncio.to_thread(self._look_now, environment))
         except (UnreadableSource, SettingsError, StoreError) as error:
             if self._troubles.get(environment.name) != str(error):
                 log.warning("the configuration of %s can't be watched: %s", environment.name, error)
             self._troubles[environment.name] = str(error)
             return
         self._troubles.pop(environment.name, None)
-        self._note(seen)
 
     def _look_now(self, environment: Environment) -> watching.Look:
         self._key = self._key or installation_key(self._settings.data_dir)
@@ -71,10 +67,9 @@ class EnvironmentWatch:
         if before == found:
             return
         self._fingerprints[name] = found
-        self._writer.taken_under(name, found)
         if before is not None:
             log.info("the configuration of %s changed", name)
-            self._collector.renew(with_current_secrets(seen.environment))
+        self._collector.renew(with_current_secrets(seen.environment), found)
 
     async def validate(self, name: str, progress: Callable[[int, int], Awaitable[None]]) -> str:
         """A person's request: validate with live checks, keep evidence; returns a sentence. Raises StoreError."""

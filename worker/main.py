@@ -107,9 +107,7 @@ class _Process:
         self._lag = LagMeter()
         self._desk = Desk(store, owner=_owner(), address=self._address, environments=settings.names)
         self._collector = Collector(settings.environments, sink=self._writer.put, lag=self._lag, holds=self._desk.holds)
-        self._watch = EnvironmentWatch(
-            store, settings, collector=self._collector, writer=self._writer, holds=self._desk.holds
-        )
+        self._watch = EnvironmentWatch(store, settings, collector=self._collector, holds=self._desk.holds)
         self._duties = self._make_duties()
         self._scheduler = FallbackScheduler(
             tuple(duty.task for duty in self._duties), claim=self._desk.claim, done=self._desk.done, now=clock.now

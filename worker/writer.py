@@ -56,10 +56,6 @@ class Writer:
         """Read this environment's state from the store again: another worker may have written it."""
         self._forgotten.add(environment)
 
-    def taken_under(self, environment: str, fingerprint: str) -> None:
-        """From now on this environment's evidence is taken under that configuration."""
-        self._memory.fingerprints[environment] = fingerprint
-
     async def run(self) -> None:
         """Until cancelled."""
         while True:

@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from services import currency
+from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
 from services.health.budget import CommandShare, command_share
 from services.health.ribbon import Cell, cells, with_present
@@ -157,10 +159,27 @@ def history(
         )
 
 
-def raw_evidence(store: Store, environment: str, limit: int = 200) -> tuple[tuple[int, str, Evidence], ...]:
-    """The newest evidence of an environment."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proof:
+    """A piece of evidence with its place in the chain, and why it no longer counts (None while it does)."""
+
+    number: int
+    hash: str
+    record: Evidence
+    stale: str | None
+
+
+def raw_evidence(store: Store, environment: str, now_ms: int, limit: int = 200) -> tuple[Proof, ...]:
+    """The newest evidence of an environment, newest first. An older record of a check counts for what came before."""
     with store.read() as connection:
-        return evidence_store.history(connection, environment, limit=limit)
+        found = evidence_store.history(connection, environment, limit=limit)
+        now = currency.under(connection, environment)
+    proofs, seen = [], set[str]()
+    for number, hash_, record in found:
+        stale = "a newer record of this check exists" if record.check in seen else why_stale(record, now, now_ms)
+        seen.add(record.check)
+        proofs.append(Proof(number=number, hash=hash_, record=record, stale=stale))
+    return tuple(proofs)
 
 
 def worker_life(store: Store, now_ms: int) -> WorkerLife:

@@ -29,6 +29,7 @@ class Observation:
     at_ms: int
     lag_ms: int
     reading: Reading
+    fingerprint: str | None = None  # of the configuration that the look was made with
 
     @property
     def outcome(self) -> State:
@@ -50,8 +51,8 @@ class Observation:
             for measure in self.reading.measures
         )
 
-    def evidence(self, version: str | None, fingerprint: str | None = None) -> tuple[Evidence, ...]:
-        """The reading's checks as evidence, taken under that version and configuration."""
+    def evidence(self, version: str | None) -> tuple[Evidence, ...]:
+        """The reading's checks as evidence, taken under that version."""
         return tuple(
             Evidence(
                 environment=self.environment,
@@ -62,7 +63,7 @@ class Observation:
                 threshold=check.threshold,
                 code=self.reading.code,
                 version=version,
-                fingerprint=fingerprint,
+                fingerprint=self.fingerprint,
                 simulated=self.simulated,
             )
             for check in self.reading.checks

@@ -154,7 +154,7 @@ def test_a_value_that_cannot_be_written_is_refused_in_words(data: Store) -> None
     shell.multiselect[0].select("REDIS_URL")
     shell = fill(shell, REDIS_URL="rediss://${PLANTED}")
     text = text_of(shell)
-    assert "This can't be written" in text
+    assert "This can&#x27;t be written" in text
     assert "PLANTED" not in text
 
 

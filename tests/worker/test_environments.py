@@ -1,0 +1,75 @@
+"""The worker sees a changed env file: new fingerprint, new evidence, and probes with the new secrets."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from services import clock, requests
+from services.health.view import raw_evidence
+from services.settings import load
+from services.store import Store, jobs, snapshots
+from tests.conftest import RealRedis
+from tests.worker.conftest import RealWorker
+from tests.worker.test_process import open_store, wait_until
+
+
+def watched(folder: Path, redis_url: str) -> dict[str, str]:
+    (folder / "s.env").write_text(f"REDIS_URL={redis_url}\nREDIS_REQUIRED=true\n")
+    (folder / "s.env").chmod(0o600)
+    (folder / "greenlight.toml").write_text(
+        '[[environments]]\nname="s"\nbase_url="http://127.0.0.1:9"\nenv_file="s.env"\n'
+        "intervals = { redis_ping = 1, readiness = 1 }\n"
+    )
+    return {"GREENLIGHT_CONFIG": str(folder / "greenlight.toml")}
+
+
+def fingerprints(store: Store, check: str) -> set[str | None]:
+    proofs = raw_evidence(store, "s", clock.now_ms())
+    return {p.record.fingerprint for p in proofs if p.record.check == check and p.stale is None}
+
+
+def test_a_changed_env_file_is_noticed_without_a_restart(
+    start_worker: Callable[..., RealWorker], make_redis: Callable[..., RealRedis], tmp_path: Path
+) -> None:
+    variables = watched(tmp_path, "redis://127.0.0.1:1")
+    worker = start_worker(**variables)
+    worker.wait()
+    store = open_store(worker)
+
+    def newest() -> str:
+        with store.read() as connection:
+            found = snapshots.newest(connection, "s")
+        return found.fingerprint if found else ""
+
+    wait_until(lambda: newest() in fingerprints(store, "env.validation") and bool(newest()))
+    before = newest()
+    (tmp_path / "s.env").write_text(f"REDIS_URL={make_redis().url}\nREDIS_REQUIRED=true\n")
+    wait_until(lambda: newest() != before, patience_s=30)
+    wait_until(lambda: newest() in fingerprints(store, "redis.ping"), patience_s=30)
+    passed = {p.record.outcome for p in raw_evidence(store, "s", clock.now_ms()) if p.record.check == "redis.ping"}
+    assert "pass" in passed, "the probe uses the new address"
+    stale = [p.stale for p in raw_evidence(store, "s", clock.now_ms()) if p.record.fingerprint == before]
+    assert stale
+    assert None not in stale
+    assert "redis://" not in worker.log.read_text()
+
+
+def test_validate_now_tries_the_values_and_leaves_both_kinds_of_evidence(
+    start_worker: Callable[..., RealWorker], make_redis: Callable[..., RealRedis], tmp_path: Path
+) -> None:
+    variables = watched(tmp_path, make_redis().url)
+    worker = start_worker(**variables)
+    worker.wait()
+    store = open_store(worker)
+    settings = load(variables | {"GREENLIGHT_DATA": str(worker.data)})
+    job = requests.validate_now(store, settings, "s", by="test")
+
+    def finished() -> bool:
+        with store.read() as connection:
+            found = jobs.get(connection, job.id)
+        return found is not None and found.state == "done"
+
+    wait_until(finished)
+    proofs = {p.record.check: p.record for p in reversed(raw_evidence(store, "s", clock.now_ms()))}
+    assert proofs["env.validation"].detail["by"] == "a person's request"
+    assert proofs["env.connections"].detail["connections"]["redis"]["state"] == "ok"
+    assert proofs["env.connections"].outcome == "fail", "the application itself does not answer"
