@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         port = settings.worker_port if options.port is None else options.port
         listener = _listen(options.host, port)
         store = _open_store(settings)
+        process = _Process(settings, store, listener)
     except (SettingsError, StoreError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"The worker can't listen on {options.host}:{port} ({error.strerror}).", file=sys.stderr)
         return 2
     end_with_parent()
-    _run(_Process(settings, store, listener).live())
+    _run(process.live())
     return 0
 
 
