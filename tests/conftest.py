@@ -231,9 +231,12 @@ def browser_path() -> str | None:
 BROWSER_FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(browser_path: str | None) -> Iterator[Browser]:
-    """The browser for the whole run. Without one the tests fail: a run that skips them would prove nothing."""
+    """The browser for a module: while it lives, its thread has a running event loop, which other modules start anew.
+
+    Without a browser the tests fail: a run that skips them would prove nothing.
+    """
     from playwright.sync_api import sync_playwright
 
     sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
