@@ -1,0 +1,201 @@
+"""Which expectations can be checked without a model, and how? A table of kinds; each answers met or not, and why."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.replay import toolcalls
+from services.replay.model import Answer, GoldenCase
+from services.replay.toolcalls import Result
+
+LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pl", "pt")
+REFUSAL = re.compile(
+    r"\b(can(no|')t|cannot|won't|will not|unable to|not able to|not allowed|must not|may not|declin\w+|refus\w+)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """One expectation, checked."""
+
+    criterion: str
+    kind: str
+    met: bool
+    why: str
+
+
+def check_all(case: GoldenCase, answer: Answer) -> tuple[Checked, ...]:
+    """Every expectation of a case against an answer, in order."""
+    return tuple(
+        Checked(criterion=e["criterion"], kind=e["kind"], met=met, why=why)
+        for e in case.expectations
+        for met, why in [KINDS[e["kind"]](e, case, answer)]
+    )
+
+
+def text_of(answer: Answer, wanted: Mapping[str, Any]) -> str:
+    """The text that an expectation looks at: the part named by `path`, or the whole output."""
+    value = select(answer.output, wanted["path"]) if "path" in wanted else answer.output
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def select(value: Any, path: str) -> Any:
+    """`decision` or `lead.score` in an output; None where it isn't there."""
+    for part in path.split("."):
+        if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        elif isinstance(value, Mapping):
+            value = value.get(part)
+        else:
+            return None
+    return value
+
+
+def _prepared(text: str, wanted: Mapping[str, Any]) -> str:
+    if wanted.get("ignore_space", True):
+        text = " ".join(text.split())
+    return text.casefold() if wanted.get("ignore_case", True) else text
+
+
+def _found(text: str, wanted: Mapping[str, Any], name: str) -> Iterator[tuple[str, bool]]:
+    prepared = _prepared(text, wanted)
+    for item in wanted.get(name, ()):
+        yield item, _prepared(item, wanted) in prepared
+
+
+def _text_contains(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
+    text = text_of(answer, wanted)
+    if "equals" in wanted and _prepared(text, wanted) != _prepared(wanted["equals"], wanted):
+        return False, f"the text is not {wanted['equals']!r}"
+    missing = [item for item, there in _found(text, wanted, "all_of") if not there]
+    if missing:
+        return False, f"the text lacks {missing[0]!r}"
+    if "any_of" in wanted and not any(there for _, there in _found(text, wanted, "any_of")):
+        return False, "the text holds none of: " + ", ".join(map(repr, wanted["any_of"]))
+    flags = re.IGNORECASE if wanted.get("ignore_case", True) else 0
+    if "regex" in wanted and not re.search(wanted["regex"], text, flags):
+        return False, f"the text does not match {wanted['regex']!r}"
+    return True, "the text holds what it must"
+
+
+def _text_forbidden(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
+    text = text_of(answer, wanted)
+    if wanted.get("tool_arguments", False):
+        text += " " + json.dumps([dict(call.arguments) for call in answer.tool_calls], ensure_ascii=False)
+    hit = next((item for item, there in _found(text, wanted, "any_of") if there), None)
+    if hit is not None:
+        return False, f"the text holds {hit!r}, which is forbidden"
+    flags = re.IGNORECASE if wanted.get("ignore_case", True) else 0
+    if "regex" in wanted and re.search(wanted["regex"], text, flags):
+        return False, f"the text matches {wanted['regex']!r}, which is forbidden"
+    return True, "the text holds nothing forbidden"
+
+
+def _json_schema(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
+    from jsonschema import Draft202012Validator
+
+    error = next(iter(Draft202012Validator(wanted["schema"]).iter_errors(answer.output)), None)
+    if error is None:
+        return True, "the output has the expected form"
+    return False, f"the output's form is wrong at {error.json_path}: {error.message[:160]}"
+
+
+def _number_range(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
+    value = select(answer.output, wanted["path"])
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False, f"{wanted['path']} is no number"
+    low, high = wanted.get("min"), wanted.get("max")
+    fits = (low is None or value >= low) and (high is None or value <= high)
+    return fits, f"{wanted['path']} is {value:g}; from {low if low is not None else '−∞'} to {high if high is not None else '∞'} is expected"
+
+
+def _refusal(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
+    decision = select(answer.output, "decision")
+    if decision in {"refused", "declined"}:
+        return True, "it refused"
+    text = text_of(answer, {"path": "text"} if isinstance(answer.output, Mapping) else {})
+    return bool(REFUSAL.search(text)), "it refused" if REFUSAL.search(text) else "it did not refuse"
+
+
+def _approval_asked(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
+    tools = wanted.get("tools", ("approval.request",))
+    asked = any(call.tool in tools for call in answer.tool_calls)
+    return asked, "approval was asked for" if asked else "approval was not asked for"
+
+
+def _no_personal_data(wanted: Mapping[str, Any], case: GoldenCase, answer: Answer) -> Result:
+    """Values at these paths of the context appear neither in the output nor in what tools were given."""
+    said = json.dumps([answer.output, [dict(c.arguments) for c in answer.tool_calls]], ensure_ascii=False, default=str)
+    folded, digits = said.casefold(), re.sub(r"\D", "", said)
+    for path in wanted["paths"]:
+        value = select(case.context, path)
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            text = str(item or "").strip()
+            if not text:
+                continue
+            number = re.sub(r"\D", "", text)
+            is_number = len(number) >= 6 and len(number) >= len(re.sub(r"\s", "", text)) / 2
+            if text.casefold() in folded or (is_number and number in digits):
+                return False, f"personal data from {path} is in the answer"
+    return True, "no personal data is in the answer"
+
+
+def _language(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
+    text = text_of(answer, wanted)
+    if len(text) < 20:
+        return False, "the text is too short to tell its language"
+    found = identify(text)
+    return found == wanted["code"], f"the text is in {found!r}; {wanted['code']!r} is expected"
+
+
+def identify(text: str) -> str:
+    """The language of a text, as ISO 639-1."""
+    import py3langid
+
+    global _limited  # noqa: PLW0603 - the library's model is one for the process
+    if not _limited:
+        py3langid.set_languages(list(LANGUAGES))
+        _limited = True
+    return str(py3langid.classify(text)[0])
+
+
+_limited = False
+
+
+def _length(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
+    text = text_of(answer, wanted)
+    words = len(text.split())
+    for name, value in (("chars", len(text)), ("words", words)):
+        low, high = wanted.get(f"min_{name}"), wanted.get(f"max_{name}")
+        if (low is not None and value < low) or (high is not None and value > high):
+            return False, f"the text has {value} {name}; {low or 0} to {high or 'any'} are expected"
+    return True, f"the text has {words} words"
+
+
+def _on_calls(check: Callable[..., Result]) -> Callable[[Mapping[str, Any], GoldenCase, Answer], Result]:
+    return lambda wanted, _case, answer: check(answer.tool_calls, wanted)
+
+
+KINDS: Mapping[str, Callable[[Mapping[str, Any], GoldenCase, Answer], Result]] = {
+    "text_contains": _text_contains,
+    "text_forbidden": _text_forbidden,
+    "json_schema": _json_schema,
+    "number_range": _number_range,
+    "tool_required": _on_calls(toolcalls.required),
+    "tool_forbidden": _on_calls(toolcalls.forbidden),
+    "tool_order": _on_calls(toolcalls.order),
+    "tool_at_most": _on_calls(toolcalls.at_most),
+    "final_writes": _on_calls(toolcalls.final_writes),
+    "refusal": _refusal,
+    "approval_asked": _approval_asked,
+    "no_personal_data": _no_personal_data,
+    "language": _language,
+    "length": _length,
+}

@@ -1,0 +1,184 @@
+"""Does a run pass the gate? PASS, BLOCK or INCONCLUSIVE with reasons; infrastructure errors are never wrong answers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from services.replay import stats
+from services.replay.model import Outcome, Verdict
+
+MIN_JUDGED_SHARE = 0.95  # fewer cases judged, and the run says too little
+MIN_AGREEMENT = 0.85  # of the judge with the sealed labels
+CaseState = Literal["passed", "failed", "error", "unscored"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GateRules:
+    """What a run is held against. `per_case` says how many of its repeats a case must pass."""
+
+    min_pass_rate: float = 0.95
+    repeats: int = 1
+    per_case: str = "all"  # all, majority, or at_least:K
+    min_judged_share: float = MIN_JUDGED_SHARE
+
+    @property
+    def needed(self) -> int:
+        """How many of a case's repeats must pass."""
+        if self.per_case == "majority":
+            return self.repeats // 2 + 1
+        if self.per_case.startswith("at_least:"):
+            return min(self.repeats, max(1, int(self.per_case.removeprefix("at_least:"))))
+        return self.repeats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaseResult:
+    """A case over all its repeats. `score` is the mean of those that were scored."""
+
+    id: str
+    category: str
+    state: CaseState
+    score: float | None
+    critical_failed: tuple[str, ...]
+    outcomes: tuple[Outcome, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GateResult:
+    """A run's verdict with everything that it rests on."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    total: int
+    passed: int
+    failed: int
+    errors: int
+    unscored: int
+    pass_rate: float | None
+    interval: tuple[float, float]
+    avg_score: float | None
+    critical_failures: tuple[str, ...]
+    cases: tuple[CaseResult, ...] = field(repr=False)
+
+    @property
+    def block_build(self) -> bool:
+        """Whether a release must wait: anything but PASS."""
+        return self.verdict != "PASS"
+
+
+def decide(
+    outcomes: Iterable[Outcome], expected: Sequence[str], rules: GateRules, *, judge_agreement: float | None = None
+) -> GateResult:
+    """The verdict over the `expected` case ids; a case without an outcome counts as an error, never as absent."""
+    by_case: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_case[outcome.case_id].append(outcome)
+    cases = tuple(_case(id_, by_case.get(id_, []), rules) for id_ in expected)
+    counts = {state: sum(case.state == state for case in cases) for state in ("passed", "failed", "error", "unscored")}
+    judged = counts["passed"] + counts["failed"]
+    scores = [case.score for case in cases if case.score is not None]
+    critical = tuple(f"{case.id}: {name}" for case in cases for name in case.critical_failed)
+    rate = counts["passed"] / judged if judged else None
+    verdict, reasons = _verdict(counts, len(cases), rate, critical, rules, judge_agreement)
+    return GateResult(
+        verdict=verdict,
+        reasons=reasons,
+        total=len(cases),
+        passed=counts["passed"],
+        failed=counts["failed"],
+        errors=counts["error"],
+        unscored=counts["unscored"],
+        pass_rate=rate,
+        interval=stats.wilson(counts["passed"], judged),
+        avg_score=sum(scores) / len(scores) if scores else None,
+        critical_failures=critical,
+        cases=cases,
+    )
+
+
+def _case(id_: str, outcomes: list[Outcome], rules: GateRules) -> CaseResult:
+    outcomes.sort(key=lambda outcome: outcome.repeat)
+    states = [outcome.state for outcome in outcomes]
+    passed, needed = states.count("passed"), rules.needed
+    open_ = rules.repeats - passed - states.count("failed")  # errors, unscored, never finished
+    state: CaseState
+    if passed >= needed:
+        state = "passed"
+    elif passed + open_ < needed:
+        state = "failed"
+    else:
+        state = "unscored" if states.count("unscored") and "error" not in states and len(states) == rules.repeats else "error"
+    scores = [score for o in outcomes if o.judged is not None and (score := o.judged.score) is not None]
+    critical = {c.id for o in outcomes if o.judged is not None for c in o.judged.criteria if c.critical and c.passed is False}
+    return CaseResult(
+        id=id_,
+        category=outcomes[0].category if outcomes else "",
+        state=state,
+        score=sum(scores) / len(scores) if scores else None,
+        critical_failed=tuple(sorted(critical)),
+        outcomes=tuple(outcomes),
+    )
+
+
+def _verdict(
+    counts: Mapping[str, int],
+    total: int,
+    rate: float | None,
+    critical: Sequence[str],
+    rules: GateRules,
+    agreement: float | None,
+) -> tuple[Verdict, tuple[str, ...]]:
+    """A judge that can't be trusted decides nothing. What is measured false blocks; what is missing is inconclusive."""
+    if total == 0:
+        return "INCONCLUSIVE", ("There was no case to judge.",)
+    if agreement is not None and agreement < MIN_AGREEMENT:
+        return "INCONCLUSIVE", (
+            f"The judge can't be trusted: it agrees with {agreement:.0%} of the labelled answers, {MIN_AGREEMENT:.0%} are needed.",
+        )
+    judged = counts["passed"] + counts["failed"]
+    blocks: list[str] = []
+    if critical:
+        blocks.append(f"A critical criterion failed in {len(critical)}: {', '.join(critical[:5])}.")
+    best = (counts["passed"] + counts["error"] + counts["unscored"]) / total
+    if best < rules.min_pass_rate - 1e-12:
+        blocks.append(
+            f"{counts['passed']} of {judged} judged cases passed; even if all others had, "
+            f"the rate would be under {rules.min_pass_rate:.0%}."
+        )
+    if blocks:
+        return "BLOCK", tuple(blocks)
+    share = judged / total
+    if share < rules.min_judged_share - 1e-12 or rate is None:
+        return "INCONCLUSIVE", (
+            f"Only {judged} of {total} cases were judged ({counts['error']} errors, {counts['unscored']} unscored); "
+            f"{rules.min_judged_share:.0%} are needed.",
+        )
+    if rate < rules.min_pass_rate - 1e-12:
+        return "BLOCK", (f"{counts['passed']} of {judged} cases passed: {rate:.1%}; {rules.min_pass_rate:.0%} are needed.",)
+    missing = total - judged
+    if missing and counts["passed"] / total < rules.min_pass_rate - 1e-12:
+        return "INCONCLUSIVE", (
+            f"{counts['passed']} of {judged} judged cases passed, but {missing} were not judged: had they failed, "
+            "the gate would block.",
+        )
+    return "PASS", (f"{counts['passed']} of {judged} cases passed: {rate:.1%}; {rules.min_pass_rate:.0%} are needed.",)
+
+
+def own_error_rates(total: int, rules: GateRules) -> tuple[str, ...]:
+    """In words: how often this gate, at this size, blocks a good agent and lets a worse one through."""
+    gate, needed = rules.min_pass_rate, rules.needed
+
+    def through(rate: float) -> float:
+        return stats.gate_passes(stats.repeated_rate(rate, rules.repeats, needed), total, gate)
+
+    good, bad = min(0.999, gate + 0.02), max(0.0, gate - 0.01)
+    times = "" if rules.repeats == 1 else f" with {needed} of {rules.repeats} repeats to pass"
+    note = " Repeats of a case are alike, so this is the best that can be hoped for." if rules.repeats > 1 else ""
+    return (
+        f"With {total} cases{times} and a gate at {gate:.0%}: an agent that truly passes {good:.0%} is blocked "
+        f"{1 - through(good):.0%} of the time; one that truly passes {bad:.0%} gets through {through(bad):.0%} of the time."
+        f"{note}",
+    )

@@ -1,0 +1,141 @@
+"""Is a golden set sound, and what is in it? Schema first, then what no schema can say; every problem with file and path."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from services.errors import Problem, SettingsError
+from services.place import ROOT
+from services.replay.expectations import KINDS
+from services.replay.model import Criterion, GoldenCase, GoldenSet
+
+FOLDER = ROOT / "golden"
+DEFAULT = FOLDER / "caio_alpha_golden_set_v1.json"
+SET_SCHEMA = FOLDER / "golden_set.schema.json"
+MAX_BYTES = 64 << 20
+MAX_PROBLEMS = 50
+ANCHORS = ("0", "5")
+
+
+def read(path: Path) -> GoldenSet:
+    """A golden set from its file. Raises SettingsError with every problem found."""
+    return parse(_json(path), str(path))
+
+
+def parse(raw: Any, source: str) -> GoldenSet:
+    """A golden set from its JSON value. Raises SettingsError."""
+    problems = [_problem(source, where, what) for where, what in _problems(raw)][:MAX_PROBLEMS]
+    if problems:
+        raise SettingsError(tuple(problems))
+    return GoldenSet(
+        name=raw["name"], version=raw["version"], sha256=sha256(raw), cases=tuple(_case(case) for case in raw["cases"])
+    )
+
+
+def sha256(raw: Any) -> str:
+    """SHA-256 over the content, whatever its layout in the file."""
+    return hashlib.sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def raw(path: Path) -> Any:
+    """The file's JSON value, to be kept beside a run. Raises SettingsError."""
+    return _json(path)
+
+
+def _json(path: Path) -> Any:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SettingsError((_problem(str(path), "(file)", "is larger than 64 MiB"),))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise SettingsError((_problem(str(path), "(file)", "does not exist"),)) from error
+    except (ValueError, RecursionError) as error:
+        where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "(file)"
+        raise SettingsError((_problem(str(path), where, "is not valid JSON in UTF-8"),)) from error
+    except OSError as error:
+        raise SettingsError((_problem(str(path), "(file)", f"can't be read ({error.strerror})"),)) from error
+
+
+def _problem(source: str, where: str, what: str) -> Problem:
+    return Problem(source=source, key=where, message=f"{what}.", fix="golden/README.md shows the form of a case.")
+
+
+def _problems(raw: Any) -> Iterator[tuple[str, str]]:
+    """(path, what is wrong). The schema's own findings come first; meaning is looked at only in a set of that form."""
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads(SET_SCHEMA.read_text(encoding="utf-8"))
+    found = [(error.json_path, _schema_words(error)) for error in Draft202012Validator(schema).iter_errors(raw)]
+    yield from found
+    if not found:
+        yield from _meaning(raw)
+
+
+def _schema_words(error: Any) -> str:
+    if error.validator == "additionalProperties":
+        return f"has an unknown field ({error.message[:200]})"
+    return str(error.message)[:200]
+
+
+def _meaning(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    counts = Counter(case["id"] for case in raw["cases"])
+    texts = Counter(json.dumps([case["input"], case["context"]], sort_keys=True) for case in raw["cases"])
+    for number, case in enumerate(raw["cases"]):
+        path = f"$.cases[{number}]"
+        if counts[case["id"]] > 1:
+            yield f"{path}.id", f"the id {case['id']!r} is there {counts[case['id']]} times"
+        if texts[json.dumps([case["input"], case["context"]], sort_keys=True)] > 1:
+            yield f"{path}.input", "another case has the same input and context"
+        yield from _criteria(case, path)
+
+
+def _criteria(case: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    ids = Counter(criterion["id"] for criterion in case["criteria"])
+    for number, criterion in enumerate(case["criteria"]):
+        where = f"{path}.criteria[{number}]"
+        if ids[criterion["id"]] > 1:
+            yield f"{where}.id", f"the criterion {criterion['id']!r} is there twice"
+        missing = [anchor for anchor in ANCHORS if anchor not in criterion["anchors"]]
+        if missing:
+            yield f"{where}.anchors", f"lacks the anchor for {missing[0]}"
+    for number, expectation in enumerate(case["expectations"]):
+        where = f"{path}.expectations[{number}]"
+        if expectation["criterion"] not in ids:
+            yield f"{where}.criterion", f"names no criterion of this case: {expectation['criterion']!r}"
+        if expectation["kind"] not in KINDS:
+            yield f"{where}.kind", f"is not known: {expectation['kind']!r}"
+        yield from _pattern(expectation, where)
+
+
+def _pattern(expectation: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
+    import re
+
+    try:
+        re.compile(expectation.get("regex", ""))
+    except re.error:
+        yield f"{where}.regex", "is not a regular expression"
+
+
+def _case(raw: Mapping[str, Any]) -> GoldenCase:
+    return GoldenCase(
+        id=raw["id"],
+        title=raw["title"],
+        category=raw["category"],
+        input=raw["input"],
+        context=raw["context"],
+        expectations=tuple(raw["expectations"]),
+        criteria=tuple(
+            Criterion(
+                id=c["id"], title=c["title"], anchors=c["anchors"], critical=c.get("critical", False),
+                weight=float(c.get("weight", 1)), pass_at=float(c.get("pass_at", 4)),
+            )
+            for c in raw["criteria"]
+        ),
+        tags=tuple(raw.get("tags", ())),
+        provenance=raw.get("provenance", {}),
+    )  # fmt: skip

@@ -1,0 +1,54 @@
+"""How sure is a pass rate, is a drop real, and how often does the gate err? Exact arithmetic, no dependency."""
+
+from __future__ import annotations
+
+from math import comb, sqrt
+from statistics import NormalDist
+
+
+def wilson(passed: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion. Source: Wilson 1927; Brown, Cai and DasGupta 2001. (0, 1) for no cases."""
+    if total == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share = passed / total
+    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
+    half = z / (1 + z * z / total) * sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    low = 0.0 if passed == 0 else middle - half
+    high = 1.0 if passed == total else middle + half
+    return max(0.0, low), min(1.0, high)
+
+
+def mcnemar_exact(worse: int, better: int) -> float:
+    """Two-sided p-value of McNemar's exact test over the cases that flipped. Source: McNemar 1947. 1 for no flips."""
+    flips = worse + better
+    if flips == 0:
+        return 1.0
+    tail = sum(comb(flips, k) for k in range(min(worse, better) + 1)) / 2**flips
+    return min(1.0, 2 * tail)
+
+
+def pass_hat_k(passed: int, tries: int, k: int) -> float:
+    """pass^k: the chance that k tries of a case, drawn from those made, all pass. Source: tau-bench, Yao et al. 2024."""
+    if not 0 < k <= tries:
+        raise ValueError(f"k must lie between 1 and the {tries} tries made")
+    return comb(passed, k) / comb(tries, k)
+
+
+def needed_passes(total: int, rate: float) -> int:
+    """How many of `total` must pass so that the share is at least `rate`, free of rounding of floats."""
+    needed = next((n for n in range(total + 1) if n / total >= rate - 1e-12), total) if total else 0
+    return needed
+
+
+def gate_passes(true_rate: float, total: int, gate: float) -> float:
+    """How often an agent that passes each case with `true_rate` gets through the gate (independent single shots)."""
+    needed = needed_passes(total, gate)
+    return sum(comb(total, n) * true_rate**n * (1 - true_rate) ** (total - n) for n in range(needed, total + 1))
+
+
+def repeated_rate(true_rate: float, repeats: int, needed: int) -> float:
+    """A case's chance to pass where at least `needed` of `repeats` tries must (independent: a best case)."""
+    return sum(
+        comb(repeats, n) * true_rate**n * (1 - true_rate) ** (repeats - n) for n in range(needed, repeats + 1)
+    )
