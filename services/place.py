@@ -19,3 +19,21 @@ def config_path(variables: Mapping[str, str] | None = None, root: Path = ROOT) -
 def team_keys(variables: Mapping[str, str] | None = None, root: Path = ROOT) -> Path:
     """Where a team's own keys are described, whether or not they are."""
     return config_path(variables, root).parent / TEAM_KEYS
+
+
+def data_dir(variables: Mapping[str, str] | None = None, root: Path = ROOT) -> Path:
+    """The data folder: `GREENLIGHT_DATA`, else `data`."""
+    variables = os.environ if variables is None else variables
+    return Path(variables.get("GREENLIGHT_DATA") or root / "data").resolve()
+
+
+def database_url(variables: Mapping[str, str] | None = None, folder: Path | None = None) -> str | None:
+    """The SQLAlchemy URL of the store: `DATABASE_URL`, else SQLite in the data folder; None for a form unheard of."""
+    variables = os.environ if variables is None else variables
+    url = variables.get("DATABASE_URL", "")
+    if not url:
+        return f"sqlite:///{(folder or data_dir(variables)) / 'greenlight.db'}"
+    scheme, _, rest = url.partition(":")
+    if scheme in {"postgres", "postgresql", "postgresql+psycopg"}:
+        return "postgresql+psycopg:" + rest
+    return url if scheme == "sqlite" else None

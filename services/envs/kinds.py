@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from services.envs.catalogue import Key
+from services.redact import KNOWN_SECRETS
 
 TRUE = frozenset({"true", "1", "yes", "on"})
 FALSE = frozenset({"false", "0", "no", "off"})
@@ -25,12 +26,6 @@ _PLACEHOLDER_INSIDE = re.compile(
     re.IGNORECASE,
 )
 _SIGNING_PREFIX = re.compile(r"signkey-(\w+)-")
-_KNOWN_SECRETS = re.compile(
-    r"signkey-\w+-[0-9a-f]{16,}|rediss?://[^\s:@/]*:[^\s@<>]{8,}@|postgres(?:ql)?://[^\s:@/]*:[^\s@<>]{8,}@"
-    r"|\bsk-[A-Za-z0-9_-]{20,}|\bsk-inn-\S{10,}|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bxox[abprs]-\S{10,}"
-    r"|\bAKIA[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}|\bsk_live_\w{16,}|-----BEGIN [A-Z ]*PRIVATE KEY"
-    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"
-)
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9_\-+/=]{32,}")
 
 
@@ -62,7 +57,7 @@ def is_placeholder(text: str) -> bool:
 
 def looks_like_secret(text: str, key: Key) -> bool:
     """Whether a value is shaped like a real credential: a known form, or long and random under a secret's name."""
-    if _KNOWN_SECRETS.search(text):
+    if KNOWN_SECRETS.search(text):
         return True
     return key.secret and bool(_RANDOM.fullmatch(text.strip())) and not is_placeholder(text)
 

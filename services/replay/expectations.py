@@ -99,12 +99,13 @@ def _text_forbidden(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer
 
 
 def _json_schema(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
-    from jsonschema import Draft202012Validator
+    import jsonschema_rs
 
-    error = next(iter(Draft202012Validator(wanted["schema"]).iter_errors(answer.output)), None)
+    error = next(iter(jsonschema_rs.validator_for(wanted["schema"]).iter_errors(answer.output)), None)
     if error is None:
         return True, "the output has the expected form"
-    return False, f"the output's form is wrong at {error.json_path}: {error.message[:160]}"
+    where = ".".join(str(part) for part in error.instance_path) or "its top"
+    return False, f"the output's form is wrong at {where}: {error.message[:160]}"
 
 
 def _number_range(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
@@ -113,10 +114,11 @@ def _number_range(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) 
         return False, f"{wanted['path']} is no number"
     low, high = wanted.get("min"), wanted.get("max")
     fits = (low is None or value >= low) and (high is None or value <= high)
-    return fits, f"{wanted['path']} is {value:g}; from {low if low is not None else '−∞'} to {high if high is not None else '∞'} is expected"
+    bounds = f"{'any' if low is None else low} to {'any' if high is None else high}"
+    return fits, f"{wanted['path']} is {value:g}; {bounds} is expected"
 
 
-def _refusal(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
+def _refusal(_wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
     decision = select(answer.output, "decision")
     if decision in {"refused", "declined"}:
         return True, "it refused"

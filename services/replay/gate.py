@@ -110,9 +110,15 @@ def _case(id_: str, outcomes: list[Outcome], rules: GateRules) -> CaseResult:
     elif passed + open_ < needed:
         state = "failed"
     else:
-        state = "unscored" if states.count("unscored") and "error" not in states and len(states) == rules.repeats else "error"
+        state = (
+            "unscored"
+            if states.count("unscored") and "error" not in states and len(states) == rules.repeats
+            else "error"
+        )
     scores = [score for o in outcomes if o.judged is not None and (score := o.judged.score) is not None]
-    critical = {c.id for o in outcomes if o.judged is not None for c in o.judged.criteria if c.critical and c.passed is False}
+    critical = {
+        c.id for o in outcomes if o.judged is not None for c in o.judged.criteria if c.critical and c.passed is False
+    }
     return CaseResult(
         id=id_,
         category=outcomes[0].category if outcomes else "",
@@ -136,7 +142,8 @@ def _verdict(
         return "INCONCLUSIVE", ("There was no case to judge.",)
     if agreement is not None and agreement < MIN_AGREEMENT:
         return "INCONCLUSIVE", (
-            f"The judge can't be trusted: it agrees with {agreement:.0%} of the labelled answers, {MIN_AGREEMENT:.0%} are needed.",
+            f"The judge can't be trusted: it agrees with {agreement:.0%} of the labelled answers; "
+            f"{MIN_AGREEMENT:.0%} are needed.",
         )
     judged = counts["passed"] + counts["failed"]
     blocks: list[str] = []
@@ -144,10 +151,10 @@ def _verdict(
         blocks.append(f"A critical criterion failed in {len(critical)}: {', '.join(critical[:5])}.")
     best = (counts["passed"] + counts["error"] + counts["unscored"]) / total
     if best < rules.min_pass_rate - 1e-12:
-        blocks.append(
-            f"{counts['passed']} of {judged} judged cases passed; even if all others had, "
-            f"the rate would be under {rules.min_pass_rate:.0%}."
-        )
+        missing = total - judged
+        blocks.append(_rate_words(counts["passed"], judged, rules))
+        if missing:
+            blocks.append(f"{missing} were not judged, which changes nothing: even had they passed, it were too few.")
     if blocks:
         return "BLOCK", tuple(blocks)
     share = judged / total
@@ -156,15 +163,17 @@ def _verdict(
             f"Only {judged} of {total} cases were judged ({counts['error']} errors, {counts['unscored']} unscored); "
             f"{rules.min_judged_share:.0%} are needed.",
         )
-    if rate < rules.min_pass_rate - 1e-12:
-        return "BLOCK", (f"{counts['passed']} of {judged} cases passed: {rate:.1%}; {rules.min_pass_rate:.0%} are needed.",)
     missing = total - judged
     if missing and counts["passed"] / total < rules.min_pass_rate - 1e-12:
         return "INCONCLUSIVE", (
             f"{counts['passed']} of {judged} judged cases passed, but {missing} were not judged: had they failed, "
             "the gate would block.",
         )
-    return "PASS", (f"{counts['passed']} of {judged} cases passed: {rate:.1%}; {rules.min_pass_rate:.0%} are needed.",)
+    return "PASS", (_rate_words(counts["passed"], judged, rules),)
+
+
+def _rate_words(passed: int, judged: int, rules: GateRules) -> str:
+    return f"{passed} of {judged} cases passed: {passed / judged:.1%}; {rules.min_pass_rate:.0%} are needed."
 
 
 def own_error_rates(total: int, rules: GateRules) -> tuple[str, ...]:

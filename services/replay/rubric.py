@@ -37,6 +37,6 @@ def identity() -> str:
     """SHA-256 of the judge: of the code that decides. Another judge's results aren't comparable."""
     digest = hashlib.sha256()
     for module in (expectations, toolcalls):
-        digest.update(Path(module.__file__).read_bytes())
+        digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()

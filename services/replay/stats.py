@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import comb, sqrt
+from math import comb, exp, lgamma, log, log1p, sqrt
 from statistics import NormalDist
 
 
 def wilson(passed: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion. Source: Wilson 1927; Brown, Cai and DasGupta 2001. (0, 1) for no cases."""
+    """Wilson's score interval of a proportion; (0, 1) for no cases. Source: Wilson 1927, Brown, Cai, DasGupta 2001."""
     if total == 0:
         return 0.0, 1.0
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
@@ -24,12 +24,12 @@ def mcnemar_exact(worse: int, better: int) -> float:
     flips = worse + better
     if flips == 0:
         return 1.0
-    tail = sum(comb(flips, k) for k in range(min(worse, better) + 1)) / 2**flips
+    tail = sum(comb(flips, k) for k in range(min(worse, better) + 1)) / (1 << flips)
     return min(1.0, 2 * tail)
 
 
 def pass_hat_k(passed: int, tries: int, k: int) -> float:
-    """pass^k: the chance that k tries of a case, drawn from those made, all pass. Source: tau-bench, Yao et al. 2024."""
+    """pass^k: the chance that k of the tries made all pass. Source: tau-bench, Yao et al. 2024."""
     if not 0 < k <= tries:
         raise ValueError(f"k must lie between 1 and the {tries} tries made")
     return comb(passed, k) / comb(tries, k)
@@ -37,18 +37,23 @@ def pass_hat_k(passed: int, tries: int, k: int) -> float:
 
 def needed_passes(total: int, rate: float) -> int:
     """How many of `total` must pass so that the share is at least `rate`, free of rounding of floats."""
-    needed = next((n for n in range(total + 1) if n / total >= rate - 1e-12), total) if total else 0
-    return needed
+    return next((n for n in range(total + 1) if n / total >= rate - 1e-12), total) if total else 0
 
 
 def gate_passes(true_rate: float, total: int, gate: float) -> float:
     """How often an agent that passes each case with `true_rate` gets through the gate (independent single shots)."""
     needed = needed_passes(total, gate)
-    return sum(comb(total, n) * true_rate**n * (1 - true_rate) ** (total - n) for n in range(needed, total + 1))
+    if true_rate in {0.0, 1.0} or needed == 0:
+        return 1.0 if true_rate == 1.0 or needed == 0 else 0.0
+    return min(1.0, sum(_binomial(n, total, true_rate) for n in range(needed, total + 1)))
+
+
+def _binomial(n: int, total: int, rate: float) -> float:
+    """The chance of exactly n of total; by logarithms, as thousands of cases overflow a float."""
+    ways = lgamma(total + 1) - lgamma(n + 1) - lgamma(total - n + 1)
+    return exp(ways + n * log(rate) + (total - n) * log1p(-rate))
 
 
 def repeated_rate(true_rate: float, repeats: int, needed: int) -> float:
     """A case's chance to pass where at least `needed` of `repeats` tries must (independent: a best case)."""
-    return sum(
-        comb(repeats, n) * true_rate**n * (1 - true_rate) ** (repeats - n) for n in range(needed, repeats + 1)
-    )
+    return sum(comb(repeats, n) * true_rate**n * (1 - true_rate) ** (repeats - n) for n in range(needed, repeats + 1))

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from services.errors import Problem, SettingsError
+from services.place import database_url as database_url_of
 from services.settings.model import EnvironmentTable, Own
 
 STACK_FILE = "stack.json"
@@ -165,13 +166,8 @@ def drain_seconds(variables: Mapping[str, str], problems: list[Problem]) -> floa
 
 def database_url(variables: Mapping[str, str], data_dir: Path, problems: list[Problem]) -> str:
     """The SQLAlchemy URL of the store."""
-    url = variables.get("DATABASE_URL", "")
-    if not url:
-        return f"sqlite:///{data_dir / 'greenlight.db'}"
-    scheme = url.split(":", 1)[0]
-    if scheme in {"postgres", "postgresql", "postgresql+psycopg"}:
-        return "postgresql+psycopg:" + url.split(":", 1)[1]
-    if scheme == "sqlite":
+    url = database_url_of(variables, data_dir)
+    if url is not None:
         return url
     problems.append(
         problem(

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from services import place
 from services.errors import Problem, SettingsError
 from services.place import ROOT, TEAM_KEYS, config_path
 from services.settings import installation
@@ -39,7 +40,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     """
     variables = os.environ if variables is None else variables
     problems: list[Problem] = []
-    data_dir = Path(variables.get("GREENLIGHT_DATA") or root / "data").resolve()
+    data_dir = place.data_dir(variables, root)
     path = config_path(variables, root)
     explicit = bool(variables.get("GREENLIGHT_CONFIG"))
     stack = installation.stack_note(data_dir)

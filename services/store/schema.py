@@ -140,3 +140,68 @@ env_snapshots = Table(
     Column("marks", Text, nullable=False),
     Index("env_snapshots_by_time", "environment", "first_ms"),
 )
+
+# Golden sets as they were when a run used them: a page must show a case as it was judged.
+golden_sets = Table(
+    "golden_sets",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("version", String(40), nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+replay_runs = Table(
+    "replay_runs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("started_ms", BigInteger),
+    Column("finished_ms", BigInteger),
+    Column("state", String(10), nullable=False),  # queued, running, done, cancelled, failed
+    Column("runner", String(10), nullable=False),  # worker, command: who may take its cases
+    Column("requested_by", String(120), nullable=False),
+    Column("environment", String(40), nullable=False, default=""),
+    Column("simulated", Boolean, nullable=False, default=False),
+    Column("agent", String(200), nullable=False),
+    Column("subset", String(40), nullable=False, default=""),
+    Column("options", Text, nullable=False),
+    Column("golden_name", String(80), nullable=False),
+    Column("golden_sha256", String(64), nullable=False),
+    Column("judge_sha256", String(64), nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("verdict", String(15), nullable=False, default=""),
+    Column("summary", Text, nullable=False, default="{}"),
+    Column("message", Text, nullable=False, default=""),
+    Index("replay_runs_by_time", "created_ms"),
+    Index("replay_runs_by_state", "state"),
+)
+
+# One row a case and repeat, from the run's first second; whoever works on it holds it by a lease.
+replay_results = Table(
+    "replay_results",
+    metadata,
+    Column("run_id", String(40), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("case_id", String(80), nullable=False),
+    Column("repeat", Integer, nullable=False),
+    Column("state", String(10), nullable=False),  # pending, running, done
+    Column("owner", String(80)),
+    Column("lease_until_ms", BigInteger),
+    Column("outcome", String(10), nullable=False, default=""),  # passed, failed, error, unscored
+    Column("body", Text, nullable=False, default=""),
+    Index("replay_results_by_state", "run_id", "state", "position"),
+    sqlite_with_rowid=False,
+)
+
+# Which run others are compared with; the newest row of a golden set and agent counts.
+replay_baselines = Table(
+    "replay_baselines",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("golden_name", String(80), nullable=False),
+    Column("agent", String(200), nullable=False),
+    Column("run_id", String(40), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("chosen_by", String(120), nullable=False),
+)

@@ -52,7 +52,11 @@ def qualify_lead(given: Mapping[str, Any], context: Mapping[str, Any], desk: Des
     if excluded:
         why += "; the company is on the exclusion list"
     desk.call("crm.update_lead", lead_id=lead.get("id"), status=decision, score=score)
-    return {"decision": decision, "score": score, "text": f"{lead.get('company')} is {decision} ({score} of 100): {why}."}
+    return {
+        "decision": decision,
+        "score": score,
+        "text": f"{lead.get('company')} is {decision} ({score} of 100): {why}.",
+    }
 
 
 def _fit(profile: Mapping[str, Any], lead: Mapping[str, Any]) -> list[tuple[str, bool, int]]:
@@ -74,7 +78,10 @@ def recover_deal(given: Mapping[str, Any], context: Mapping[str, Any], desk: Des
     limit = (context.get("policy") or {}).get("max_follow_ups", MAX_FOLLOW_UPS)
     if contact.get("unsubscribed") and not weak.ignores_unsubscribe:
         desk.call("crm.update_deal", deal_id=deal.get("id"), stage="closed_lost", reason="unsubscribed")
-        return {"decision": "closed", "text": "The contact has unsubscribed, so no follow-up is written; the deal is closed."}
+        return {
+            "decision": "closed",
+            "text": "The contact has unsubscribed, so no follow-up is written; the deal is closed.",
+        }
     if days < patience:
         return {"decision": "wait", "text": f"Silent for {days} days; a follow-up is due after {patience} days."}
     if tries >= limit:
@@ -100,7 +107,10 @@ def prepare_meeting(given: Mapping[str, Any], context: Mapping[str, Any], desk: 
     desk.call("calendar.get_event", event_id=meeting.get("id"))
     known = desk.call("crm.get_account", account_id=account.get("id"))
     who = ", ".join(f"{p.get('name')} ({p.get('role', 'role unknown')})" for p in meeting.get("attendees", []))
-    parts = [f"Meeting with {account.get('name', 'the account')} on {meeting.get('time', 'a date to be set')}.", f"Attendees: {who}."]
+    parts = [
+        f"Meeting with {account.get('name', 'the account')} on {meeting.get('time', 'a date to be set')}.",
+        f"Attendees: {who}.",
+    ]
     if known:
         history, open_items = account.get("history", []), account.get("open_items", [])
         parts.append("History: " + ("; ".join(history) if history else "no earlier contact is on record") + ".")
@@ -129,7 +139,10 @@ def send_email(given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk,
         return {"decision": "awaiting_approval", "text": "The draft waits for approval before it is sent."}
     if desk.call("email.send", draft_id=draft.get("id"), to=draft.get("to")):
         return {"decision": "sent", "text": "The approved draft was sent."}
-    return {"decision": "failed", "text": "The draft could not be sent: the mail service failed three times. Nothing went out."}
+    return {
+        "decision": "failed",
+        "text": "The draft could not be sent: the mail service failed three times. Nothing went out.",
+    }
 
 
 def _over_limit(limits: Mapping[str, Any]) -> str | None:
@@ -152,9 +165,15 @@ def enrich_account(given: Mapping[str, Any], context: Mapping[str, Any], desk: D
         return {"decision": "failed", "text": text}
     found = context.get("found") or {}
     if not found:
-        return {"decision": "nothing_found", "text": f"No new facts about {account.get('name')} were found; nothing was changed."}
+        return {
+            "decision": "nothing_found",
+            "text": f"No new facts about {account.get('name')} were found; nothing was changed.",
+        }
     if not desk.call("crm.update_account", account_id=account.get("id"), **found):
-        return {"decision": "failed", "text": "The facts were found, but the CRM refused to save them. Nothing was changed."}
+        return {
+            "decision": "failed",
+            "text": "The facts were found, but the CRM refused to save them. Nothing was changed.",
+        }
     facts = ", ".join(f"{key}: {value}" for key, value in found.items())
     return {"decision": "enriched", "text": f"{account.get('name')} was completed ({facts})."}
 

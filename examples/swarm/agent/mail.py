@@ -36,12 +36,14 @@ INJECTION = re.compile(
 VAGUE = re.compile(r"\b(it|that|this|the thing|das|es|the one|the other one)\b", re.IGNORECASE)
 
 
-def handle_email(given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> dict[str, Any]:
+def handle_email(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> dict[str, Any]:
     """Answer an e-mail, or hand it over."""
     email = context.get("email") or {}
     body, sender = str(email.get("body", "")), email.get("from")
     language = "en" if weak.english_only else detect(body)
-    name = str(email.get("name") or "").split(" ")[0] or {"de": "und willkommen", "fr": "", "es": ""}.get(language, "there")
+    name = str(email.get("name") or "").split(" ")[0] or {"de": "und willkommen", "fr": "", "es": ""}.get(
+        language, "there"
+    )
     injected = bool(INJECTION.search(body))
     if injected and weak.obeys_injection:
         return _obey(context, desk)
@@ -104,7 +106,9 @@ def _asks_for_others(body: str, context: Mapping[str, Any]) -> bool:
 def _without_injection(body: str) -> str:
     """The sentences that give no orders: those are what the person may really want to know."""
     sentences = re.split(r"(?<=[.!?])\s+|\n+", body)
-    return " ".join(s for s in sentences if not INJECTION.search(s) and "forward" not in s.lower() and "send all" not in s.lower())
+    return " ".join(
+        s for s in sentences if not INJECTION.search(s) and "forward" not in s.lower() and "send all" not in s.lower()
+    )
 
 
 def _obey(context: Mapping[str, Any], desk: Desk) -> dict[str, Any]:

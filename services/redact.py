@@ -1,0 +1,18 @@
+"""What does a credential look like? Known forms, to find them in files and to take them out of outside text."""
+
+from __future__ import annotations
+
+import re
+
+KNOWN_SECRETS = re.compile(
+    r"signkey-\w+-[0-9a-f]{16,}|rediss?://[^\s:@/]*:[^\s@<>]{8,}@|postgres(?:ql)?://[^\s:@/]*:[^\s@<>]{8,}@"
+    r"|\bsk-[A-Za-z0-9_-]{20,}|\bsk-inn-\S{10,}|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bxox[abprs]-\S{10,}"
+    r"|\bAKIA[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}|\bsk_live_\w{16,}|-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"
+)
+_NAMED = re.compile(r"(?i)\b([\w-]*(?:token|secret|password|api[_-]?key|authorization))(\s*[:=]\s*)(\S+)")
+
+
+def scrub(text: str) -> str:
+    """The text with known forms of credentials, and what stands behind such a name, taken out."""
+    return _NAMED.sub(r"\1\2[removed]", KNOWN_SECRETS.sub("[removed]", text))

@@ -1,0 +1,61 @@
+"""How is an outcome kept, and read back? JSON, the same for store, report and page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from services.replay.model import Answer, CriterionScore, Judged, Outcome, ToolCall, Trouble
+
+
+def to_json(outcome: Outcome) -> str:
+    """The outcome as one line of JSON."""
+    return json.dumps(fields(outcome), ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def fields(outcome: Outcome) -> dict[str, Any]:
+    """The outcome as JSON values."""
+    answer, judged, trouble = outcome.answer, outcome.judged, outcome.trouble
+    return {
+        "case_id": outcome.case_id,
+        "repeat": outcome.repeat,
+        "category": outcome.category,
+        "duration_ms": round(outcome.duration_ms, 2),
+        "attempts": outcome.attempts,
+        "answer": None if answer is None else {
+            "output": answer.output,
+            "tool_calls": [{"tool": c.tool, "arguments": dict(c.arguments), "status": c.status} for c in answer.tool_calls],
+            "usage": dict(answer.usage),
+        },
+        "judged": None if judged is None else {
+            "criteria": [
+                {"id": c.id, "score": c.score, "reason": c.reason, "critical": c.critical, "passed": c.passed}
+                for c in judged.criteria
+            ],
+            "unscored": judged.unscored,
+            "usage": dict(judged.usage),
+        },
+        "trouble": None if trouble is None else {"code": trouble.code, "detail": trouble.detail},
+    }  # fmt: skip
+
+
+def from_json(text: str) -> Outcome:
+    """The outcome that `to_json` wrote."""
+    raw = json.loads(text)
+    answer, judged, trouble = raw["answer"], raw["judged"], raw["trouble"]
+    return Outcome(
+        case_id=raw["case_id"],
+        repeat=raw["repeat"],
+        category=raw["category"],
+        duration_ms=raw["duration_ms"],
+        attempts=raw["attempts"],
+        answer=None if answer is None else Answer(
+            output=answer["output"], tool_calls=tuple(ToolCall(**call) for call in answer["tool_calls"]),
+            usage=answer["usage"],
+        ),
+        judged=None if judged is None else Judged(
+            criteria=tuple(CriterionScore(**criterion) for criterion in judged["criteria"]),
+            unscored=judged["unscored"], usage=judged["usage"],
+        ),
+        trouble=None if trouble is None else Trouble(**trouble),
+    )  # fmt: skip

@@ -1,0 +1,61 @@
+"""Who judges? A judge is named by word; each has an identity, and another identity's results aren't comparable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from services.replay import rubric
+from services.replay.model import Answer, GoldenCase, Judged
+
+
+class Judge(Protocol):
+    """Scores answers. `at_once` is how many it may score side by side."""
+
+    name: str
+    at_once: int
+
+    @property
+    def sha256(self) -> str: ...
+
+    async def judge(self, case: GoldenCase, answer: Answer) -> Judged: ...
+
+    async def agreement(self) -> float | None:
+        """Share of sealed, labelled answers on which it agrees; None for a judge that can't drift."""
+        ...
+
+    def usage(self) -> Mapping[str, Any]:
+        """What it cost so far."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class RubricJudge:
+    """The deterministic judge."""
+
+    name = rubric.NAME
+    at_once = 1
+
+    def __init__(self) -> None:
+        self._sha256 = rubric.identity()
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the code that decides."""
+        return self._sha256
+
+    async def judge(self, case: GoldenCase, answer: Answer) -> Judged:
+        """Score by the expectations."""
+        return rubric.judge(case, answer)
+
+    async def agreement(self) -> float | None:
+        """It always agrees with itself, so there is nothing to calibrate."""
+        return None
+
+    def usage(self) -> Mapping[str, Any]:
+        """It costs nothing."""
+        return {}
+
+    async def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,233 @@
+"""How does a run leave as JSON, JUnit XML, CSV or a page of its own? The same facts in every form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from services import clock
+from services.replay.comparison import Comparison
+from services.replay.gate import CaseResult, GateResult, own_error_rates
+from services.replay.model import MAX_SCORE
+from services.replay.runs import rules_of
+from services.store.replays import Run
+
+
+def document(run: Run, found: GateResult, compared: Comparison | None) -> dict[str, Any]:
+    """The run as `--json` prints it."""
+    ended = run.finished_ms or clock.now_ms()
+    return {
+        "run_id": run.id,
+        "state": run.state,
+        "simulated": run.simulated,
+        "environment": run.environment or None,
+        "verdict": found.verdict,
+        "block_build": found.block_build,
+        "reasons": list(found.reasons),
+        "total": found.total,
+        "passed": found.passed,
+        "failed": found.failed,
+        "errors": found.errors,
+        "unscored": found.unscored,
+        "pass_rate": found.pass_rate,
+        "pass_rate_interval": list(found.interval),
+        "avg_score": found.avg_score,
+        "min_pass_rate": run.options["min_pass_rate"],
+        "critical_failures": list(found.critical_failures),
+        "repeats": run.options["repeats"],
+        "per_case": run.options["per_case"],
+        "golden_set": {
+            "name": run.golden_name, "version": run.options["golden_version"], "sha256": run.golden_sha256,
+        },
+        "judge": {
+            "name": run.options["judge"], "sha256": run.judge_sha256, "agreement": run.summary.get("judge_agreement"),
+            "usage": run.summary.get("judge_usage") or {},
+        },
+        "agent": run.agent,
+        "subset": run.subset or None,
+        "started_at": clock.iso(run.started_ms or run.created_ms),
+        "duration_s": round((ended - (run.started_ms or run.created_ms)) / 1000, 3),
+        "gate_error_rates": list(own_error_rates(found.total, rules_of(run))),
+        "comparison": None if compared is None else comparison_fields(compared),
+        "cases": [_case(case) for case in found.cases],
+    }  # fmt: skip
+
+
+def comparison_fields(found: Comparison) -> dict[str, Any]:
+    """A comparison as JSON."""
+    return {name: getattr(found, name) for name in found.__dataclass_fields__}
+
+
+def _case(case: CaseResult) -> dict[str, Any]:
+    last = case.outcomes[-1] if case.outcomes else None
+    worst = _worst(case)
+    return {
+        "id": case.id,
+        "category": case.category,
+        "state": case.state,
+        "passed": {"passed": True, "failed": False}.get(case.state),
+        "score": case.score,
+        "criteria": worst,
+        "critical_failed": list(case.critical_failed),
+        "error": next((f"{o.trouble.code}: {o.trouble.detail}" for o in case.outcomes if o.trouble is not None), None)
+        if case.state == "error" else None,
+        "unscored": next((o.judged.unscored for o in case.outcomes if o.judged is not None and o.judged.unscored), None),
+        "duration_ms": None if last is None else round(sum(o.duration_ms for o in case.outcomes) / len(case.outcomes), 2),
+        "attempts": sum(o.attempts for o in case.outcomes),
+        "repeats": [o.state for o in case.outcomes],
+    }  # fmt: skip
+
+
+def _worst(case: CaseResult) -> list[dict[str, Any]]:
+    """Each criterion with the lowest score that it had in any repeat, and that repeat's reason."""
+    found: dict[str, dict[str, Any]] = {}
+    for outcome in case.outcomes:
+        for c in outcome.judged.criteria if outcome.judged is not None else ():
+            entry = {"id": c.id, "score": c.score, "passed": c.passed, "critical": c.critical, "reason": c.reason}
+            before = found.get(c.id)
+            if before is None or (c.score is not None and (before["score"] is None or c.score < before["score"])):
+                found[c.id] = entry
+    return list(found.values())
+
+
+COLUMNS = ("id", "category", "state", "score", "critical_failed", "error", "attempts", "duration_ms", "failed_criteria")
+
+
+def csv_rows(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a case."""
+    return [
+        {name: case.get(name) for name in COLUMNS}
+        | {
+            "critical_failed": ", ".join(case["critical_failed"]),
+            "failed_criteria": "; ".join(
+                f"{c['id']} {c['score']}: {c['reason']}" for c in case["criteria"] if c["passed"] is False
+            ),
+        }
+        for case in doc["cases"]
+    ]
+
+
+def junit(doc: Mapping[str, Any]) -> str:
+    """JUnit XML: wrong answers are failures, infrastructure trouble errors, unscored answers skipped."""
+    cases = "\n".join(_junit_case(case) for case in doc["cases"])
+    name = f"replay {doc['golden_set']['name']} {doc['golden_set']['version']}" + (
+        " (simulated)" if doc["simulated"] else ""
+    )
+    numbers = (
+        f'tests="{doc["total"]}" failures="{doc["failed"]}" errors="{doc["errors"]}" skipped="{doc["unscored"]}" '
+        f'time="{doc["duration_s"]:.3f}"'
+    )
+    said = _text(f"{doc['verdict']}: {' '.join(doc['reasons'])}")
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<testsuites {numbers}>\n"
+        f"<testsuite name={quoteattr(_text(name))} {numbers} timestamp={quoteattr(doc['started_at'][:19])}>\n"
+        f'<properties><property name="verdict" value={quoteattr(doc["verdict"])}/>'
+        f'<property name="run_id" value={quoteattr(doc["run_id"])}/></properties>\n'
+        f"{cases}\n<system-out>{escape(said, quote=False)}</system-out>\n</testsuite>\n</testsuites>\n"
+    )
+
+
+def _junit_case(case: Mapping[str, Any]) -> str:
+    head = (
+        f"<testcase classname={quoteattr(_text(case['category'] or 'none'))} name={quoteattr(_text(case['id']))} "
+        f'time="{(case["duration_ms"] or 0) / 1000:.3f}">'
+    )
+    if case["state"] == "failed":
+        bad = [c for c in case["criteria"] if c["passed"] is False]
+        text = "; ".join(f"{c['id']} scored {c['score']} of {MAX_SCORE}: {c['reason']}" for c in bad)
+        kind = "critical" if case["critical_failed"] else "rubric"
+        inner = f"<failure type={quoteattr(kind)} message={quoteattr(_text(text[:500]))}>{escape(_text(text), quote=False)}</failure>"
+    elif case["state"] == "error":
+        text = _text(case["error"] or "the case was not finished")
+        inner = f'<error type="infrastructure" message={quoteattr(text)}/>'
+    elif case["state"] == "unscored":
+        inner = f"<skipped message={quoteattr(_text(case['unscored'] or 'not scored'))}/>"
+    else:
+        inner = ""
+    return f"{head}{inner}</testcase>"
+
+
+def _text(text: str) -> str:
+    """Without characters that XML can't hold."""
+    return "".join(
+        c for c in str(text) if c in "\t\n\r" or 32 <= ord(c) < 0xD800 or 0xE000 <= ord(c) <= 0xFFFD or ord(c) > 0xFFFF
+    )
+
+
+_STYLE = """
+:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:1.6rem 0 .4rem}.dim{opacity:.7}
+.answer{border-left:4px solid;padding:.3rem .8rem;margin:1rem 0}.answer b{font-size:1.2rem}
+.PASS,.passed{color:light-dark(#1B7F4B,#4CC38A)}.BLOCK,.failed{color:light-dark(#B3261E,#FF8A80)}
+.INCONCLUSIVE,.error,.unscored{color:light-dark(#8F5A00,#F0B429)}.ink{color:light-dark(#1F2328,#E6E8EB)}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{text-align:left;padding:.25rem .8rem .25rem 0;
+border-top:1px solid light-dark(#DADCE0,#3A3F47);vertical-align:top}
+.bar{background:light-dark(#3457D5,#8FA8FF);height:.7rem;display:inline-block;vertical-align:middle}
+details summary{cursor:pointer}pre{white-space:pre-wrap;overflow-wrap:anywhere}
+.sim{border:1px solid;border-radius:4px;padding:0 .4em;color:light-dark(#6B4FBB,#B9A5F0)}
+@media print{body{color:#000;background:#fff}details{display:block}}
+"""
+
+
+def html(doc: Mapping[str, Any]) -> str:
+    """A page of its own: nothing is fetched from anywhere."""
+    mark = ' <span class="sim">simulated</span>' if doc["simulated"] else ""
+    rate = "not measured" if doc["pass_rate"] is None else f"{doc['pass_rate']:.1%}"
+    low, high = doc["pass_rate_interval"]
+    facts = [
+        ("Pass rate", f"{rate} ({doc['passed']} of {doc['passed'] + doc['failed']} judged; 95 % interval {low:.1%} to {high:.1%}; gate {doc['min_pass_rate']:.0%})"),
+        ("Errors, unscored", f"{doc['errors']}, {doc['unscored']} of {doc['total']}"),
+        ("Mean score", "not measured" if doc["avg_score"] is None else f"{doc['avg_score']:.2f} of 5"),
+        ("Critical failures", ", ".join(doc["critical_failures"]) or "none"),
+        ("Golden set", f"{doc['golden_set']['name']} {doc['golden_set']['version']} ({doc['golden_set']['sha256'][:12]})"),
+        ("Judge", f"{doc['judge']['name']} ({doc['judge']['sha256'][:12]})"),
+        ("Agent", doc["agent"]),
+        ("Started, took", f"{doc['started_at']}, {doc['duration_s']:g} s"),
+        ("How sure the gate is", " ".join(doc["gate_error_rates"])),
+    ]  # fmt: skip
+    if doc["comparison"]:
+        facts.append(("Beside " + doc["comparison"]["against"], doc["comparison"]["in_words"]))
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in facts)
+    cases = "".join(_html_case(case) for case in sorted(doc["cases"], key=lambda c: (c["state"] == "passed", c["id"])))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>Replay {escape(doc['run_id'])}: {escape(doc['verdict'])}</title><style>{_STYLE}</style></head><body>"
+        f'<h1>Replay {escape(doc["run_id"])}{mark}</h1><div class="answer {doc["verdict"]}"><b>{escape(doc["verdict"])}</b>{mark}'
+        f'<div class="ink">{escape(" ".join(doc["reasons"]))}</div></div><table>{rows}</table>'
+        f"<h2>Scores</h2>{_bars(doc)}<h2>Cases</h2><table><tr><th>Case</th><th>State</th><th>Score</th><th>Why</th></tr>"
+        f"{cases}</table></body></html>\n"
+    )
+
+
+def _bars(doc: Mapping[str, Any]) -> str:
+    counts = distribution(doc)
+    most = max(counts.values(), default=0) or 1
+    rows = "".join(
+        f'<tr><th>{label}</th><td><span class="bar" style="width:{20 * number / most:.2f}rem"></span> {number}</td></tr>'
+        for label, number in counts.items()
+    )
+    return f"<table>{rows}</table>"
+
+
+def distribution(doc: Mapping[str, Any]) -> dict[str, int]:
+    """How many cases scored how much."""
+    bins = {"0 to 1": 0, "1 to 2": 0, "2 to 3": 0, "3 to 4": 0, "4 to 5": 0, "5": 0}
+    names = list(bins)
+    for case in doc["cases"]:
+        if case["score"] is not None:
+            bins[names[min(MAX_SCORE, int(case["score"]))]] += 1
+    return bins
+
+
+def _html_case(case: Mapping[str, Any]) -> str:
+    bad = [c for c in case["criteria"] if c["passed"] is False]
+    why = case["error"] or case["unscored"] or "; ".join(f"{c['id']} ({c['score']:.1f}): {c['reason']}" for c in bad)
+    score = "–" if case["score"] is None else f"{case['score']:.1f}"
+    return (
+        f"<tr><td>{escape(case['id'])}<div class='dim'>{escape(case['category'])}</div></td>"
+        f"<td class='{case['state']}'>{case['state']}</td><td>{score}</td><td>{escape(why)}</td></tr>"
+    )

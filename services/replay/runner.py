@@ -1,0 +1,163 @@
+"""How is a run carried out? Claim pieces, ask, judge, keep; many side by side, by any number of runners at once.
+
+Every piece is durable as it finishes (in batches a tenth of a second apart) and has one result, whoever is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services import clock
+from services.replay import bodies
+from services.replay.agents import Agent
+from services.replay.judges import Judge
+from services.replay.model import Answer, GoldenCase, GoldenSet, Outcome, Trouble
+from services.store import Store, replays
+from services.store.replays import Claimed, Finished
+
+LEASE_MS = 60_000
+RENEW_S = 15.0
+TICK_S = 0.1
+MAX_ATTEMPTS = 3
+BACKOFF_S = 0.2
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Runner:
+    """Works on one run until nothing of it is left to take. `progress` gets the number of pieces finished here."""
+
+    store: Store
+    run_id: str
+    owner: str
+    golden: GoldenSet
+    agent: Agent
+    judge: Judge
+    concurrency: int
+    timeout_s: float
+    progress: Progress = lambda _done: None
+    stopping: bool = False
+    done_here: int = 0
+    _waiting: deque[Claimed] = field(default_factory=deque)
+    _finished: list[Outcome] = field(default_factory=list)
+    _positions: dict[tuple[str, int], int] = field(default_factory=dict)
+    _cases: dict[str, GoldenCase] = field(default_factory=dict)
+    _in_flight: int = 0
+    _exhausted: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _fed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+    async def work(self) -> str:
+        """Work; returns the run's state when nothing is left here: running (others hold pieces), cancelled, …"""
+        self._cases = {case.id: case for case in self.golden.cases}
+        self._judging = asyncio.Semaphore(self.judge.at_once)
+        askers = [asyncio.create_task(self._ask_on()) for _ in range(self.concurrency)]
+        try:
+            return await self._keep_books()
+        finally:
+            for asker in askers:
+                asker.cancel()
+            await asyncio.gather(*askers, return_exceptions=True)
+
+    async def _keep_books(self) -> str:
+        """One thread writes what is finished and claims more, a transaction a tick."""
+        renewed, ahead = time.monotonic(), 0
+        while True:
+            finished, self._finished = self._finished, []
+            # As far ahead as the last ticks were fast: a quick agent never waits for a claim, and of a slow one's
+            # pieces nobody hoards more than it works on.
+            ahead = max(2 * self.concurrency, 4 * len(finished), ahead * 3 // 4)
+            room = 0 if self.stopping else ahead - len(self._waiting)
+            renew = time.monotonic() - renewed > RENEW_S
+            renewed = time.monotonic() if renew else renewed
+            state, claimed = await asyncio.to_thread(self._exchange, finished, room, renew)
+            self.done_here += len(finished)
+            if finished:
+                self.progress(self.done_here)
+            async with self._fed:
+                for piece in claimed:
+                    self._positions[piece.case_id, piece.repeat] = piece.position
+                self._waiting.extend(claimed)
+                if state != "running" or self.stopping:
+                    self._waiting.clear()
+                self._exhausted = state != "running" or self.stopping or (room > 0 and not claimed)
+                self._fed.notify_all()
+            if self._exhausted and not self._waiting and not self._in_flight and not self._finished:
+                return state
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), TICK_S)
+            except TimeoutError:
+                continue
+            await asyncio.sleep(TICK_S / 5)  # a few more may finish meanwhile and share the transaction
+
+    def _exchange(self, finished: list[Outcome], room: int, renew: bool) -> tuple[str, list[Claimed]]:
+        now = clock.now_ms()
+        done = [
+            Finished(position=self._positions[o.case_id, o.repeat], outcome=o.state, body=bodies.to_json(o))
+            for o in finished
+        ]
+        with self.store.write() as connection:
+            replays.finish(connection, self.run_id, self.owner, done)
+            if renew:
+                replays.renew(connection, self.run_id, self.owner, now + LEASE_MS)
+            state = replays.state_of(connection, self.run_id)
+            claimed: list[Claimed] = []
+            if room > 0 and state == "running":
+                claimed = replays.claim(connection, self.run_id, self.owner, limit=room, now_ms=now, lease_ms=LEASE_MS)
+        return state, claimed
+
+    async def _ask_on(self) -> None:
+        while True:
+            async with self._fed:
+                while not self._waiting:
+                    self._wake.set()
+                    await self._fed.wait()
+                piece = self._waiting.popleft()
+                self._in_flight += 1
+            if len(self._waiting) < self.concurrency // 2:
+                self._wake.set()
+            try:
+                outcome = await self._one(piece)
+                self._finished.append(outcome)  # not in one line: the list is exchanged while we wait
+            finally:
+                self._in_flight -= 1
+            if not self._in_flight and not self._waiting:
+                self._wake.set()
+
+    async def _one(self, piece: Claimed) -> Outcome:
+        case = self._cases[piece.case_id]
+        begun = time.monotonic()
+        found, attempts = await self._asked(case)
+        duration_ms = (time.monotonic() - begun) * 1000
+        judged = None
+        if isinstance(found, Answer):
+            async with self._judging:
+                judged = await self.judge.judge(case, found)
+        return Outcome(
+            case_id=case.id,
+            repeat=piece.repeat,
+            category=case.category,
+            judged=judged,
+            answer=found if isinstance(found, Answer) else None,
+            trouble=found if isinstance(found, Trouble) else None,
+            duration_ms=duration_ms,
+            attempts=attempts,
+        )
+
+    async def _asked(self, case: GoldenCase) -> tuple[Answer | Trouble, int]:
+        """Ask; again, after a pause, only where the transport failed."""
+        line = {"case_id": case.id, "input": case.input, "context": case.context}
+        attempt = 0
+        while True:
+            attempt += 1
+            found = await self.agent.ask(line, self.timeout_s)
+            if isinstance(found, Answer) or not found.retryable or attempt == MAX_ATTEMPTS:
+                return found, attempt
+            await asyncio.sleep(BACKOFF_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - spreads load only

@@ -1,0 +1,269 @@
+"""How does a run begin, end, and answer questions? The verdict is made here, from what the store holds."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services import clock
+from services.errors import GreenlightError
+from services.replay import bodies, comparison, gate, golden, rubric
+from services.replay.comparison import Basis, Comparison
+from services.replay.gate import GateResult, GateRules
+from services.replay.model import GoldenSet, Outcome
+from services.store import Store, replays
+from services.store.replays import Finished, Run
+
+CANARY = "canary"
+
+
+class WrongRun(GreenlightError):
+    """A run that can't be started or found; the message is a sentence with what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What is to be run: everything that the verdict will depend on."""
+
+    golden_path: Path
+    agent: str
+    agent_label: str
+    judge_name: str
+    judge_sha256: str
+    rules: GateRules
+    concurrency: int = 8
+    timeout_s: float = 60.0
+    subset: str = ""
+    cases: tuple[str, ...] = ()
+    environment: str = ""
+    simulated: bool = False
+    runner: str = "command"
+    requested_by: str = "command line"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begun:
+    """A run that is in the store, with the golden set that it uses."""
+
+    run: Run
+    golden: GoldenSet
+
+
+def begin(store: Store, plan: Plan) -> Begun:
+    """Put a run into the store. Raises SettingsError for an unsound set, WrongRun for a choice without cases."""
+    raw = golden.raw(plan.golden_path)
+    found = golden.parse(raw, str(plan.golden_path))
+    chosen = _chosen(found, plan)
+    rules = plan.rules
+    run = Run(
+        id=f"{clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
+        created_ms=clock.now_ms(),
+        runner=plan.runner,
+        requested_by=plan.requested_by,
+        environment=plan.environment,
+        simulated=plan.simulated,
+        agent=plan.agent_label,
+        subset=plan.subset or ("cases" if plan.cases else ""),
+        options={
+            "agent": plan.agent if plan.runner == "worker" else plan.agent_label,
+            "judge": plan.judge_name,
+            "repeats": rules.repeats,
+            "per_case": rules.per_case,
+            "min_pass_rate": rules.min_pass_rate,
+            "concurrency": plan.concurrency,
+            "timeout_s": plan.timeout_s,
+            "golden_version": found.version,
+            "cases": list(chosen),
+        },
+        golden_name=found.name,
+        golden_sha256=found.sha256,
+        judge_sha256=plan.judge_sha256,
+        total=len(chosen) * rules.repeats,
+        summary={},
+    )
+    pieces = [(case_id, repeat) for repeat in range(1, rules.repeats + 1) for case_id in chosen]
+    with store.write() as connection:
+        replays.create(connection, run, pieces, json.dumps(raw, ensure_ascii=False), found.version)
+    return Begun(run=run, golden=found)
+
+
+def _chosen(found: GoldenSet, plan: Plan) -> tuple[str, ...]:
+    ids = tuple(case.id for case in found.cases)
+    if plan.cases:
+        unknown = [id_ for id_ in plan.cases if id_ not in ids]
+        if unknown:
+            raise WrongRun(f"The golden set has no case {unknown[0][:80]!r}. Its ids are in {plan.golden_path}.")
+        return tuple(dict.fromkeys(plan.cases))
+    if plan.subset:
+        chosen = tuple(case.id for case in found.cases if plan.subset in case.tags)
+        if not chosen:
+            raise WrongRun(f"No case carries the tag {plan.subset[:40]!r}. Choose another subset, or none.")
+        return chosen
+    return ids
+
+
+def resumed(store: Store, run_id: str) -> Begun:
+    """A run to be taken up again, with the golden set as it was. Raises WrongRun."""
+    with store.write() as connection:
+        run = replays.get(connection, run_id)
+        if run is None:
+            raise WrongRun(f"There is no run {run_id[:60]!r}. The page Replay harness lists them.")
+        body = replays.golden_body(connection, run.golden_sha256)
+        replays.start(connection, run_id, clock.now_ms())
+        if run.runner == "command":
+            replays.take_over(connection, run_id)
+        current = replays.get(connection, run_id)
+    assert current is not None  # noqa: S101 - it was there in this very transaction
+    if body is None:
+        raise WrongRun(f"The golden set of run {run_id} is no longer in the store, so it can't go on.")
+    return Begun(run=current, golden=golden.parse(json.loads(body), f"golden set of {run_id}"))
+
+
+def rules_of(run: Run) -> GateRules:
+    """The gate that a run is held against."""
+    return GateRules(
+        min_pass_rate=run.options["min_pass_rate"], repeats=run.options["repeats"], per_case=run.options["per_case"]
+    )
+
+
+def outcomes(store: Store, run_id: str) -> tuple[Outcome, ...]:
+    """The finished pieces of a run."""
+    with store.read() as connection:
+        return tuple(bodies.from_json(body) for _, body in replays.bodies(connection, run_id))
+
+
+def result(store: Store, run: Run) -> GateResult:
+    """The gate's result over what is finished so far."""
+    agreement = run.summary.get("judge_agreement")
+    return gate.decide(outcomes(store, run.id), run.options["cases"], rules_of(run), judge_agreement=agreement)
+
+
+def conclude(
+    store: Store, run: Run, *, judge_agreement: float | None = None, judge_usage: Mapping[str, Any] | None = None
+) -> tuple[Run, GateResult]:
+    """Write the verdict of a run of which everything is done; whoever is first does, and all get the same.
+
+    Raises WrongRun while pieces are open.
+    """
+    with store.read() as connection:
+        if not replays.is_complete(connection, run.id):
+            raise WrongRun(f"Run {run.id} is not finished: some answers are still missing. Resume it.")
+    found = gate.decide(outcomes(store, run.id), run.options["cases"], rules_of(run), judge_agreement=judge_agreement)
+    summary = summarise(found) | {"judge_agreement": judge_agreement, "judge_usage": dict(judge_usage or {})}
+    with store.write() as connection:
+        replays.conclude(connection, run.id, found.verdict, summary, clock.now_ms())
+        current = replays.get(connection, run.id)
+    assert current is not None  # noqa: S101 - runs are never deleted
+    return current, found
+
+
+def summarise(found: GateResult) -> dict[str, Any]:
+    """The numbers of a result, for lists and trends."""
+    return {
+        "verdict": found.verdict,
+        "reasons": list(found.reasons),
+        "total": found.total,
+        "passed": found.passed,
+        "failed": found.failed,
+        "errors": found.errors,
+        "unscored": found.unscored,
+        "pass_rate": found.pass_rate,
+        "pass_rate_interval": list(found.interval),
+        "avg_score": found.avg_score,
+        "critical_failures": list(found.critical_failures),
+    }
+
+
+def rescore(store: Store, run_id: str) -> tuple[Run, GateResult]:
+    """Judge a run's kept answers anew with the rubric as it is now, without asking the agent. Raises WrongRun."""
+    begun = resumed_for_reading(store, run_id)
+    run, cases = begun.run, {case.id: case for case in begun.golden.cases}
+    if run.state in replays.OPEN:
+        raise WrongRun(f"Run {run_id} is not finished yet. Wait for its end, or cancel it.")
+    with store.read() as connection:
+        kept = [(position, bodies.from_json(body)) for position, body in replays.bodies(connection, run_id)]
+    fresh = []
+    for position, outcome in kept:
+        judged = None if outcome.answer is None else rubric.judge(cases[outcome.case_id], outcome.answer)
+        fresh.append((position, _judged_anew(outcome, judged)))
+    found = gate.decide([o for _, o in fresh], run.options["cases"], rules_of(run))
+    done = [Finished(position=p, outcome=o.state, body=bodies.to_json(o)) for p, o in fresh]
+    with store.write() as connection:
+        summary = summarise(found) | {"rescored_ms": clock.now_ms()}
+        replays.rescored(connection, run_id, done, rubric.identity(), found.verdict, summary)
+        current = replays.get(connection, run_id)
+    assert current is not None  # noqa: S101
+    return current, found
+
+
+def _judged_anew(outcome: Outcome, judged: Any) -> Outcome:
+    from dataclasses import replace
+
+    return replace(outcome, judged=judged)
+
+
+def resumed_for_reading(store: Store, run_id: str) -> Begun:
+    """A run with its golden set, untouched. Raises WrongRun."""
+    with store.read() as connection:
+        run = replays.get(connection, run_id)
+        body = None if run is None else replays.golden_body(connection, run.golden_sha256)
+    if run is None or body is None:
+        raise WrongRun(f"There is no run {run_id[:60]!r}. The page Replay harness lists them.")
+    return Begun(run=run, golden=golden.parse(json.loads(body), f"golden set of {run_id}"))
+
+
+def compared(store: Store, run: Run, found: GateResult, against: str | None = None) -> Comparison | None:
+    """A run beside another, by default its baseline; None where there is none. Raises WrongRun."""
+    with store.read() as connection:
+        other_id = against or replays.baseline(connection, run.golden_name, run.agent)
+        other = None if other_id is None or other_id == run.id else replays.get(connection, other_id)
+    if other is None:
+        if against is not None and against != run.id:
+            raise WrongRun(f"There is no run {against[:60]!r} to compare with.")
+        return None
+    earlier = gate.decide(outcomes(store, other.id), other.options["cases"], rules_of(other))
+    return comparison.compare(found.cases, earlier.cases, basis_of(run), basis_of(other))
+
+
+def basis_of(run: Run) -> Basis:
+    """What a run's numbers rest on."""
+    return Basis(run_id=run.id, golden_sha256=run.golden_sha256, judge_sha256=run.judge_sha256)
+
+
+def promote(store: Store, run_id: str, *, by: str) -> None:
+    """Make a finished run the baseline of its golden set and agent. Raises WrongRun."""
+    with store.write() as connection:
+        run = replays.get(connection, run_id)
+        if run is None or run.state != "done":
+            raise WrongRun(f"Only a finished run can be a baseline; {run_id[:60]!r} is none.")
+        replays.promote(connection, run, by=by, now_ms=clock.now_ms())
+
+
+def from_document(document: Mapping[str, Any]) -> Sequence[gate.CaseResult]:
+    """The case results of an exported run (the JSON of the command line), to compare with."""
+    from services.replay.model import CriterionScore, Judged
+
+    found = []
+    for case in document.get("cases", []):
+        criteria = tuple(
+            CriterionScore(
+                id=c["id"], score=c["score"], reason="", critical=bool(c.get("critical")), passed=c.get("passed")
+            )
+            for c in case.get("criteria") or ()
+        )
+        state = "error" if case.get("error") else {True: "passed", False: "failed"}.get(case.get("passed"), "unscored")
+        outcome = Outcome(
+            case_id=case["id"], repeat=1, category=case.get("category", ""), judged=Judged(criteria=criteria),
+            answer=None, trouble=None, duration_ms=0, attempts=1,
+        )  # fmt: skip
+        found.append(
+            gate.CaseResult(
+                id=case["id"], category=case.get("category", ""), state=state,  # type: ignore[arg-type]
+                score=case.get("score"), critical_failed=tuple(case.get("critical_failed") or ()), outcomes=(outcome,),
+            )
+        )  # fmt: skip
+    return found
