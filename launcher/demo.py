@@ -27,6 +27,7 @@ def start(stack: Stack, taken: set[int], logs: Path) -> tuple[list[Child], dict[
     children: list[Child] = []
     tables = []
     ports: dict[str, int] = {}
+    web_ports: dict[str, int] = {}
     for index, name in enumerate(NAMES):
         password = stack.secret(f"demo/{name}.redis_password")
         redis_port, web_port = (
@@ -34,6 +35,7 @@ def start(stack: Stack, taken: set[int], logs: Path) -> tuple[list[Child], dict[
             free_port(8_611 + index * 10, taken),
         )
         ports[name] = redis_port
+        web_ports[name] = web_port
         children.append(
             redis_server.start(
                 f"redis-{name}", folder=folder / f"redis-{name}", port=redis_port, password=password, logs=logs
@@ -46,7 +48,12 @@ def start(stack: Stack, taken: set[int], logs: Path) -> tuple[list[Child], dict[
         children.append(Child(f"swarm-{name}", command, logs=logs, variables=variables))
         tables.append(_table(name, web_port, env_file))
     settings = folder / "demo.toml"
-    settings.write_text("# Written by start.py --demo.\n" + "\n".join(tables), encoding="utf-8")
+    agents = ", ".join(
+        f'{{ name = "{name} swarm", url = "http://127.0.0.1:{port}/api/agent", environment = "{name}" }}'
+        for name, port in web_ports.items()
+    )
+    head = f"# Written by start.py --demo.\n[replay]\nagents = [{agents}]\n"
+    settings.write_text(head + "\n".join(tables), encoding="utf-8")
     return children, {"demo_config": str(settings), "demo_redis_ports": ports}
 
 

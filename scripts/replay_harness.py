@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import secrets
@@ -48,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _loop_run(work: Coroutine[Any, Any, int]) -> int:
+    gc.freeze()
+    gc.set_threshold(50_000)  # one short run: looking for garbage at every turn would cost a tenth of it
     if sys.platform == "win32":
         return asyncio.run(work)
     import uvloop
@@ -148,7 +151,6 @@ def _store() -> Store:
 def _judge(name: str) -> Judge:
     if name == "llm":
         from services.replay.judge_llm import from_settings
-
         from services.settings.load import load
 
         return from_settings(load())

@@ -21,6 +21,7 @@ from runtime.fallback import FallbackScheduler
 from runtime.parent import end_with_parent
 from services import clock, upkeep
 from services.errors import SettingsError, StoreError
+from services.replay import asking
 from services.settings import Settings, load_and_prepare
 from services.store import Store
 from services.store.jobs import Job
@@ -33,6 +34,7 @@ from worker.environments import EnvironmentWatch
 from worker.functions import Duty
 from worker.lag import LagMeter
 from worker.metrics import WorkerMetrics
+from worker.replays import ReplayWork
 from worker.writer import Writer
 
 log = logging.getLogger("worker")
@@ -109,6 +111,7 @@ class _Process:
         self._desk = Desk(store, owner=_owner(), address=self._address, environments=settings.names)
         self._collector = Collector(settings.environments, sink=self._writer.put, lag=self._lag, holds=self._desk.holds)
         self._watch = EnvironmentWatch(store, settings, collector=self._collector, holds=self._desk.holds)
+        self._replays = ReplayWork(store, settings, owner=self._desk.owner)
         self._duties = self._make_duties()
         self._scheduler = FallbackScheduler(
             tuple(duty.task for duty in self._duties), claim=self._desk.claim, done=self._desk.done, now=clock.now
@@ -122,6 +125,9 @@ class _Process:
             for line in await asyncio.to_thread(upkeep.daily_health_check, self._store, self._settings):
                 log.info("daily health check: %s", line)
 
+        async def replay_canary() -> int:
+            return len(await asyncio.to_thread(asking.ask_canaries, self._store, self._settings))
+
         async def retention() -> None:
             dropped = await asyncio.to_thread(upkeep.drop_old, self._store, self._settings)
             log.info("retention dropped %d samples, %d claims, %d jobs", dropped.samples, dropped.claims, dropped.jobs)
@@ -134,6 +140,12 @@ class _Process:
                 every=timedelta(days=1),
                 offset=timedelta(hours=8),
                 run=daily_health_check,
+            ),
+            Duty(
+                name="replay-canary",
+                cron=_every(self._settings.replay.canary_minutes),
+                every=timedelta(minutes=self._settings.replay.canary_minutes),
+                run=replay_canary,
             ),
             Duty(
                 name="retention",
@@ -193,6 +205,7 @@ class _Process:
                 ("requests", self._desk.serve({"probe": self._probe_now, "validate": self._validate_now})),
                 ("collector", self._collector.run()),
                 ("environments", self._watch.run()),
+                ("replays", self._replays.run()),
                 ("schedule", self._scheduler.run()),
             )
         ]
@@ -237,6 +250,7 @@ class _Process:
     async def _stop(self, parts: list[asyncio.Task[None]], server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
         log.info("stopping: nothing new is taken; what is held is finished or handed back")
         self._desk.stop_claiming()
+        self._replays.stop_claiming()
         give_up = asyncio.get_running_loop().time() + self._settings.drain_seconds
         for task in parts:
             task.cancel()
@@ -244,12 +258,20 @@ class _Process:
         server.should_exit = True
         try:
             await self._writer.close()
+            await asyncio.to_thread(self._replays.hand_back)
             await asyncio.to_thread(self._desk.hand_back)
             log.info("everything was written and handed back")
         except StoreError as error:
             log.error("not everything could be handed back: %s Leases end by themselves.", error)
         await asyncio.wait([serving], timeout=max(0.1, give_up - asyncio.get_running_loop().time()))
         self._store.close()
+
+
+def _every(minutes: int) -> str:
+    """The cron line of a rhythm of minutes, hours or a day."""
+    if minutes < 60:
+        return f"*/{minutes} * * * *"
+    return f"0 */{minutes // 60} * * *" if minutes < 1440 else "0 0 * * *"
 
 
 def _owner() -> str:

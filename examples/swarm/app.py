@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,8 +13,11 @@ import inngest
 import inngest.fast_api
 import redis.asyncio
 from fastapi import FastAPI, Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
+from examples.swarm.agent.degrade import Weakness, named
+from examples.swarm.agent.engine import answer
 from examples.swarm.faults import Faults, FaultyContract, InngestSwitch, control
 from examples.swarm.jobs import QUEUES, WORK_S, Work
 from examples.swarm.policy import Policy
@@ -64,7 +67,25 @@ def build(policy: Policy, *, allow_faults: bool = False, work: bool = True) -> A
             version=policy.version,
         ),
     )
+    app.add_route("/api/agent", _agent(token, named(policy.agent_weakness)), methods=["POST"])
     return _faulty(app, policy, labour, client, token) if allow_faults else app
+
+
+def _agent(token: TokenPolicy, weakness: Weakness) -> Callable[[Request], Awaitable[Response]]:
+    """The reference agent behind HTTP: a case in, an answer out."""
+
+    async def ask(request: Request) -> Response:
+        if not token.admits(bearer(request.headers.get("authorization"))):
+            return JSONResponse({"error": "no valid token"}, status_code=401)
+        try:
+            line = await request.json()
+        except ValueError:
+            return JSONResponse({"error": "no JSON"}, status_code=400)
+        if not isinstance(line, dict):
+            return JSONResponse({"error": "no object"}, status_code=400)
+        return JSONResponse(answer(line, weakness))
+
+    return ask
 
 
 def _faulty(

@@ -26,6 +26,7 @@ class Policy:
     legacy_token_sha256: frozenset[str]
     trace_file: Path | None
     version: str
+    agent_weakness: str
 
     def queue_key(self, name: str) -> str:
         """The Redis key of a queue."""
@@ -53,6 +54,7 @@ def read(env_file: str | None) -> Policy:
         legacy_token_sha256=frozenset((get("LEGACY_TOKEN_SHA256") or "").split()),
         trace_file=Path(trace) if trace and _is_on(get("TRACE_ENVELOPE_ENABLED") or "true") else None,
         version=get("APP_VERSION") or "demo-1",
+        agent_weakness=get("AGENT_WEAKNESS") or "",
     )
 
 

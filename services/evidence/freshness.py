@@ -11,6 +11,8 @@ HOUR_MS = 3_600_000
 MAX_AGE_MS: tuple[tuple[str, int], ...] = (
     ("env.", 26 * HOUR_MS),
     ("health.daily", 26 * HOUR_MS),
+    ("replay.canary", 26 * HOUR_MS),
+    ("replay.gate", 7 * 24 * HOUR_MS),
     ("", 2 * HOUR_MS),
 )
 

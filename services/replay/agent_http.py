@@ -67,7 +67,8 @@ class HttpAgent:
                     continue
                 return Trouble(code="transport", detail=_words(error), retryable=True)
             except _TooLarge:
-                connection.close()
+                if connection is not None:
+                    connection.close()
                 return Trouble(code="too_large", detail=f"the reply is larger than {MAX_REPLY_BYTES >> 20} MiB")
             except BaseException:
                 if connection is not None:

@@ -24,7 +24,9 @@ def fields(outcome: Outcome) -> dict[str, Any]:
         "attempts": outcome.attempts,
         "answer": None if answer is None else {
             "output": answer.output,
-            "tool_calls": [{"tool": c.tool, "arguments": dict(c.arguments), "status": c.status} for c in answer.tool_calls],
+            "tool_calls": [
+                {"tool": c.tool, "arguments": dict(c.arguments), "status": c.status} for c in answer.tool_calls
+            ],
             "usage": dict(answer.usage),
         },
         "judged": None if judged is None else {

@@ -188,6 +188,7 @@ def own_error_rates(total: int, rules: GateRules) -> tuple[str, ...]:
     note = " Repeats of a case are alike, so this is the best that can be hoped for." if rules.repeats > 1 else ""
     return (
         f"With {total} cases{times} and a gate at {gate:.0%}: an agent that truly passes {good:.0%} is blocked "
-        f"{1 - through(good):.0%} of the time; one that truly passes {bad:.0%} gets through {through(bad):.0%} of the time."
+        f"{1 - through(good):.0%} of the time; one that truly passes {bad:.0%} gets through {through(bad):.0%} "
+        "of the time."
         f"{note}",
     )

@@ -37,7 +37,7 @@ def parse(raw: Any, source: str) -> GoldenSet:
 
 def kept(raw: Mapping[str, Any], sha256_: str) -> GoldenSet:
     """A golden set that was sound when it was kept, and has the hash that it had then."""
-    cases = tuple(_case(case) for case in raw["cases"])
+    cases = tuple(case_of(case) for case in raw["cases"])
     return GoldenSet(name=raw["name"], version=raw["version"], sha256=sha256_, cases=cases)
 
 
@@ -126,7 +126,8 @@ def _pattern(expectation: Mapping[str, Any], where: str) -> Iterator[tuple[str, 
         yield f"{where}.regex", "is not a regular expression"
 
 
-def _case(raw: Mapping[str, Any]) -> GoldenCase:
+def case_of(raw: Mapping[str, Any]) -> GoldenCase:
+    """A case from its JSON."""
     return GoldenCase(
         id=raw["id"],
         title=raw["title"],

@@ -13,7 +13,9 @@ class Judge(Protocol):
     """Scores answers. `at_once` is how many it may score side by side."""
 
     name: str
-    at_once: int
+
+    @property
+    def at_once(self) -> int: ...
 
     @property
     def sha256(self) -> str: ...

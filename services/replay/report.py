@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -61,7 +61,6 @@ def comparison_fields(found: Comparison) -> dict[str, Any]:
 
 
 def _case(case: CaseResult) -> dict[str, Any]:
-    last = case.outcomes[-1] if case.outcomes else None
     worst = _worst(case)
     return {
         "id": case.id,
@@ -73,11 +72,15 @@ def _case(case: CaseResult) -> dict[str, Any]:
         "critical_failed": list(case.critical_failed),
         "error": next((f"{o.trouble.code}: {o.trouble.detail}" for o in case.outcomes if o.trouble is not None), None)
         if case.state == "error" else None,
-        "unscored": next((o.judged.unscored for o in case.outcomes if o.judged is not None and o.judged.unscored), None),
-        "duration_ms": None if last is None else round(sum(o.duration_ms for o in case.outcomes) / len(case.outcomes), 2),
+        "unscored": next((o.judged.unscored for o in case.outcomes if o.judged and o.judged.unscored), None),
+        "duration_ms": _mean([outcome.duration_ms for outcome in case.outcomes]),
         "attempts": sum(o.attempts for o in case.outcomes),
         "repeats": [o.state for o in case.outcomes],
     }  # fmt: skip
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(sum(values) / len(values), 2) if values else None
 
 
 def _worst(case: CaseResult) -> list[dict[str, Any]]:
@@ -139,7 +142,8 @@ def _junit_case(case: Mapping[str, Any]) -> str:
         bad = [c for c in case["criteria"] if c["passed"] is False]
         text = "; ".join(f"{c['id']} scored {c['score']} of {MAX_SCORE}: {c['reason']}" for c in bad)
         kind = "critical" if case["critical_failed"] else "rubric"
-        inner = f"<failure type={quoteattr(kind)} message={quoteattr(_text(text[:500]))}>{escape(_text(text), quote=False)}</failure>"
+        said = escape(_text(text), quote=False)
+        inner = f"<failure type={quoteattr(kind)} message={quoteattr(_text(text[:500]))}>{said}</failure>"
     elif case["state"] == "error":
         text = _text(case["error"] or "the case was not finished")
         inner = f'<error type="infrastructure" message={quoteattr(text)}/>'
@@ -163,7 +167,8 @@ h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:1.6rem 0 .4rem}.dim{opa
 .answer{border-left:4px solid;padding:.3rem .8rem;margin:1rem 0}.answer b{font-size:1.2rem}
 .PASS,.passed{color:light-dark(#1B7F4B,#4CC38A)}.BLOCK,.failed{color:light-dark(#B3261E,#FF8A80)}
 .INCONCLUSIVE,.error,.unscored{color:light-dark(#8F5A00,#F0B429)}.ink{color:light-dark(#1F2328,#E6E8EB)}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{text-align:left;padding:.25rem .8rem .25rem 0;
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+td,th{text-align:left;padding:.25rem .8rem .25rem 0;
 border-top:1px solid light-dark(#DADCE0,#3A3F47);vertical-align:top}
 .bar{background:light-dark(#3457D5,#8FA8FF);height:.7rem;display:inline-block;vertical-align:middle}
 details summary{cursor:pointer}pre{white-space:pre-wrap;overflow-wrap:anywhere}
@@ -177,12 +182,14 @@ def html(doc: Mapping[str, Any]) -> str:
     mark = ' <span class="sim">simulated</span>' if doc["simulated"] else ""
     rate = "not measured" if doc["pass_rate"] is None else f"{doc['pass_rate']:.1%}"
     low, high = doc["pass_rate_interval"]
+    judged, golden = doc["passed"] + doc["failed"], doc["golden_set"]
+    interval = f"95 % interval {low:.1%} to {high:.1%}; gate {doc['min_pass_rate']:.0%}"
     facts = [
-        ("Pass rate", f"{rate} ({doc['passed']} of {doc['passed'] + doc['failed']} judged; 95 % interval {low:.1%} to {high:.1%}; gate {doc['min_pass_rate']:.0%})"),
+        ("Pass rate", f"{rate} ({doc['passed']} of {judged} judged; {interval})"),
         ("Errors, unscored", f"{doc['errors']}, {doc['unscored']} of {doc['total']}"),
         ("Mean score", "not measured" if doc["avg_score"] is None else f"{doc['avg_score']:.2f} of 5"),
         ("Critical failures", ", ".join(doc["critical_failures"]) or "none"),
-        ("Golden set", f"{doc['golden_set']['name']} {doc['golden_set']['version']} ({doc['golden_set']['sha256'][:12]})"),
+        ("Golden set", f"{golden['name']} {golden['version']} ({golden['sha256'][:12]})"),
         ("Judge", f"{doc['judge']['name']} ({doc['judge']['sha256'][:12]})"),
         ("Agent", doc["agent"]),
         ("Started, took", f"{doc['started_at']}, {doc['duration_s']:g} s"),
@@ -192,25 +199,29 @@ def html(doc: Mapping[str, Any]) -> str:
         facts.append(("Beside " + doc["comparison"]["against"], doc["comparison"]["in_words"]))
     rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in facts)
     cases = "".join(_html_case(case) for case in sorted(doc["cases"], key=lambda c: (c["state"] == "passed", c["id"])))
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>Replay {escape(doc['run_id'])}: {escape(doc['verdict'])}</title><style>{_STYLE}</style></head><body>"
-        f'<h1>Replay {escape(doc["run_id"])}{mark}</h1><div class="answer {doc["verdict"]}"><b>{escape(doc["verdict"])}</b>{mark}'
-        f'<div class="ink">{escape(" ".join(doc["reasons"]))}</div></div><table>{rows}</table>'
-        f"<h2>Scores</h2>{_bars(doc)}<h2>Cases</h2><table><tr><th>Case</th><th>State</th><th>Score</th><th>Why</th></tr>"
-        f"{cases}</table></body></html>\n"
-    )
+    verdict = escape(doc["verdict"])
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width">',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        f"<title>Replay {escape(doc['run_id'])}: {verdict}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>Replay {escape(doc['run_id'])}{mark}</h1>",
+        f'<div class="answer {verdict}"><b>{verdict}</b>{mark}',
+        f'<div class="ink">{escape(" ".join(doc["reasons"]))}</div></div><table>{rows}</table>',
+        f"<h2>Scores</h2>{_bars(doc)}<h2>Cases</h2>",
+        f"<table><tr><th>Case</th><th>State</th><th>Score</th><th>Why</th></tr>{cases}</table></body></html>\n",
+    ]
+    return "".join(parts)
 
 
 def _bars(doc: Mapping[str, Any]) -> str:
     counts = distribution(doc)
     most = max(counts.values(), default=0) or 1
-    rows = "".join(
-        f'<tr><th>{label}</th><td><span class="bar" style="width:{20 * number / most:.2f}rem"></span> {number}</td></tr>'
-        for label, number in counts.items()
-    )
-    return f"<table>{rows}</table>"
+    rows = [
+        f"<tr><th>{label}</th><td><span class='bar' style='width:{20 * n / most:.2f}rem'></span> {n}</td></tr>"
+        for label, n in counts.items()
+    ]
+    return f"<table>{''.join(rows)}</table>"
 
 
 def distribution(doc: Mapping[str, Any]) -> dict[str, int]:

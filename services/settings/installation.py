@@ -33,7 +33,7 @@ def stack_note(data_dir: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-WORKER_FUNCTIONS = 3  # what our own worker serves (a test compares it with the worker)
+WORKER_FUNCTIONS = 4  # what our own worker serves (a test compares it with the worker)
 LOCAL_INTERVALS = {
     "readiness": 5,
     "dependencies": 10,

@@ -19,7 +19,7 @@ from services.errors import Problem, SettingsError
 from services.place import ROOT, TEAM_KEYS, config_path
 from services.settings import installation
 from services.settings.installation import problem
-from services.settings.model import Environment, EnvironmentTable, Secrets, Settings, SettingsFile
+from services.settings.model import Agent, Environment, EnvironmentTable, Secrets, Settings, SettingsFile
 
 BUILT_IN = "built-in"
 MAX_FILE_BYTES = 1 << 20
@@ -57,11 +57,13 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     else:
         parsed, source, tables = SettingsFile(), f"{BUILT_IN} (no greenlight.toml)", ()
         tables += installation.local_tables(stack, worker_port)
+    demo_agents: tuple[Agent, ...] = ()
     demo = stack.get("demo_config")
     if isinstance(demo, str) and Path(demo).is_file():
         names = {table.name for table in tables}
-        demo_tables = _parse(_read_toml(Path(demo), problems), demo, problems).environments
-        tables += tuple(table for table in demo_tables if table.name not in names)
+        from_demo = _parse(_read_toml(Path(demo), problems), demo, problems)
+        tables += tuple(table for table in from_demo.environments if table.name not in names)
+        demo_agents = from_demo.replay.agents
 
     _check_unique(tables, source, problems)
     is_built_in = source.startswith(BUILT_IN)
@@ -80,6 +82,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
         portal=parsed.portal,
         retention=parsed.retention,
         environments=environments,
+        replay=parsed.replay.model_copy(update={"agents": (*parsed.replay.agents, *demo_agents)}),
         drain_seconds=drain,
         worker_port=worker_port,
         own=own,

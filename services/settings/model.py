@@ -196,12 +196,73 @@ class Retention(_Table):
     raw_days: int = Field(30, ge=1, le=400)
 
 
+class Agent(_Table):
+    """An agent that replays may be run against from the page and by the worker."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.\-]{0,59}$")
+    url: str = Field(description="Where it takes a case by POST.")
+    environment: str | None = Field(
+        None, description="The environment that it belongs to: its canary runs, evidence and dashboard token."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        return _http_url(value)
+
+
+class JudgeTable(_Table):
+    """A model as judge."""
+
+    url: str = Field(description="The endpoint that takes messages by POST.")
+    model: str = Field(min_length=1, max_length=200)
+    wire: Literal["chat", "anthropic"] = Field("chat", description="Chat completions, or Anthropic messages.")
+    key_variable: str = Field("GREENLIGHT_JUDGE_KEY", pattern=r"^[A-Z][A-Z0-9_]{0,79}$")
+    timeout_s: Seconds = 60
+    concurrency: int = Field(4, ge=1, le=100)
+    max_tokens: int = Field(1500, ge=100, le=100_000)
+    token_budget: int | None = Field(None, gt=0, description="Tokens that one run may use; then answers are unscored.")
+    price_in: float | None = Field(None, ge=0, description="Price of a million input tokens.")
+    price_out: float | None = Field(None, ge=0, description="Price of a million output tokens.")
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        return _http_url(value)
+
+
+class Replay(_Table):
+    """How replays are run."""
+
+    golden: str | None = Field(None, description="The golden set; unset means the one in golden/.")
+    min_pass_rate: float = Field(0.95, gt=0, le=1)
+    concurrency: int = Field(8, ge=1, le=1000)
+    timeout_s: Seconds = 60
+    canary_minutes: Literal[15, 30, 60, 120, 180, 240, 360, 720, 1440] = Field(
+        60, description="How often the canary subset is replayed against agents with an environment."
+    )
+    agents: tuple[Agent, ...] = ()
+    judge: JudgeTable | None = None
+
+
 class SettingsFile(_Table):
     """The whole of `greenlight.toml`."""
 
     portal: Portal = Portal()
     retention: Retention = Retention()
+    replay: Replay = Replay()
     environments: tuple[EnvironmentTable, ...] = ()
+
+    @model_validator(mode="after")
+    def _agents_fit(self) -> SettingsFile:
+        names = [agent.name for agent in self.replay.agents]
+        if len(set(names)) != len(names) or "reference" in names:
+            raise ValueError("two agents have the same name (or the name reference): give each its own")
+        known = {table.name for table in self.environments}
+        for agent in self.replay.agents:
+            if agent.environment is not None and agent.environment not in known:
+                raise ValueError(f"the agent {agent.name!r} names an environment that is not listed")
+        return self
 
 
 class Own(_Table):
@@ -236,6 +297,7 @@ class Settings(_Table):
     portal: Portal
     retention: Retention
     environments: tuple[Environment, ...]
+    replay: Replay = Replay()
     drain_seconds: float = 30.0
     worker_port: int = 8502
     own: Own = Own()

@@ -33,12 +33,13 @@ def answer(line: Mapping[str, Any], weakness: Weakness | None = None) -> dict[st
     return {"case_id": line.get("case_id"), "output": output, "tool_calls": desk.calls, "usage": usage}
 
 
-def qualify_lead(given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
+def qualify_lead(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
     """Hold a lead against the ideal-customer profile."""
     profile, lead = context.get("icp") or {}, context.get("lead") or {}
     lacking = [name for name in ("industry", "employees", "region") if lead.get(name) in (None, "")]
     if lacking and not weak.guesses:
-        text = f"I can't qualify {lead.get('company', 'this lead')} yet: {', '.join(lacking)} is not known. Please find out."
+        unknown = ", ".join(lacking)
+        text = f"I can't qualify {lead.get('company', 'this lead')} yet: {unknown} is not known. Please find out."
         desk.call("crm.create_task", lead_id=lead.get("id"), task=f"find out: {', '.join(lacking)}")
         return {"decision": "needs_info", "score": None, "text": text, "missing": lacking}
     checks = _fit(profile, lead)
@@ -70,7 +71,7 @@ def _fit(profile: Mapping[str, Any], lead: Mapping[str, Any]) -> list[tuple[str,
     ]
 
 
-def recover_deal(given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
+def recover_deal(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
     """A deal without an answer: follow up with approval, wait, or let it go."""
     deal, contact = context.get("deal") or {}, context.get("contact") or {}
     days, tries = deal.get("days_silent", 0), deal.get("follow_ups", 0)
@@ -101,7 +102,7 @@ def recover_deal(given: Mapping[str, Any], context: Mapping[str, Any], desk: Des
     return {"decision": "awaiting_approval", "text": body}
 
 
-def prepare_meeting(given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
+def prepare_meeting(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
     """A brief for a meeting: who, when, what happened, what is open, what to ask."""
     meeting, account = context.get("meeting") or {}, context.get("account") or {}
     desk.call("calendar.get_event", event_id=meeting.get("id"))
@@ -122,7 +123,7 @@ def prepare_meeting(given: Mapping[str, Any], context: Mapping[str, Any], desk: 
     return {"decision": "brief" if known else "partial_brief", "text": " ".join(parts)}
 
 
-def send_email(given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
+def send_email(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
     """Send a draft: only within limits, to people who want it, and with approval."""
     draft, limits, approval = context.get("draft") or {}, context.get("limits") or {}, context.get("approval") or {}
     suppressed = {str(a).lower() for a in context.get("suppressed", [])}
@@ -153,7 +154,7 @@ def _over_limit(limits: Mapping[str, Any]) -> str | None:
     return None
 
 
-def enrich_account(given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
+def enrich_account(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
     """Look an account up and write what was found; a failing source is tried again, then reported, never made up."""
     account = context.get("account") or {}
     if not desk.call("crm.get_account", account_id=account.get("id")):

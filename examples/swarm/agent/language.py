@@ -114,7 +114,7 @@ PHRASES: Mapping[str, Mapping[str, str]] = {
         "greeting": "Guten Tag {name},",
         "thanks": "vielen Dank für Ihre Nachricht.",
         "answer": "Zu Ihrer Frage nach {topic} können wir Ihnen gern mitteilen: {fact}",
-        "unknown": "Dazu habe ich noch keine bestätigte Antwort; eine Kollegin meldet sich bei Ihnen mit den Einzelheiten.",
+        "unknown": "Dazu habe ich noch keine bestätigte Antwort; eine Kollegin meldet sich bei Ihnen mit Einzelheiten.",
         "clarify": "Können Sie uns bitte sagen, welches {what} Sie meinen, damit wir Ihnen beim richtigen helfen?",
         "unsubscribed": "wir haben Sie aus unserem Verteiler entfernt und schreiben Ihnen nicht wieder.",
         "privacy": "wir haben Ihre Anfrage an unser Datenschutzteam weitergegeben, das sie fristgerecht bestätigt.",

@@ -12,13 +12,15 @@ from examples.swarm.agent.tools import Desk
 
 OPT_OUT = re.compile(
     r"unsubscribe|opt[ -]?out|stop (writing|mailing|sending|contacting)|remove me|take me off|no more (e-?)?mails"
-    r"|abmelden|keine (weiteren )?(e-?)?mails|nicht mehr (schreiben|anschreiben|kontaktieren)|désinscri|ne plus recevoir"
+    r"|abmelden|keine (weiteren )?(e-?)?mails|nicht mehr (schreiben|anschreiben|kontaktieren)"
+    r"|désinscri|ne plus recevoir"
     r"|darme de baja|no quiero recibir|dejen de escribir",
     re.IGNORECASE,
 )
 ERASURE = re.compile(
-    r"(delete|erase|remove) (all )?(of )?(my|our) (personal )?(data|information|records)|right to be forgotten|gdpr request"
-    r"|meine daten (zu )?lösch|lösch\w* (sie )?(bitte )?(alle )?meine(r)? (personenbezogenen )?daten|supprim\w+ mes données"
+    r"(delete|erase|remove) (all )?(of )?(my|our) (personal )?(data|information|records)"
+    r"|right to be forgotten|gdpr request|meine daten (zu )?lösch"
+    r"|lösch\w* (sie )?(bitte )?(alle )?meine(r)? (personenbezogenen )?daten|supprim\w+ mes données"
     r"|(borr|elimin)\w+ (todos )?mis datos|what (data|information) (do )?you (have|hold|store) (about|on) me",
     re.IGNORECASE,
 )

@@ -1,0 +1,177 @@
+"""How do pages, API and the worker's schedule ask for a replay? Through the store; targets come from settings alone."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from services import clock, currency
+from services.evidence.model import Evidence, Outcome
+from services.place import ROOT
+from services.replay import golden, runs
+from services.replay.agents import REFERENCE
+from services.replay.gate import GateRules
+from services.replay.judges import Judge, RubricJudge
+from services.replay.runs import CANARY, Plan, WrongRun
+from services.settings.model import Settings
+from services.store import Store, replays, samples
+from services.store import evidence as evidence_store
+from services.store.replays import Run
+from services.store.samples import Sample
+
+SLI = "canary_pass_rate"
+OUTCOMES: dict[str, Outcome] = {"PASS": "pass", "BLOCK": "fail"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What somebody asks for; `agent` is a configured agent's name, or the reference agent."""
+
+    agent: str = REFERENCE
+    subset: str = ""
+    judge: str = "rubric"
+    repeats: int = 1
+    per_case: str = "all"
+    min_pass_rate: float | None = None
+
+
+def agent_names(settings: Settings) -> tuple[str, ...]:
+    """The agents that may be asked for."""
+    return (REFERENCE, *(agent.name for agent in settings.replay.agents))
+
+
+def golden_path(settings: Settings) -> Path:
+    """The configured golden set."""
+    named = settings.replay.golden
+    return (
+        golden.DEFAULT
+        if named is None
+        else (Path(settings.source).parent / named if settings.keys_file else ROOT / named)
+    )
+
+
+def make_judge(settings: Settings, name: str) -> Judge:
+    """The judge of that name. Raises SettingsError where it isn't configured, WrongRun for a name unheard of."""
+    if name == "rubric":
+        return RubricJudge()
+    if name == "llm":
+        from services.replay.judge_llm import from_settings
+
+        return from_settings(settings)
+    raise WrongRun(f"There is no judge {name[:40]!r}. Choose rubric or llm.")
+
+
+def ask(store: Store, settings: Settings, wish: Wish, *, by: str) -> Run:
+    """Put a run for the workers into the store. Raises WrongRun, SettingsError or StoreError."""
+    if wish.agent not in agent_names(settings):
+        raise WrongRun(f"There is no agent {wish.agent[:60]!r}. Choose one of: {', '.join(agent_names(settings))}.")
+    if not 1 <= wish.repeats <= 20:
+        raise WrongRun("Repeats must lie between 1 and 20.")
+    agent = next((a for a in settings.replay.agents if a.name == wish.agent), None)
+    environment = "" if agent is None or agent.environment is None else agent.environment
+    judge = make_judge(settings, wish.judge)
+    rate = settings.replay.min_pass_rate if wish.min_pass_rate is None else wish.min_pass_rate
+    plan = Plan(
+        golden_path=golden_path(settings),
+        agent=wish.agent,
+        agent_label=wish.agent,
+        judge_name=judge.name,
+        judge_sha256=judge.sha256,
+        rules=GateRules(min_pass_rate=rate, repeats=wish.repeats, per_case=wish.per_case),
+        concurrency=settings.replay.concurrency,
+        timeout_s=settings.replay.timeout_s,
+        subset=wish.subset,
+        environment=environment,
+        simulated=bool(environment) and settings.environment(environment).simulated,
+        runner="worker",
+        requested_by=by,
+    )
+    return runs.begin(store, plan).run
+
+
+def ask_canaries(store: Store, settings: Settings) -> tuple[Run, ...]:
+    """A canary run for each agent with an environment, unless its last one is still open."""
+    asked = []
+    for agent in settings.replay.agents:
+        if agent.environment is None:
+            continue
+        with store.read() as connection:
+            last = replays.newest(connection, limit=1, agent=agent.name, subset=CANARY)
+        if last and last[0].state in replays.OPEN:
+            continue
+        asked.append(ask(store, settings, Wish(agent=agent.name, subset=CANARY), by="schedule"))
+    return tuple(asked)
+
+
+def agent_spec(settings: Settings, name: str) -> tuple[str, str | None]:
+    """Where an agent is, and the token that opens it: its environment's, where it lies under the same address."""
+    if name == REFERENCE:
+        return REFERENCE, None
+    found = next((agent for agent in settings.replay.agents if agent.name == name), None)
+    if found is None:
+        raise WrongRun(f"The agent {name[:60]!r} is no longer configured, so the run can't be carried out.")
+    if found.environment is None:
+        return found.url, None
+    environment = settings.environment(found.environment)
+    token = environment.secrets.dashboard_token
+    is_same = found.url.startswith(environment.base_url + "/")
+    return found.url, token.get_secret_value() if token is not None and is_same else None
+
+
+def keep_evidence(store: Store, run: Run) -> None:
+    """A concluded run of an environment's agent as evidence, and a canary as a sample of its SLI."""
+    if not run.environment or run.state != "done":
+        return
+    now = run.finished_ms or clock.now_ms()
+    is_canary = run.subset == CANARY
+    if run.subset and not is_canary:
+        return  # a hand-picked subset proves nothing about the whole
+    outcome = OUTCOMES.get(run.verdict, "unknown")
+    with store.write() as connection:
+        current = currency.under(connection, run.environment)
+        proof = Evidence(
+            environment=run.environment,
+            check="replay.canary" if is_canary else "replay.gate",
+            outcome=outcome,
+            at_ms=now,
+            value=run.summary.get("pass_rate"),
+            threshold=run.options["min_pass_rate"],
+            code=f"replay.{run.verdict.lower()}",
+            version=current.version,
+            fingerprint=current.fingerprint,
+            golden_sha256=run.golden_sha256,
+            judge_sha256=run.judge_sha256,
+            simulated=run.simulated,
+            detail={
+                "run_id": run.id,
+                "passed": run.summary.get("passed"),
+                "total": run.summary.get("total"),
+                "critical_failures": list(run.summary.get("critical_failures") or []),
+                "reasons": list(run.summary.get("reasons") or []),
+            },
+        )
+        evidence_store.append(store, connection, [proof])
+        if is_canary:
+            good = {"pass": True, "fail": False}.get(outcome)
+            sample = Sample(
+                environment=run.environment, sli=SLI, at_ms=now, value=run.summary.get("pass_rate"), good=good, lag_ms=0
+            )
+            samples.append(connection, [sample], {})
+
+
+async def conclude_if_complete(store: Store, run: Run, judge: Judge) -> Run | None:
+    """The verdict, once every piece is done, by whoever sees it first; None while pieces are open."""
+
+    def complete() -> bool:
+        with store.read() as connection:
+            return replays.is_complete(connection, run.id) and replays.state_of(connection, run.id) == "running"
+
+    if not await asyncio.to_thread(complete):
+        return None
+    agreement = await judge.agreement()
+    done, _ = await asyncio.to_thread(
+        lambda: runs.conclude(store, run, judge_agreement=agreement, judge_usage=judge.usage())
+    )
+    await asyncio.to_thread(keep_evidence, store, done)
+    return done
