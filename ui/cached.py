@@ -10,6 +10,7 @@ from services import clock
 from services.envs.catalogue import Catalogue
 from services.envs.catalogue import load as load_catalogue
 from services.health import view
+from services.replay import view as replay_view
 from services.settings import Settings, load_and_prepare
 from services.store import Store
 from services.store.migrate import check
@@ -50,6 +51,12 @@ def _checked() -> bool:
 def environment_view(name: str) -> view.EnvironmentView:
     """The Dependency health page's view-model."""
     return view.environment_view(store(), settings().environment(name), clock.now_ms())
+
+
+@st.cache_data(ttl=300, max_entries=20, show_spinner=False)
+def replay_in_depth(run_id: str, against: str | None, version: str) -> replay_view.InDepth:  # noqa: ARG001 - part of the key
+    """A finished run in depth; `version` changes when it does."""
+    return replay_view.in_depth(store(), run_id, against)
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)

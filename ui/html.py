@@ -141,7 +141,8 @@ def tile(*parts: str) -> str:
 
 def link(text: str, page: str, **query: str) -> str:
     """A link to one of our pages, in this tab."""
-    return f'<a href="./{page}?{escape(urlencode(query), quote=True)}" target="_self">{escape(text)}</a>'
+    tail = f"?{escape(urlencode(query), quote=True)}" if query else ""
+    return f'<a class="link" href="./{page}{tail}" target="_self">{escape(text)}</a>'
 
 
 def heading(text: str, explanation: str = "") -> str:

@@ -52,7 +52,9 @@ async def _lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
     import ui.env_diff
     import ui.env_validate
     import ui.env_write
-    import ui.overview  # noqa: F401
+    import ui.overview
+    import ui.replay_list
+    import ui.replay_run  # noqa: F401
 
     gc.collect()
     gc.freeze()

@@ -34,6 +34,7 @@ LOOKS: Mapping[str, Look] = {
     "info": Look(word="note", tone="none", symbol="help"),
     "PASS": Look(word="passed", tone="good", symbol="check_circle"),
     "FAIL": Look(word="failed", tone="bad", symbol="cancel"),
+    "BLOCK": Look(word="blocked", tone="bad", symbol="cancel"),
     "RELAXED": Look(word="relaxed: nothing enforced", tone="warn", symbol="warning"),
     "INCONCLUSIVE": Look(word="not enough evidence", tone="none", symbol="help"),
     "relaxed": Look(word="relaxed", tone="warn", symbol="warning"),

@@ -23,3 +23,8 @@ def dependency_health() -> StreamlitPage:
 def env_diff() -> StreamlitPage:
     """Env diff, at /env_diff."""
     return st.Page(PAGES / "env_diff.py", title="Env diff", icon=":material/difference:")
+
+
+def replay_harness() -> StreamlitPage:
+    """Replay harness, at /replay_harness."""
+    return st.Page(PAGES / "replay_harness.py", title="Replay harness", icon=":material/replay:")

@@ -13,5 +13,11 @@ html.show(html.STYLE)
 st.logo(Path(__file__).with_name("logo.svg"), size="large")
 
 if signin.passed():
-    page = st.navigation({"Watch": [routes.overview(), routes.dependency_health()], "Change": [routes.env_diff()]})
+    page = st.navigation(
+        {
+            "Watch": [routes.overview(), routes.dependency_health()],
+            "Prove": [routes.replay_harness()],
+            "Change": [routes.env_diff()],
+        }
+    )
     widgets.guarded(page.run)()

@@ -12,6 +12,9 @@ ENVIRONMENT = "env"
 DETAIL = "detail"
 VIEW = "view"
 SIDES = "sides"
+RUN = "run"
+CASE = "case"
+AGAINST = "against"
 
 
 def environment(names: Sequence[str]) -> str | None:
@@ -51,3 +54,8 @@ def put(name: str, value: str | None) -> None:
             st.query_params[name] = value
     elif name in st.query_params:
         del st.query_params[name]
+
+
+def text(name: str) -> str | None:
+    """A parameter's text, cut to a sane length; None where it is absent or empty."""
+    return (st.query_params.get(name) or "")[:120] or None

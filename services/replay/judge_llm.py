@@ -181,7 +181,7 @@ class LlmJudge:
         """The scores by criterion, or what is wrong."""
         start, end = text.find("{"), text.rfind("}")
         try:
-            found = json.loads(text[start : end + 1]) if start >= 0 else None
+            found: Any = json.loads(text[start : end + 1]) if start >= 0 else None
         except (ValueError, RecursionError):
             return None, "no JSON object can be read"
         self._validator = self._validator or jsonschema_rs.validator_for(dict(self.schema))

@@ -1,0 +1,146 @@
+"""How are replays started and found again? The newest verdict first, a form, the trend, all runs."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from services import clock
+from services.errors import GreenlightError
+from services.replay import asking, canary, view
+from services.replay.asking import Wish
+from services.store.replays import Run
+from ui import cached, charts, html, present, state, widgets
+
+VERDICTS = {"PASS": "passed", "BLOCK": "blocked", "INCONCLUSIVE": "not enough evidence"}
+SHOWN = 50
+TREND = 60
+
+
+@widgets.guarded
+def page() -> None:
+    """The list; the form reruns the page, the list refreshes by itself."""
+    head = st.container()
+    _form()
+    with head:
+        _answer()
+    _runs()
+
+
+@widgets.live
+def _answer() -> None:
+    found = view.listed(cached.store(), cached.settings())
+    for name, alarm in found.alarms.items():
+        if alarm.on:
+            html.show(html.answer("fail", f"Canary of {name}: {alarm.sentence}", alarm.fix))
+    whole = [run for run in found.runs if run.state == "done" and not run.subset]
+    if not found.runs:
+        what = "No replay was run yet."
+        html.show(html.answer("unknown", what, "Choose an agent and press Start replay: its verdict will stand here."))
+    elif not whole:
+        html.show(html.answer("unknown", "No whole replay has ended yet.", "Its verdict will stand here."))
+    else:
+        run = whole[0]
+        ago = present.age(run.finished_ms, clock.now_ms())
+        what = f"{run.agent}: {VERDICTS[run.verdict]}, {ago}."
+        html.show(html.answer(run.verdict, what, " ".join(run.summary.get("reasons", [])), mark=run.simulated))
+
+
+def _form() -> None:
+    try:
+        name, total, small, tags = view.golden_summary(cached.settings())
+    except GreenlightError as error:
+        html.show(html.answer("unknown", "The golden set can't be used, so no replay can start.", str(error)))
+        return
+    st.subheader("Start a replay", anchor=False)
+    first, second, third, fourth = st.columns([2, 2, 1, 1], vertical_alignment="bottom")
+    agent = first.selectbox("Agent", asking.agent_names(cached.settings()), help="Agents come from greenlight.toml.")
+    sizes = {"": f"all {total} cases"} | {tag: f"{tag}: {small} cases" if tag == "canary" else tag for tag in tags}
+    subset = second.selectbox("Cases", list(sizes), format_func=lambda tag: sizes[tag])
+    repeats = third.selectbox("Repeats", (1, 3, 5), help="Each case this often; it passes where all of them pass.")
+    judges = ["rubric"] + (["llm"] if cached.settings().replay.judge is not None else [])
+    judge = fourth.selectbox("Judge", judges, help="rubric: checks without a model. llm: the model in [replay.judge].")
+    st.caption(f"Golden set {name}. A replay asks the agent for real; the worker does it, and you may close this page.")
+    if st.button("Start replay", type="primary", icon=":material/play_arrow:"):
+        wish = Wish(agent=str(agent), subset=str(subset), repeats=int(repeats or 1), judge=str(judge))
+        try:
+            run = asking.ask(cached.store(), cached.settings(), wish, by=widgets.OPERATOR)
+        except GreenlightError as error:
+            html.show(html.answer("fail", "The replay did not start.", str(error)))
+            return
+        state.put(state.RUN, run.id)
+        st.rerun()
+
+
+@widgets.live
+def _runs() -> None:
+    settings = cached.settings()
+    found = view.listed(cached.store(), settings)
+    if not found.runs:
+        return
+    st.subheader("Trend", anchor=False)
+    agents = list(dict.fromkeys(run.agent for run in found.runs))
+    picked = st.selectbox("Agent shown", agents, key="trend-agent", label_visibility="collapsed")
+    _trend([run for run in found.runs if run.agent == picked and run.state == "done" and run.summary.get("total")])
+    st.subheader("All runs", anchor=False)
+    html.show(runs_markup(found, found.runs[:SHOWN]))
+    if found.alarms:
+        _, _, small, _ = view.golden_summary(settings)
+        words = canary.false_alarms(small, settings.replay.min_pass_rate, settings.replay.canary_minutes)
+        said = "; ".join(f"{name}: {alarm.sentence}" for name, alarm in found.alarms.items())
+        st.caption(f"Canary every {settings.replay.canary_minutes} min. {said} {words}")
+
+
+def _trend(done: list[Run]) -> None:
+    runs = [run for run in reversed(done[:TREND]) if run.summary.get("pass_rate") is not None]
+    if len(runs) < 2:
+        st.caption("The trend appears with the second finished run.")
+        return
+    where = widgets.zone()
+    low, high = zip(*(run.summary["pass_rate_interval"] for run in runs), strict=True)
+    texts = [
+        f"{run.summary['passed']} of {run.summary['total']}{', ' + run.subset if run.subset else ''}" for run in runs
+    ]
+    figure = charts.trend(
+        [clock.from_ms(run.created_ms).astimezone(where) for run in runs],
+        [run.summary["pass_rate"] for run in runs], low, high, texts,
+        gate=float(runs[-1].options["min_pass_rate"]), zone=str(where),
+    )  # fmt: skip
+    st.plotly_chart(figure, config=charts.CONFIG, key="replay-trend")
+    said = ", ".join(f"{run.summary['pass_rate']:.0%}" for run in runs[-5:])
+    st.caption(f"Bars are 95 % intervals. The newest pass rates, oldest first: {said}.")
+
+
+def runs_markup(found: view.Listed, runs: tuple[Run, ...]) -> str:
+    """The runs as a table, each with a link to its own address."""
+    where, rows = widgets.zone(), []
+    for run in runs:
+        link = html.link(run.id, "replay_harness", run=run.id)
+        is_baseline = found.baselines.get((run.golden_name, run.agent)) == run.id
+        mark = " · baseline" if is_baseline else ""
+        rows.append(
+            (
+                f'<span class="tile-link">{link}</span>{mark}' + (f" {html.simulated()}" if run.simulated else ""),
+                escape(present.moment(run.created_ms, where, short=True)),
+                escape(run.agent) + (f' <span class="dim">{escape(run.subset)}</span>' if run.subset else ""),
+                verdict_badge(run),
+                _rate(run),
+                escape(run.requested_by),
+            )
+        )
+    return html.block(html.table(("Run", "Asked for", "Agent", "Verdict", "Passed", "By"), rows))
+
+
+def verdict_badge(run: Run) -> str:
+    """The run's verdict, or how far it is."""
+    if run.state == "done":
+        return html.badge(run.verdict, word=VERDICTS[run.verdict])
+    words = {"queued": "waiting", "running": "running", "cancelled": "cancelled", "failed": "could not run"}
+    return html.badge("fail" if run.state == "failed" else "unknown", word=words[run.state])
+
+
+def _rate(run: Run) -> str:
+    if run.summary.get("pass_rate") is None:
+        return '<span class="dim">–</span>'
+    return f"{run.summary['passed']} of {run.summary['total']} ({run.summary['pass_rate']:.1%})"

@@ -1,0 +1,250 @@
+"""How is one run drawn? Live while it runs; then the verdict, what it rests on, its cases, and what to do with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from services import clock, export
+from services.errors import GreenlightError
+from services.replay import report, runs, view
+from services.store import replays
+from ui import cached, charts, html, present, replay_case, replay_list, state, widgets
+
+SHOWN = 200
+STATES = {
+    "problems": "Not passed",
+    "all": "All",
+    "passed": "Passed",
+    "failed": "Failed",
+    "error": "Errors",
+    "unscored": "Unscored",
+}
+LEVELS = {"passed": "ok", "failed": "fail", "error": "warning", "unscored": "unknown"}
+
+
+@widgets.guarded
+def page(run_id: str) -> None:
+    """The run of that id."""
+    html.show(html.block(f"<p>{html.link('All runs', 'replay_harness')}</p>"))
+    found = view.progress(cached.store(), run_id)
+    if found is None:
+        what = f"There is no run {run_id[:60]!r}."
+        html.show(html.answer("unknown", what, "It may belong to another installation. Open All runs."))
+        return
+    if found.run.state in replays.OPEN:
+        _live(run_id)
+        return
+    _finished(run_id)
+
+
+@widgets.live
+def _live(run_id: str) -> None:
+    found = view.progress(cached.store(), run_id)
+    if found is None or found.run.state not in replays.OPEN:
+        st.rerun()
+    assert found is not None  # noqa: S101 - the rerun above does not return
+    run = found.run
+    took = present.seconds((clock.now_ms() - (run.started_ms or run.created_ms)) / 1000)
+    waiting = "It waits for a worker." if run.state == "queued" else ""
+    what = f"{run.agent}: {found.done} of {run.total} answers, {took} so far."
+    html.show(html.answer("unknown", what, waiting or "You may close this page; the run goes on.", mark=run.simulated))
+    st.progress(found.done / run.total if run.total else 0.0)
+    parts = [
+        f"{found.counts[name]} {name}" for name in ("passed", "failed", "error", "unscored") if found.counts.get(name)
+    ]
+    st.caption(", ".join(parts) or "No answer yet.")
+    if st.button("Cancel the run", icon=":material/stop:", help="What is finished stays; the run can be resumed."):
+        with cached.store().write() as connection:
+            replays.cancel(connection, run_id, clock.now_ms())
+        st.rerun()
+
+
+def _finished(run_id: str) -> None:
+    against = state.text(state.AGAINST)
+    try:
+        found = cached.replay_in_depth(run_id, against, _version(run_id))
+    except GreenlightError as error:
+        html.show(html.answer("unknown", "The run can't be shown.", str(error)))
+        return
+    doc, run = found.document, found.run
+    if run.state == "cancelled":
+        html.show(html.answer("unknown", "The run was cancelled: this is what it had found.", "Resume it below."))
+    elif run.state == "failed":
+        html.show(html.answer("fail", "The run could not be carried out.", run.message))
+    else:
+        what = f"{run.agent}: {replay_list.VERDICTS[doc['verdict']]}."
+        html.show(html.answer(doc["verdict"], what, " ".join(doc["reasons"]), mark=run.simulated))
+    html.show(_facts(doc))
+    if run.options["judge"] == "llm":
+        _judge_words(doc)
+    _charts(found)
+    _cases(doc)
+    _downloads(doc)
+    _actions(found)
+    case = state.text(state.CASE)
+    if case is not None:
+        replay_case.show(run_id, case, against)
+
+
+def _version(run_id: str) -> str:
+    """Changes whenever what is shown of the run may have changed, so that a cache never holds it back."""
+    found = view.progress(cached.store(), run_id)
+    return (
+        ""
+        if found is None
+        else f"{found.run.state} {found.run.finished_ms} {found.run.summary.get('rescored_ms')} {found.done}"
+    )
+
+
+def _facts(doc: Mapping[str, Any]) -> str:
+    judged = doc["passed"] + doc["failed"]
+    low, high = doc["pass_rate_interval"]
+    interval = f"95 % interval {low:.1%} to {high:.1%}"
+    rate = "not measured" if doc["pass_rate"] is None else f"{doc['pass_rate']:.1%}"
+    score = "not measured" if doc["avg_score"] is None else f"{doc['avg_score']:.2f} of 5"
+    rows = [
+        ("Passed", f"<b>{rate}</b> ({doc['passed']} of {judged} judged); {interval}", f"{doc['min_pass_rate']:.0%}"),
+        ("Critical failures", escape(", ".join(doc["critical_failures"]) or "none"), "none"),
+        ("Errors and unscored", f"{doc['errors']} and {doc['unscored']} of {doc['total']}", "at most 5 % of the cases"),
+        ("Mean score", score, "–"),
+        ("Took", present.seconds(doc["duration_s"]), "–"),
+        ("How sure the gate is", escape(" ".join(doc["gate_error_rates"])), "–"),
+    ]  # fmt: skip
+    if doc["comparison"]:
+        rows.append((f"Beside {escape(doc['comparison']['against'])}", escape(doc["comparison"]["in_words"]), "–"))
+    golden = doc["golden_set"]
+    basis = (
+        f"Golden set {golden['name']} {golden['version']} ({golden['sha256'][:12]}), judge {doc['judge']['name']} "
+        f"({doc['judge']['sha256'][:12]}), {doc['repeats']} repeat{'s' if doc['repeats'] > 1 else ''} a case."
+    )
+    return html.block(html.table(("Fact", "Measured", "Gate"), rows), f'<p class="dim">{escape(basis)}</p>')
+
+
+def _judge_words(doc: Mapping[str, Any]) -> None:
+    judge = doc["judge"]
+    agreement = "not measured" if judge["agreement"] is None else f"{judge['agreement']:.0%}"
+    usage = judge["usage"]
+    cost = f", cost {usage['cost']:.2f}" if "cost" in usage else ""
+    tokens = f"{usage.get('input_tokens', 0):,} tokens in, {usage.get('output_tokens', 0):,} out{cost}"
+    st.caption(f"The judge agrees with {agreement} of the labelled answers (85 % are needed). It used {tokens}.")
+
+
+def _charts(found: view.InDepth) -> None:
+    doc = found.document
+    left, middle, right = st.columns(3)
+    counts = report.distribution(doc)
+    for column, title, values, top, labels in (
+        (left, "Scores", counts, max(counts.values(), default=0) or 1, [str(n) for n in counts.values()]),
+        (middle, "By criterion", found.by_criterion, 5.0, [f"{v:.2f}" for v in found.by_criterion.values()]),
+        (right, "By category", found.by_category, 5.0, [f"{v:.2f}" for v in found.by_category.values()]),
+    ):
+        with column:
+            st.markdown(f"**{title}**")
+            unit = "cases" if title == "Scores" else "mean score of 5, lowest first"
+            figure = charts.bars(dict(values), x=unit, top=float(top), labels=labels)
+            st.plotly_chart(figure, config=charts.CONFIG, key=f"chart-{title}")
+
+
+def _cases(doc: Mapping[str, Any]) -> None:
+    st.subheader("Cases", anchor=False)
+    left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
+    bad = sum(case["state"] != "passed" for case in doc["cases"])
+    default = state.one_of("show", tuple(STATES), "problems" if bad else "all")
+    show: str = left.segmented_control(
+        "Show", list(STATES), default=default, format_func=lambda s: STATES[s], required=True, key="case-show"
+    )
+    categories = sorted({case["category"] for case in doc["cases"]})
+    category = middle.selectbox("Category", [None, *categories], format_func=lambda c: c or "All categories")
+    text = right.text_input("Search", placeholder="Part of an id or reason", key="case-search").strip().lower()
+    rows = [c for c in doc["cases"] if _matches(c, show, category, text)]
+    rows.sort(key=lambda c: (list(LEVELS).index(c["state"]) == 0, not c["critical_failed"], c["score"] or 0, c["id"]))
+    html.show(cases_markup(doc["run_id"], rows))
+
+
+def _matches(case: Mapping[str, Any], show: str, category: str | None, text: str) -> bool:
+    fits = show == "all" or case["state"] == show or (show == "problems" and case["state"] != "passed")
+    reasons = " ".join(c["reason"] for c in case["criteria"]) if text else ""
+    return fits and category in {None, case["category"]} and text in f"{case['id']} {reasons}".lower()
+
+
+def cases_markup(run_id: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The cases as a table; each links to everything about it."""
+    if not rows:
+        return html.block('<p class="dim">No case matches. Choose “All”, or empty the search.</p>')
+    drawn = []
+    for case in rows[:SHOWN]:
+        bad = [c for c in case["criteria"] if c["passed"] is False]
+        why = case["error"] or case["unscored"] or "; ".join(f"{c['id']} {c['score']:.1f}: {c['reason']}" for c in bad)
+        critical = " · critical" if case["critical_failed"] else ""
+        score = "–" if case["score"] is None else f"{case['score']:.1f}"
+        link = html.link(case["id"], "replay_harness", run=run_id, case=case["id"])
+        drawn.append(
+            (link, escape(case["category"].replace("_", " ")), html.badge(LEVELS[case["state"]], word=case["state"]) + critical,
+             score, escape(why[:300]))
+        )  # fmt: skip
+    more = (
+        f'<p class="dim">{SHOWN} of {present.number(len(rows))} are shown. Filter, or download all.</p>'
+        if len(rows) > SHOWN
+        else ""
+    )
+    return html.block(html.table(("Case", "Category", "State", "Score", "Why"), drawn), more)
+
+
+def _downloads(doc: Mapping[str, Any]) -> None:
+    row = st.container(horizontal=True)
+    for label, name, mime, make in (
+        ("JUnit XML", "xml", "application/xml", lambda: report.junit(doc)),
+        ("JSON", "json", "application/json", lambda: json.dumps(doc, indent=2, ensure_ascii=False)),
+        ("CSV", "csv", "text/csv", lambda: export.csv_text(report.COLUMNS, report.csv_rows(doc))),
+        ("HTML", "html", "text/html", lambda: report.html(doc)),
+    ):
+        row.download_button(
+            label, make, file_name=f"replay-{doc['run_id']}.{name}", mime=mime, on_click="ignore",
+            icon=":material/download:", key=f"replay-{name}",
+        )  # fmt: skip
+
+
+def _actions(found: view.InDepth) -> None:
+    run = found.run
+    with cached.store().read() as connection:
+        others = [r.id for r in replays.newest(connection, limit=50, golden_name=run.golden_name) if r.id != run.id]
+    if others:
+        current = state.text(state.AGAINST)
+        options = [None, *others]
+        index = options.index(current) if current in options else 0
+        picked = st.selectbox("Compare with", options, index=index, format_func=lambda r: r or "the baseline")
+        if picked != (current if current in options else None):
+            state.put(state.AGAINST, picked)
+            st.rerun()
+    row = st.container(horizontal=True)
+    if (
+        run.state == "done"
+        and not found.is_baseline
+        and row.button(
+            "Make it the baseline", icon=":material/flag:", help="Later runs of this agent are compared with it."
+        )
+    ):
+        runs.promote(cached.store(), run.id, by=widgets.OPERATOR)
+        st.rerun()
+    if found.is_baseline:
+        row.markdown(":material/flag: This run is the baseline.")
+    if run.state == "cancelled" and run.runner == "worker" and row.button("Resume", icon=":material/play_arrow:"):
+        with cached.store().write() as connection:
+            replays.start(connection, run.id, clock.now_ms())
+        st.rerun()
+    if (
+        run.state == "done"
+        and run.options["judge"] == "rubric"
+        and row.button(
+            "Score again",
+            icon=":material/calculate:",
+            help="Judges the kept answers with today's rubric; asks no agent.",
+        )
+    ):
+        runs.rescore(cached.store(), run.id)
+        st.rerun()
