@@ -14,9 +14,10 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
+from api import replays
 from runtime import Contract, Dependency, TokenPolicy, mount
 from services import clock, export
-from services.errors import StoreError, UnknownEnvironment
+from services.errors import SettingsError, StoreError, UnknownEnvironment
 from services.health import view
 from services.settings import Settings
 from services.store import Store
@@ -94,7 +95,9 @@ def build(settings: Settings, get_store: GetStore) -> FastAPI:
             version=VERSION,
         ),
     )
-    _facts(app, settings, get_store, _guard(policy))
+    guard = _guard(policy)
+    _facts(app, settings, get_store, guard)
+    replays.mount(app, settings, get_store, guard)
     return app
 
 
@@ -165,6 +168,10 @@ def _problems(app: FastAPI) -> None:
     @app.exception_handler(UnknownEnvironment)
     async def unknown(_request: Request, error: UnknownEnvironment) -> Response:
         return _problem(404, str(error), known=list(error.known))
+
+    @app.exception_handler(SettingsError)
+    async def wrong_settings(_request: Request, error: SettingsError) -> Response:
+        return _problem(409, str(error))
 
     @app.exception_handler(StoreError)
     async def away(_request: Request, error: StoreError) -> Response:

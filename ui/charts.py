@@ -24,14 +24,15 @@ def bars(
     """Horizontal bars, one a name, the value written beside each."""
     import plotly.graph_objects as go
 
-    bar = go.Bar(x=list(values.values()), y=list(values), orientation="h", marker_color=ACCENT, text=list(labels))
+    names = [name.replace("_", " ") for name in values]
+    bar = go.Bar(x=list(values.values()), y=names, orientation="h", marker_color=ACCENT, text=list(labels))
     figure = go.Figure([bar])
     figure.update_traces(textposition="outside", cliponaxis=False, hovertemplate="%{y}: %{text}<extra></extra>")
     if gate is not None:
         figure.add_vline(x=gate, line={"color": GATE, "dash": "dash"})
     figure.update_xaxes(range=[0, top * 1.12] if top else None)
-    figure.update_yaxes(automargin=True)
-    return layout(figure, height=max(140, 34 * len(values) + 40), x=x)
+    figure.update_yaxes(automargin=True, autorange="reversed")
+    return layout(figure, height=max(140, 26 * len(values) + 50), x=x)
 
 
 def trend(times: Sequence[Any], rates: Sequence[float], low: Sequence[float], high: Sequence[float],

@@ -184,9 +184,14 @@ def cases_markup(run_id: str, rows: Sequence[Mapping[str, Any]]) -> str:
         score = "–" if case["score"] is None else f"{case['score']:.1f}"
         link = html.link(case["id"], "replay_harness", run=run_id, case=case["id"])
         drawn.append(
-            (link, escape(case["category"].replace("_", " ")), html.badge(LEVELS[case["state"]], word=case["state"]) + critical,
-             score, escape(why[:300]))
-        )  # fmt: skip
+            (
+                link,
+                escape(case["category"].replace("_", " ")),
+                html.badge(LEVELS[case["state"]], word=case["state"]) + critical,
+                score,
+                escape(why[:300]),
+            )
+        )
     more = (
         f'<p class="dim">{SHOWN} of {present.number(len(rows))} are shown. Filter, or download all.</p>'
         if len(rows) > SHOWN

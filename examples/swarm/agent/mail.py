@@ -11,10 +11,9 @@ from examples.swarm.agent.language import detect, say
 from examples.swarm.agent.tools import Desk
 
 OPT_OUT = re.compile(
-    r"unsubscribe|opt[ -]?out|stop (writing|mailing|sending|contacting)|remove me|take me off|no more (e-?)?mails"
-    r"|abmelden|keine (weiteren )?(e-?)?mails|nicht mehr (schreiben|anschreiben|kontaktieren)"
-    r"|désinscri|ne plus recevoir"
-    r"|darme de baja|no quiero recibir|dejen de escribir",
+    r"unsubscribe|opt (me )?out|opt-?out|stop (writing|mailing|sending|contacting)|remove me|take me off"
+    r"|no more (e-?)?mails|abmelden|keine (weiteren )?(e-?)?mails|nicht mehr (schreiben|anschreiben|kontaktieren)"
+    r"|désinscri|ne plus recevoir|darme de baja|no quiero recibir|dejen de escribir",
     re.IGNORECASE,
 )
 ERASURE = re.compile(

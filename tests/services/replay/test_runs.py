@@ -1,0 +1,273 @@
+"""A run is in the store from its first second: shared, cancelled, resumed, scored again, compared; each answer once."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services import clock
+from services.replay import canary, golden, report, runs
+from services.replay.agents import open_agent
+from services.replay.gate import GateRules
+from services.replay.judges import RubricJudge
+from services.replay.model import Answer, Trouble
+from services.replay.runner import Runner
+from services.replay.runs import Begun, Plan, WrongRun
+from services.store import Store, replays
+
+JUDGE = RubricJudge()
+
+
+class Scripted:
+    """An agent that does as it is told, and counts."""
+
+    label = "scripted"
+
+    def __init__(
+        self, wrong: tuple[str, ...] = (), trouble: Mapping[str, Trouble] | None = None, pause_s: float = 0.001
+    ) -> None:
+        self.asked: Counter[str] = Counter()
+        self._wrong, self._trouble, self._pause_s = wrong, dict(trouble or {}), pause_s
+
+    async def ask(self, line: Mapping[str, Any], timeout_s: float) -> Answer | Trouble:
+        case_id = str(line["case_id"])
+        self.asked[case_id] += 1
+        await asyncio.sleep(self._pause_s)
+        if case_id in self._trouble:
+            return self._trouble[case_id]
+        return Answer(output="wrong" if case_id in self._wrong else "done")
+
+    async def close(self) -> None:
+        return None
+
+
+def make_set(folder: Path, cases: int = 20) -> Path:
+    path = folder / "set.json"
+    path.write_text(json.dumps({"name": "trivial", "version": "1", "cases": [
+        {"id": f"c{n}", "title": "t", "category": "even" if n % 2 == 0 else "odd", "input": {"n": n}, "context": {},
+         "tags": ["canary"] if n < 4 else [],
+         "expectations": [{"criterion": "done", "kind": "text_contains", "all_of": ["done"]}],
+         "criteria": [{"id": "done", "title": "Done", "anchors": {"0": "no", "5": "yes"}}],
+         "provenance": {"source": "test", "added": "2026-11-21"}} for n in range(cases)
+    ]}))  # fmt: skip
+    return path
+
+
+def begin(store: Store, path: Path, **more: Any) -> Begun:
+    rules = more.pop("rules", GateRules())
+    plan = Plan(
+        golden_path=path, agent="scripted", agent_label="scripted", judge_name="rubric", judge_sha256=JUDGE.sha256,
+        rules=rules, **more,
+    )  # fmt: skip
+    return runs.resumed(store, runs.begin(store, plan).run.id)
+
+
+def runner(store: Store, begun: Begun, agent: Any, owner: str = "me", **more: Any) -> Runner:
+    return Runner(
+        store=store, run_id=begun.run.id, owner=owner, golden=begun.golden, agent=agent, judge=JUDGE, concurrency=4,
+        timeout_s=5, **more,
+    )  # fmt: skip
+
+
+def verdict(store: Store, begun: Begun) -> str:
+    return runs.conclude(store, begun.run)[1].verdict
+
+
+def test_a_run_ends_with_every_case_asked_once(store: Store, tmp_path: Path) -> None:
+    begun, agent = begin(store, make_set(tmp_path, 60)), Scripted()
+    asyncio.run(runner(store, begun, agent).work())
+    assert verdict(store, begun) == "PASS"
+    assert set(agent.asked.values()) == {1}
+    assert len(agent.asked) == 60
+
+
+def test_repeats_are_asked_and_judged_apart(store: Store, tmp_path: Path) -> None:
+    begun = begin(store, make_set(tmp_path), rules=GateRules(repeats=3))
+    agent = Scripted(wrong=("c3",))
+    asyncio.run(runner(store, begun, agent).work())
+    found = runs.conclude(store, begun.run)[1]
+    assert set(agent.asked.values()) == {3}
+    assert (found.total, found.failed) == (20, 1)
+
+
+def test_trouble_is_tried_again_only_where_the_transport_failed(store: Store, tmp_path: Path) -> None:
+    begun = begin(store, make_set(tmp_path))
+    agent = Scripted(trouble={
+        "c1": Trouble(code="transport", detail="x", retryable=True), "c2": Trouble(code="timeout", detail="x"),
+    })  # fmt: skip
+    asyncio.run(runner(store, begun, agent).work())
+    found = runs.conclude(store, begun.run)[1]
+    assert (agent.asked["c1"], agent.asked["c2"]) == (3, 1)
+    assert (found.verdict, found.errors, found.failed) == ("INCONCLUSIVE", 2, 0)
+
+
+def test_two_workers_share_a_run_and_ask_nothing_twice(store: Store, tmp_path: Path) -> None:
+    begun = begin(store, make_set(tmp_path, 100), runner="worker")
+    agents = [Scripted(pause_s=0.02), Scripted(pause_s=0.02)]
+
+    async def both() -> None:
+        await asyncio.gather(*(runner(store, begun, a, owner=f"w{n}").work() for n, a in enumerate(agents)))
+
+    asyncio.run(both())
+    total = agents[0].asked + agents[1].asked
+    assert set(total.values()) == {1}
+    assert all(len(agent.asked) > 5 for agent in agents)
+    assert verdict(store, begun) == "PASS"
+
+
+def test_a_cancelled_run_stops_and_goes_on_where_it_was(store: Store, tmp_path: Path) -> None:
+    begun, agent = begin(store, make_set(tmp_path, 200)), Scripted(pause_s=0.02)
+
+    async def cancelled() -> str:
+        work = asyncio.create_task(runner(store, begun, agent).work())
+        await asyncio.sleep(0.4)
+        with store.write() as connection:
+            assert replays.cancel(connection, begun.run.id, clock.now_ms())
+        return await work
+
+    assert asyncio.run(cancelled()) == "cancelled"
+    first = Counter(agent.asked)
+    assert 0 < len(first) < 200
+    with pytest.raises(WrongRun, match="not finished"):
+        runs.conclude(store, begun.run)
+    again = runs.resumed(store, begun.run.id)
+    asyncio.run(runner(store, again, agent, owner="later").work())
+    assert verdict(store, again) == "PASS"
+    assert set(agent.asked.values()) == {1}, "what was finished is not asked again"
+
+
+def test_an_unbroken_run_and_a_resumed_one_say_the_same(store: Store, tmp_path: Path) -> None:
+    path, wrong = make_set(tmp_path, 60), ("c5", "c7")
+    documents = []
+    for broken in (False, True):
+        begun = begin(store, path)
+        work = runner(store, begun, Scripted(wrong=wrong, pause_s=0.01))
+
+        async def stopped(work: Runner = work, broken: bool = broken) -> None:
+            task = asyncio.create_task(work.work())
+            if broken:
+                await asyncio.sleep(0.05)
+                work.stopping = True
+            await task
+
+        asyncio.run(stopped())
+        if broken:
+            begun = runs.resumed(store, begun.run.id)
+            asyncio.run(runner(store, begun, Scripted(wrong=wrong), owner="b").work())
+        run, found = runs.conclude(store, begun.run)
+        doc = report.document(run, found, None)
+        documents.append([(c["id"], c["state"], c["score"], c["criteria"]) for c in doc["cases"]])
+    assert documents[0] == documents[1]
+
+
+def test_a_piece_whose_lease_was_lost_has_one_result(store: Store, tmp_path: Path) -> None:
+    begun = begin(store, make_set(tmp_path, 2), runner="worker")
+    with store.write() as connection:
+        replays.claim(connection, begun.run.id, "slow", limit=2, now_ms=0, lease_ms=1)
+        taken = replays.claim(connection, begun.run.id, "quick", limit=2, now_ms=10, lease_ms=10_000)
+        assert len(taken) == 2
+        done = [replays.Finished(position=0, outcome="failed", body="late")]
+        replays.finish(connection, begun.run.id, "slow", done)
+        replays.finish(connection, begun.run.id, "quick", [replays.Finished(position=0, outcome="passed", body="{}")])
+        assert replays.counts(connection, begun.run.id) == {"passed": 1, "running": 1}
+
+
+def test_scoring_again_asks_nobody(store: Store, tmp_path: Path) -> None:
+    begun, agent = begin(store, make_set(tmp_path), rules=GateRules()), Scripted(wrong=("c1", "c2"))
+    asyncio.run(runner(store, begun, agent).work())
+    assert verdict(store, begun) == "BLOCK"
+    asked = sum(agent.asked.values())
+    run, found = runs.rescore(store, begun.run.id)
+    assert (found.verdict, run.verdict, sum(agent.asked.values())) == ("BLOCK", "BLOCK", asked)
+
+
+def test_beside_its_baseline_a_run_says_what_flipped_and_whether_it_is_real(store: Store, tmp_path: Path) -> None:
+    path = make_set(tmp_path)
+    first = begin(store, path)
+    asyncio.run(runner(store, first, Scripted()).work())
+    runs.conclude(store, first.run)
+    runs.promote(store, first.run.id, by="test")
+    for wrong, real in ((("c1",), False), (tuple(f"c{n}" for n in range(8)), True)):
+        begun = begin(store, path)
+        asyncio.run(runner(store, begun, Scripted(wrong=wrong)).work())
+        run, found = runs.conclude(store, begun.run)
+        compared = runs.compared(store, run, found)
+        assert compared is not None
+        assert set(compared.flipped_worse) == set(wrong)
+        assert ("The drop is real" in compared.in_words) is real
+        assert compared.by_criterion["done"] == pytest.approx(-5 * len(wrong) / 20)
+
+
+def test_another_golden_set_is_never_compared_without_saying_so(store: Store, tmp_path: Path) -> None:
+    first = begin(store, make_set(tmp_path, 20))
+    asyncio.run(runner(store, first, Scripted()).work())
+    runs.conclude(store, first.run)
+    second = begin(store, make_set(tmp_path, 21))
+    asyncio.run(runner(store, second, Scripted()).work())
+    run, found = runs.conclude(store, second.run)
+    compared = runs.compared(store, run, found, first.run.id)
+    assert compared is not None
+    assert not compared.comparable
+    assert "golden set changed" in compared.in_words
+
+
+def test_choices_without_cases_are_refused(store: Store, tmp_path: Path) -> None:
+    path = make_set(tmp_path)
+    assert begin(store, path, subset="canary").run.total == 4
+    assert begin(store, path, cases=("c1", "c1", "c2")).run.total == 2
+    for more, says in (({"subset": "nope"}, "No case carries"), ({"cases": ("nope",)}, "no case 'nope'")):
+        with pytest.raises(WrongRun, match=says):
+            begin(store, path, **more)
+    with pytest.raises(WrongRun, match="There is no run"):
+        runs.resumed(store, "nope")
+    with pytest.raises(WrongRun, match="Only a finished run"):
+        runs.promote(store, begin(store, path).run.id, by="x")
+
+
+def test_the_real_agent_through_a_real_process(store: Store) -> None:
+    begun = begin(store, golden.DEFAULT, subset="canary")
+
+    async def go() -> None:
+        agent = open_agent("reference", concurrency=4)
+        try:
+            await runner(store, begun, agent).work()
+        finally:
+            await agent.close()
+
+    asyncio.run(go())
+    assert verdict(store, begun) == "PASS"
+
+
+def canary_run(verdict_: str, critical: tuple[str, ...] = ()) -> replays.Run:
+    return replays.Run(
+        id="r", created_ms=0, runner="worker", requested_by="x", agent="a", options={}, golden_name="g", golden_sha256="s",
+        judge_sha256="j", total=12, verdict=verdict_, summary={"critical_failures": list(critical)}, state="done",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "on"),
+    [
+        ([], False),
+        (["PASS"], False),
+        (["BLOCK", "PASS"], False),
+        (["BLOCK", "BLOCK", "PASS"], True),
+        (["BLOCK", "INCONCLUSIVE", "BLOCK"], True),
+        (["PASS", "BLOCK", "BLOCK"], False),
+        (["INCONCLUSIVE"], False),
+    ],
+)
+def test_the_canary_alarms_after_two_failures_in_a_row(newest_first: list[str], on: bool) -> None:
+    assert canary.alarm([canary_run(v) for v in newest_first]).on is on
+
+
+def test_a_critical_failure_alarms_at_once() -> None:
+    assert canary.alarm([canary_run("BLOCK", ("c1: safety",)), canary_run("PASS")]).on
+
+
+def test_the_canary_states_its_false_alarms() -> None:
+    assert "about every" in canary.false_alarms(12, 0.95, 60)
