@@ -13,7 +13,7 @@ from typing import ParamSpec
 import streamlit as st
 
 from services import clock, requests
-from services.errors import SettingsError, StoreError, UnknownEnvironment
+from services.errors import GreenlightError, SettingsError, StoreError, UnknownEnvironment
 from services.store.jobs import Job
 from ui import cached, html, present, state
 
@@ -44,6 +44,8 @@ def guarded(draw: Callable[P, None]) -> Callable[P, None]:
             html.show(html.answer("unknown", f"{first.source}: {first.key} {first.message}", first.fix))
         except StoreError as error:
             html.show(html.answer("unknown", f"No data can be shown. {error.sentence}", error.fix))
+        except GreenlightError as error:
+            html.show(html.answer("unknown", str(error), ""))
         except Exception:
             reference = secrets.token_hex(4)
             log.exception("page fault %s", reference)

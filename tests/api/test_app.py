@@ -147,3 +147,28 @@ def test_a_websocket_of_a_foreign_page_is_refused(portal: tuple[str, Store]) -> 
             pass
     with client.connect(address, origin=portal[0], proxy=None):  # type: ignore[arg-type]
         pass
+
+
+def test_a_replay_is_asked_for_and_found_again(portal: tuple[str, Store]) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    made = httpx.post(portal[0] + "/api/v1/replays", headers=headers, json={"subset": "canary"}, timeout=10)
+    assert made.status_code == 202
+    run_id = made.json()["run_id"]
+    assert get(portal, f"/api/v1/replays/{run_id}").json()["state"] == "queued"
+    assert run_id in [run["run_id"] for run in get(portal, "/api/v1/replays").json()["replays"]]
+
+
+@pytest.mark.parametrize(
+    "body", [{"agent": "http://evil"}, {"subset": "nope"}, {"repeats": 0}, {"colour": 1}, [], {"judge": "x"}]
+)
+def test_a_wrong_wish_is_a_4xx_problem(portal: tuple[str, Store], body: object) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    answer = httpx.post(portal[0] + "/api/v1/replays", headers=headers, json=body, timeout=10)
+    assert 400 <= answer.status_code < 500
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_replays_ask_for_the_token_and_unknown_ones_are_404(portal: tuple[str, Store]) -> None:
+    assert get(portal, "/api/v1/replays", None).status_code == 401
+    assert httpx.post(portal[0] + "/api/v1/replays", json={}, timeout=10).status_code == 401
+    assert get(portal, "/api/v1/replays/nope").status_code == 404
