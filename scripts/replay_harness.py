@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from services.store import Store
     from services.store.replays import Run
 
+gc.set_threshold(50_000)  # one short run: looking for garbage at every turn would cost a tenth of it
 EXIT = {"PASS": 0, "BLOCK": 1, "INCONCLUSIVE": 3}
 DEFAULT_GOLDEN = ROOT / "golden" / "caio_alpha_golden_set_v1.json"
 TOKEN_VARIABLE = "GREENLIGHT_AGENT_TOKEN"  # noqa: S105 - a variable's name, not a token
@@ -49,8 +50,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _loop_run(work: Coroutine[Any, Any, int]) -> int:
-    gc.freeze()
-    gc.set_threshold(50_000)  # one short run: looking for garbage at every turn would cost a tenth of it
     if sys.platform == "win32":
         return asyncio.run(work)
     import uvloop
@@ -176,7 +175,7 @@ def _begin(store: Store, options: argparse.Namespace, agent: Agent, judge: Judge
         subset=options.subset or "",
         cases=cases,
     )
-    return runs.resumed(store, runs.begin(store, plan).run.id)
+    return runs.started(store, plan)
 
 
 async def _carry_out(store: Store, begun: Begun, agent: Agent, judge: Judge, options: argparse.Namespace) -> int:
@@ -187,6 +186,7 @@ async def _carry_out(store: Store, begun: Begun, agent: Agent, judge: Judge, opt
     if options.resume and judge.sha256 != run.judge_sha256:
         raise _Wrong("The judge changed since that run began, so it can't go on with it. Start a new run.")
     print(f"Run {run.id}: {run.total} answers wanted from {agent.label}", file=sys.stderr)
+    gc.freeze()
     runner = Runner(
         store=store,
         run_id=run.id,

@@ -7,10 +7,12 @@ from typing import Any
 
 from services.replay.model import Answer, CriterionScore, Judged, Outcome, ToolCall, Trouble
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
+
 
 def to_json(outcome: Outcome) -> str:
     """The outcome as one line of JSON."""
-    return json.dumps(fields(outcome), ensure_ascii=False, separators=(",", ":"), default=str)
+    return _ENCODER.encode(fields(outcome))
 
 
 def fields(outcome: Outcome) -> dict[str, Any]:

@@ -29,21 +29,23 @@ def read(path: Path) -> GoldenSet:
 
 def parse(raw: Any, source: str) -> GoldenSet:
     """A golden set from its JSON value. Raises SettingsError."""
+    return parse_keeping(raw, source)[0]
+
+
+def parse_keeping(raw: Any, source: str) -> tuple[GoldenSet, str]:
+    """The same, and the JSON to keep beside a run: the set's hash is taken over it."""
     problems = [_problem(source, where, what) for where, what in _problems(raw)][:MAX_PROBLEMS]
     if problems:
         raise SettingsError(tuple(problems))
-    return kept(raw, sha256(raw))
-
-
-def kept(raw: Mapping[str, Any], sha256_: str) -> GoldenSet:
-    """A golden set that was sound when it was kept, and has the hash that it had then."""
+    text = canonical(raw)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
     cases = tuple(case_of(case) for case in raw["cases"])
-    return GoldenSet(name=raw["name"], version=raw["version"], sha256=sha256_, cases=cases)
+    return GoldenSet(name=raw["name"], version=raw["version"], sha256=sha256, cases=cases), text
 
 
-def sha256(raw: Any) -> str:
-    """SHA-256 over the content, whatever its layout in the file."""
-    return hashlib.sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+def canonical(raw: Any) -> str:
+    """The content as JSON, the same whatever its layout in the file."""
+    return json.dumps(raw, sort_keys=True, separators=(",", ":"))
 
 
 def raw(path: Path) -> Any:
@@ -89,22 +91,24 @@ def _path(parts: Iterable[str | int]) -> str:
 
 def _meaning(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     counts = Counter(case["id"] for case in raw["cases"])
-    texts = Counter(json.dumps([case["input"], case["context"]], sort_keys=True) for case in raw["cases"])
+    keys = [json.dumps([case["input"], case["context"]], sort_keys=True) for case in raw["cases"]]
+    texts = Counter(keys)
     for number, case in enumerate(raw["cases"]):
         path = f"$.cases[{number}]"
         if counts[case["id"]] > 1:
             yield f"{path}.id", f"the id {case['id']!r} is there {counts[case['id']]} times"
-        if texts[json.dumps([case["input"], case["context"]], sort_keys=True)] > 1:
+        if texts[keys[number]] > 1:
             yield f"{path}.input", "another case has the same input and context"
         yield from _criteria(case, path)
 
 
 def _criteria(case: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
-    ids = Counter(criterion["id"] for criterion in case["criteria"])
+    ids: set[str] = set()
     for number, criterion in enumerate(case["criteria"]):
         where = f"{path}.criteria[{number}]"
-        if ids[criterion["id"]] > 1:
+        if criterion["id"] in ids:
             yield f"{where}.id", f"the criterion {criterion['id']!r} is there twice"
+        ids.add(criterion["id"])
         missing = [anchor for anchor in ANCHORS if anchor not in criterion["anchors"]]
         if missing:
             yield f"{where}.anchors", f"lacks the anchor for {missing[0]}"

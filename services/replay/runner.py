@@ -115,12 +115,12 @@ class Runner:
 
     async def _ask_on(self) -> None:
         while True:
-            async with self._fed:
-                while not self._waiting:
-                    self._wake.set()
-                    await self._fed.wait()
-                piece = self._waiting.popleft()
-                self._in_flight += 1
+            if not self._waiting:
+                self._wake.set()
+                async with self._fed:
+                    await self._fed.wait_for(lambda: bool(self._waiting))
+            piece = self._waiting.popleft()
+            self._in_flight += 1
             if len(self._waiting) < self.concurrency // 2:
                 self._wake.set()
             try:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services import clock
 from services.errors import GreenlightError
@@ -17,6 +17,9 @@ from services.replay.gate import GateResult, GateRules
 from services.replay.model import GoldenSet, Outcome
 from services.store import Store, replays
 from services.store.replays import Finished, Run
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 CANARY = "canary"
 
@@ -56,7 +59,7 @@ class Begun:
 def begin(store: Store, plan: Plan) -> Begun:
     """Put a run into the store. Raises SettingsError for an unsound set, WrongRun for a choice without cases."""
     raw = golden.raw(plan.golden_path)
-    found = golden.parse(raw, str(plan.golden_path))
+    found, kept = golden.parse_keeping(raw, str(plan.golden_path))
     chosen = _chosen(found, plan)
     rules = plan.rules
     run = Run(
@@ -87,7 +90,7 @@ def begin(store: Store, plan: Plan) -> Begun:
     )
     pieces = [(case_id, repeat) for repeat in range(1, rules.repeats + 1) for case_id in chosen]
     with store.write() as connection:
-        replays.create(connection, run, pieces, json.dumps(raw, ensure_ascii=False), found.version)
+        replays.create(connection, run, pieces, kept, found.version)
     return Begun(run=run, golden=found)
 
 
@@ -109,18 +112,30 @@ def _chosen(found: GoldenSet, plan: Plan) -> tuple[str, ...]:
 def resumed(store: Store, run_id: str) -> Begun:
     """A run to be taken up again, with the golden set as it was. Raises WrongRun."""
     with store.write() as connection:
-        run = replays.get(connection, run_id)
-        if run is None:
-            raise WrongRun(f"There is no run {run_id[:60]!r}. The page Replay harness lists them.")
+        run = _taken_up(connection, run_id)
         body = replays.golden_body(connection, run.golden_sha256)
-        replays.start(connection, run_id, clock.now_ms())
-        if run.runner == "command":
-            replays.take_over(connection, run_id)
-        current = replays.get(connection, run_id)
-    assert current is not None  # noqa: S101 - it was there in this very transaction
     if body is None:
         raise WrongRun(f"The golden set of run {run_id} is no longer in the store, so it can't go on.")
-    return Begun(run=current, golden=golden.parse(json.loads(body), f"golden set of {run_id}"))
+    return Begun(run=run, golden=golden.parse(json.loads(body), f"golden set of {run_id}"))
+
+
+def started(store: Store, plan: Plan) -> Begun:
+    """A new run, put into the store and taken up at once. Raises like `begin`."""
+    begun = begin(store, plan)
+    with store.write() as connection:
+        return Begun(run=_taken_up(connection, begun.run.id), golden=begun.golden)
+
+
+def _taken_up(connection: Connection, run_id: str) -> Run:
+    run = replays.get(connection, run_id)
+    if run is None:
+        raise WrongRun(f"There is no run {run_id[:60]!r}. The page Replay harness lists them.")
+    replays.start(connection, run_id, clock.now_ms())
+    if run.runner == "command":
+        replays.take_over(connection, run_id)
+    current = replays.get(connection, run_id)
+    assert current is not None  # noqa: S101 - it was there in this very transaction
+    return current
 
 
 def rules_of(run: Run) -> GateRules:

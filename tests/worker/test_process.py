@@ -70,7 +70,7 @@ def test_its_inngest_route_is_in_dev_mode_without_a_key(start_worker: Start) -> 
     assert (body["mode"], body["function_count"]) == ("dev", WORKER_FUNCTIONS)
 
 
-def test_it_would_register_its_three_duties_with_inngest(start_worker: Start) -> None:
+def test_it_would_register_its_duties_with_inngest(start_worker: Start) -> None:
     key = "signkey-prod-" + "ab" * 32
     worker = start_worker(INNGEST_SIGNING_KEY=key, INNGEST_EVENT_KEY="event")
     worker.wait()
@@ -83,7 +83,7 @@ def test_it_would_register_its_three_duties_with_inngest(start_worker: Start) ->
     headers = {"X-Inngest-Sync-Kind": "in_band", "X-Inngest-Signature": signed}
     answer = httpx.put(url, headers=headers, content=body).json()
     names = {function["id"].removeprefix("greenlight-worker-") for function in answer["functions"]}
-    assert names == {"probe-environments", "daily-health-check", "retention"}
+    assert names == {"probe-environments", "daily-health-check", "replay-canary", "retention"}
     assert "0 8 * * *" in {t["cron"] for f in answer["functions"] for t in f["triggers"]}
     assert all(step["retries"]["attempts"] >= 2 for f in answer["functions"] for step in f["steps"].values())
 
