@@ -47,6 +47,7 @@ class Observation:
                 value=measure.value,
                 good=None if own_fault else measure.good,
                 lag_ms=self.lag_ms,
+                interval_s=self.interval_s,
             )
             for measure in self.reading.measures
         )

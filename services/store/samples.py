@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, Executable, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from services.store import rollups
+from services.store.parts import HOUR_MS
 from services.store.schema import samples, series
 
 SeriesKey = tuple[str, str]
@@ -24,6 +27,7 @@ class Sample:
     value: float | None
     good: bool | None
     lag_ms: int = 0
+    interval_s: float = 0  # seconds to the next one, as planned; 0 where not known
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,23 +43,49 @@ class Bucket:
 
 
 def append(connection: Connection, batch: Iterable[Sample], known: dict[SeriesKey, int]) -> int:
-    """Insert samples; one already there stays as it was. `known` caches series ids and is filled up.
+    """Insert samples and bring their roll-ups up to date. `known` caches series ids and is filled up.
 
+    One already there stays as it was; one for an hour that was summed up, and whose raw samples are gone, is left out.
     Returns how many were handed in.
     """
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
-            "series_id": _series_id(connection, (item.environment, item.sli), known),
+            "series_id": series_id(connection, (item.environment, item.sli), known),
             "at_ms": item.at_ms,
             "value": item.value,
             "good": None if item.good is None else int(item.good),
             "lag_ms": item.lag_ms,
+            "interval_s": round(item.interval_s),
         }
         for item in batch
     ]
+    if not rows:
+        return 0
+    times: dict[int, list[int]] = {}
+    for row in rows:
+        times.setdefault(row["series_id"], []).append(row["at_ms"])
+    closed = rollups.lock(connection, times)
+    frozen = {(key, hour) for key, hours in _late_hours(times, closed).items()
+              for hour in rollups.frozen_hours(connection, key, hours)}  # fmt: skip
+    if frozen:
+        rows = [row for row in rows if (row["series_id"], row["at_ms"] - row["at_ms"] % HOUR_MS) not in frozen]
+        times = {key: [t for t in found if (key, t - t % HOUR_MS) not in frozen] for key, found in times.items()}
+        times = {key: found for key, found in times.items() if found}
     if rows:
         connection.execute(_insert(connection.dialect.name), rows)
+        rollups.refresh(connection, closed, times, max(row["interval_s"] for row in rows))
     return len(rows)
+
+
+def _late_hours(times: Mapping[int, list[int]], closed: Mapping[int, int | None]) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {}
+    for key, moments in times.items():
+        until = closed[key]
+        if until is not None:
+            hours = {at_ms - at_ms % HOUR_MS for at_ms in moments if at_ms < until}
+            if hours:
+                found[key] = hours
+    return found
 
 
 @cache
@@ -64,11 +94,14 @@ def _insert(dialect: str) -> Executable:
     return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(samples).on_conflict_do_nothing()
 
 
-def _series_id(connection: Connection, key: SeriesKey, known: dict[SeriesKey, int]) -> int:
+def series_id(connection: Connection, key: SeriesKey, known: dict[SeriesKey, int]) -> int:
+    """The id of a series (environment, SLI), which is made where it is missing."""
     if key not in known:
         environment, sli = key
         insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        connection.execute(insert(series).values(environment=environment, sli=sli).on_conflict_do_nothing())
+        connection.execute(
+            insert(series).values(environment=environment, sli=sli, rolled_by=rollups.RULES).on_conflict_do_nothing()
+        )
         found = connection.execute(
             select(series.c.id).where(series.c.environment == environment, series.c.sli == sli)
         ).scalar_one()

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -28,6 +29,8 @@ series = Table(
     Column("id", Integer, primary_key=True),
     Column("environment", String(40), nullable=False),
     Column("sli", String(100), nullable=False),
+    Column("closed_ms", BigInteger),  # until here hours are rolled up; null: never rolled up
+    Column("rolled_by", SmallInteger),  # the rules that rolled it up
     UniqueConstraint("environment", "sli"),
 )
 
@@ -40,7 +43,58 @@ samples = Table(
     Column("value", Float),
     Column("good", SmallInteger),  # 1 good, 0 bad, null: unknown, which is never good
     Column("lag_ms", Integer, nullable=False, default=0),  # how late the prober itself was
+    Column("interval_s", Integer, nullable=False, default=0),  # seconds to the next one; 0: not stated
     sqlite_with_rowid=False,
+)
+
+# Sums of a minute, hour or day of a series, mergeable; `slot` is its beginning in minutes since 1970, UTC.
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("tier", SmallInteger, primary_key=True, autoincrement=False),  # 0 minute, 1 hour, 2 day
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("good", Integer, nullable=False),
+    Column("bad", Integer, nullable=False),
+    Column("covered_ms", BigInteger, nullable=False),
+    Column("total", Float, nullable=False),
+    Column("lowest", Float),
+    Column("highest", Float),
+    Column("p50", Float),
+    Column("p95", Float),
+    Column("p99", Float),
+    Column("sketch", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What was deployed when: told by whoever deploys, or seen as a changed version.
+deploys = Table(
+    "deploys",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("environment", String(40), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("version", String(120), nullable=False),
+    Column("source", String(10), nullable=False),  # told, seen
+    Column("note", String(500), nullable=False, default=""),
+    UniqueConstraint("environment", "at_ms", "version"),
+)
+
+# Declared maintenance: outside the reckoning, and shown. A withdrawn one stays, marked.
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("environment", String(40), nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("declared_by", String(120), nullable=False),
+    Column("declared_ms", BigInteger, nullable=False),
+    Column("withdrawn_by", String(120)),
+    Column("withdrawn_ms", BigInteger),
+    Index("maintenance_by_time", "environment", "until_ms"),
 )
 
 # The newest result of each probe, with the state that hysteresis gives it.
