@@ -20,7 +20,7 @@ from services.store.schema import rollups, samples, series
 
 MINUTE, HOUR, DAY = 0, 1, 2
 RULES = 1  # raised when the way of rolling up changes: series rolled by an older one are rolled anew
-REACH_MS = 3 * MINUTE_MS
+REACH_MS = 95_000  # what a sample covers can depend on another one so far away, at the default intervals
 ONE_QUERY_MS = 3 * HOUR_MS
 NUMBERS = ("count", "good", "bad", "covered_ms", "total", "lowest", "highest", "p50", "p95", "p99")
 
@@ -29,12 +29,16 @@ Range = tuple[int, int]
 
 def lock(connection: Connection, series_ids: Iterable[int]) -> dict[int, int | None]:
     """Hold these series until the transaction ends; until when each one's hours are closed."""
-    query = (
-        select(series.c.id, series.c.closed_ms).where(series.c.id.in_(sorted(set(series_ids)))).order_by(series.c.id)
-    )
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update()
-    return {row.id: row.closed_ms for row in connection.execute(query)}
+    rows = connection.execute(_locking(connection.dialect.name), {"ids": sorted(set(series_ids))})
+    return {row[0]: row[1] for row in rows}
+
+
+@cache
+def _locking(dialect: str) -> Executable:
+    """The statement, made once: making it costs as much as running it."""
+    query = select(series.c.id, series.c.closed_ms).where(series.c.id.in_(bindparam("ids", expanding=True)))
+    query = query.order_by(series.c.id)
+    return query.with_for_update() if dialect == "postgresql" else query
 
 
 def frozen_hours(connection: Connection, series_id: int, hours: Iterable[int]) -> set[int]:
@@ -77,7 +81,9 @@ def refresh(
             if until is not None and at_ms < until:  # late: its hour is reckoned anew as a whole
                 hour = at_ms - at_ms % HOUR_MS
                 chosen.update(range(hour, hour + HOUR_MS, MINUTE_MS))
-                margin = reach + HOUR_MS + MINUTE_MS  # the sample after it may lie in the next hour, which then changes as well
+                margin = (
+                    reach + HOUR_MS + MINUTE_MS
+                )  # the sample after it may lie in the next hour, which then changes as well
     parts: dict[int, dict[int, Part]] = {}
     for series_id, raw in _raw(connection, minutes_of, reach, margin):
         chosen = minutes_of[series_id]

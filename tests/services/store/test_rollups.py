@@ -19,9 +19,7 @@ NAMES = ("count", "good", "bad", "covered_ms")
 
 
 def sample(at_ms: int, value: float | None = 1.0, good: bool | None = True, interval_s: int = 30) -> Sample:
-    return Sample(
-        environment="e", sli="s", at_ms=at_ms, value=value, good=good, interval_s=interval_s
-    )
+    return Sample(environment="e", sli="s", at_ms=at_ms, value=value, good=good, interval_s=interval_s)
 
 
 def write(store: Store, *batches: Sequence[Sample]) -> None:
@@ -84,9 +82,7 @@ def assert_quantiles(part: Part, history: Sequence[Sample], until: int) -> None:
     first: dict[int, Sample] = {}
     for item in history:
         first.setdefault(item.at_ms, item)
-    values = sorted(
-        i.value for i in first.values() if part.from_ms <= i.at_ms < until and i.value is not None
-    )
+    values = sorted(i.value for i in first.values() if part.from_ms <= i.at_ms < until and i.value is not None)
     found = sketch.merged([part.sketch]).quantiles((0.5, 0.95, 0.99))
     for q, estimate in zip((0.5, 0.95, 0.99), found, strict=True):
         if not values:
