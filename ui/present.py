@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services import clock
+from services import clock, units
 from services.probes.diagnosis import DIAGNOSES, brief
+
+milliseconds, seconds, share, quantity = units.milliseconds, units.seconds, units.share, units.quantity
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +38,9 @@ LOOKS: Mapping[str, Look] = {
     "FAIL": Look(word="failed", tone="bad", symbol="cancel"),
     "BLOCK": Look(word="blocked", tone="bad", symbol="cancel"),
     "RELAXED": Look(word="relaxed: nothing enforced", tone="warn", symbol="warning"),
+    "at_risk": Look(word="at risk", tone="warn", symbol="warning"),
+    "broken": Look(word="broken", tone="bad", symbol="cancel"),
+    "no_data": Look(word="no data yet", tone="none", symbol="help"),
     "INCONCLUSIVE": Look(word="not enough evidence", tone="none", symbol="help"),
     "relaxed": Look(word="relaxed", tone="warn", symbol="warning"),
     "mixed": Look(word="partly strict", tone="warn", symbol="warning"),
@@ -113,29 +118,6 @@ def cause(code: str) -> str:
 def gloss(name: str) -> str:
     """One line on what a dependency is."""
     return GLOSSES.get(name.split(":", 1)[0].split(".", 1)[0], "")
-
-
-def milliseconds(value: float | None) -> str:
-    """`0.42 ms`, `62 ms`, `1.3 s`; `not measured` for None."""
-    if value is None:
-        return "not measured"
-    if value >= 10_000:
-        return seconds(value / 1000)
-    if value >= 1000:
-        return f"{value / 1000:.1f} s"
-    return f"{value:.0f} ms" if value >= 10 else f"{value:.2g} ms" if value < 1 else f"{value:.1f} ms"
-
-
-def seconds(value: float | None) -> str:
-    """`12 s`, `3 min 5 s`, `3 h 12 min`, `2 d 4 h`; `not measured` for None."""
-    if value is None:
-        return "not measured"
-    whole = max(0, int(value))
-    for size, word, smaller, small_word in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {word}" + (f" {rest} {small_word}" if rest else "")
-    return f"{whole} s"
 
 
 def age(at_ms: int | None, now_ms: int) -> str:

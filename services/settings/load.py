@@ -81,6 +81,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
         database_url=SecretStr(database_url),
         portal=parsed.portal,
         retention=parsed.retention,
+        slo=parsed.slo,
         environments=environments,
         replay=parsed.replay.model_copy(update={"agents": (*parsed.replay.agents, *demo_agents)}),
         drain_seconds=drain,

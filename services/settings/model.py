@@ -18,7 +18,10 @@ SLI_NAMES = (
     "queue_aging_p95",
     "canary_pass_rate",
 )
-WINDOWS = ("7d", "28d", "30d", "90d")
+Window = Literal["7d", "28d", "30d", "90d"]
+BurnRule = Literal["page_fast", "page_slow", "ticket_fast", "ticket_slow"]
+# What each burn-rate rule multiplies the budget by (services/slo/burn.py says where they come from).
+BURN_FACTORS: dict[BurnRule, float] = {"page_fast": 14.4, "page_slow": 6, "ticket_fast": 3, "ticket_slow": 1}
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000, allow_inf_nan=False)]
@@ -96,13 +99,43 @@ class Objective(_Table):
     sli: str
     target: float = Field(gt=0, le=1)
     threshold: float | None = Field(None, gt=0, description="Unit of the SLI: ms for latencies, s for queues.")
-    window: Literal["7d", "28d", "30d", "90d"] = "30d"
+    window: Window = "30d"
+    min_events: int = Field(10, ge=1, le=1_000_000, description="With fewer events measured, nothing is said.")
+    burn: tuple[BurnRule, ...] = Field(
+        ("page_fast", "page_slow", "ticket_fast", "ticket_slow"), description="The burn-rate rules that warn."
+    )
 
-    @field_validator("sli")
+    @model_validator(mode="after")
+    def _reachable(self) -> Objective:
+        for rule in self.burn:
+            highest = 1 / (1 - self.target) if self.target < 1 else float("inf")
+            if BURN_FACTORS[rule] > highest:
+                raise ValueError(
+                    f"with a target of {self.target:g} nothing burns faster than {highest:.3g} times the budget, so "
+                    f"the rule {rule} ({BURN_FACTORS[rule]:g} times) could never warn: raise the target, or leave the "
+                    "rule out of burn"
+                )
+        return self
+
+
+class Sli(_Table):
+    """An SLI of the team's own: a number that a probe already finds."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{2,39}$")
+    probe: str = Field(pattern=r"^[a-z][a-z0-9_.:\-]{0,79}$", description="redis.info, queue:email, dependencies, …")
+    field: str = Field(
+        pattern=r"^[A-Za-z0-9_\-]{1,60}(\.[A-Za-z0-9_\-]{1,60}){0,5}$",
+        description="Where the number is in the probe's detail, or latency_ms.",
+    )
+    unit: str = Field("", max_length=12)
+    good: Literal["at_most", "at_least"] = "at_most"
+    threshold: float = Field(allow_inf_nan=False, description="A measurement is good at most, or at least, at this.")
+
+    @field_validator("name")
     @classmethod
-    def _known(cls, value: str) -> str:
-        if value.split(":", 1)[0] not in SLI_NAMES:
-            raise ValueError(f"unknown SLI; choose one of: {', '.join(SLI_NAMES)}")
+    def _own(cls, value: str) -> str:
+        if value in SLI_NAMES:
+            raise ValueError("is the name of a built-in SLI: choose another")
         return value
 
 
@@ -151,6 +184,7 @@ class EnvironmentTable(_Table):
     redis: Redis = Redis()
     inngest: Inngest = Inngest()
     queues: tuple[Queue, ...] = ()
+    slis: tuple[Sli, ...] = Field((), description="SLIs of the team's own, beside the built-in ones.")
     objectives: tuple[Objective, ...] = DEFAULT_OBJECTIVES
     intervals: Intervals = Intervals()
 
@@ -166,7 +200,23 @@ class EnvironmentTable(_Table):
         names = [queue.name for queue in self.queues]
         if len(set(names)) != len(names):
             raise ValueError("two queues have the same name: give each its own")
+        own = [sli.name for sli in self.slis]
+        if len(set(own)) != len(own):
+            raise ValueError("two slis have the same name: give each its own")
+        for objective in self.objectives:
+            self._knows(objective.sli, names, own)
+        promised = [objective.sli for objective in self.objectives]
+        if len(set(promised)) != len(promised):
+            raise ValueError("two objectives are for the same SLI: keep one of them")
         return self
+
+    def _knows(self, sli: str, queues: list[str], own: list[str]) -> None:
+        base, _, queue = sli.partition(":")
+        if queue and (base != "queue_aging_p95" or queue not in queues):
+            raise ValueError(f"an objective names the SLI {sli!r}, but there is no such queue")
+        if base not in SLI_NAMES and base not in own:
+            known = ", ".join((*SLI_NAMES, *own))
+            raise ValueError(f"an objective names an unknown SLI; choose one of: {known}")
 
 
 class Environment(EnvironmentTable):
@@ -191,9 +241,24 @@ class Portal(_Table):
 
 
 class Retention(_Table):
-    """How long raw samples are kept; evidence and state changes are kept for ever."""
+    """How long measurements are kept; evidence, state changes and sums of whole days are kept for ever."""
 
-    raw_days: int = Field(30, ge=1, le=400)
+    raw_days: int = Field(30, ge=1, le=400, description="Single samples.")
+    minute_days: int = Field(30, ge=4, le=400, description="Sums of a minute; the burn rates need four days.")
+    hour_days: int = Field(396, ge=31, le=4000, description="Sums of an hour; at least as long as the longest window.")
+
+
+class Slo(_Table):
+    """What a team does about its promises."""
+
+    ok: str = Field("Ship as usual.", max_length=500, description="What to do while a promise is kept.")
+    at_risk: str = Field(
+        "Find out what spends the budget before shipping anything risky; who is on call looks today.", max_length=500
+    )
+    broken: str = Field(
+        "Ship nothing but fixes until the promise is kept again; write down what happened.", max_length=500
+    )
+    no_data: str = Field("Make it measurable first: a promise that nobody measures is none.", max_length=500)
 
 
 class Agent(_Table):
@@ -250,8 +315,20 @@ class SettingsFile(_Table):
 
     portal: Portal = Portal()
     retention: Retention = Retention()
+    slo: Slo = Slo()
     replay: Replay = Replay()
     environments: tuple[EnvironmentTable, ...] = ()
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> SettingsFile:
+        for table in self.environments:
+            for objective in table.objectives:
+                if int(objective.window[:-1]) > self.retention.hour_days:
+                    raise ValueError(
+                        f"the objective {objective.sli} of {table.name} looks back {objective.window}, but sums of "
+                        f"an hour are kept for {self.retention.hour_days} days: shorten window or raise hour_days"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _agents_fit(self) -> SettingsFile:
@@ -296,6 +373,7 @@ class Settings(_Table):
     database_url: SecretStr
     portal: Portal
     retention: Retention
+    slo: Slo = Slo()
     environments: tuple[Environment, ...]
     replay: Replay = Replay()
     drain_seconds: float = 30.0

@@ -162,6 +162,13 @@ def bucketed(
     )
 
 
+def times(connection: Connection, key: SeriesKey, low: int, high: int) -> frozenset[int]:
+    """The times (ms) of a series' raw samples from `low` to `high`, both included."""
+    query = select(samples.c.at_ms).join_from(series, samples, samples.c.series_id == series.c.id)
+    query = query.where(series.c.environment == key[0], series.c.sli == key[1])
+    return frozenset(connection.execute(query.where(samples.c.at_ms >= low, samples.c.at_ms <= high)).scalars())
+
+
 def drop_before(connection: Connection, moment_ms: int) -> int:
     """Delete raw samples older than that; returns how many."""
     return connection.execute(delete(samples).where(samples.c.at_ms < moment_ms)).rowcount

@@ -1,0 +1,1 @@
+"""Promises: objectives, budgets, burn rates, and what spent them."""

@@ -1,0 +1,108 @@
+"""What does a promise's standing say in one sentence, and what is to be done? Plain English for everybody."""
+
+from __future__ import annotations
+
+from services.settings.model import Slo
+from services.slo.view import Row
+from services.units import quantity, seconds, share
+
+TITLES = {
+    "readiness_uptime": "Readiness uptime",
+    "redis_ping_latency": "Redis PING latency",
+    "redis_write_latency": "Redis write latency",
+    "inngest_run_success": "Inngest run success",
+    "inngest_queue_wait": "Inngest queue wait",
+    "queue_aging_p95": "Age of waiting work",
+    "canary_pass_rate": "Agent quality (canary)",
+}
+WHAT_IS_GOOD = {
+    "readiness_uptime": "the application answered that it is ready",
+    "inngest_run_success": "a background run completed",
+    "canary_pass_rate": "a canary case passed",
+}
+NOT_MEASURED = {
+    "canary_pass_rate": "No canary ran. Name an agent of this environment under [replay] agents in the settings.",
+    "inngest_run_success": "No run history was read or imported. Import it with scripts/import_history.py.",
+    "inngest_queue_wait": "No waiting time was measured or imported. Import it with scripts/import_history.py.",
+}
+
+
+def title(sli: str) -> str:
+    """An SLI's name for people."""
+    base, _, queue = sli.partition(":")
+    named = TITLES.get(base, base.replace("_", " ").capitalize())
+    return f"{named}, queue {queue}" if queue else named
+
+
+def good_means(row: Row) -> str:
+    """When a measurement of this SLI counts as good."""
+    promise = row.promise
+    base = promise.sli.split(":", 1)[0]
+    if base in WHAT_IS_GOOD:
+        return f"good when {WHAT_IS_GOOD[base]}"
+    return f"good within {quantity(promise.threshold, promise.unit)}"
+
+
+def promise(row: Row) -> str:
+    """What is promised: `99.5 % of 30 days, good within 250 ms`."""
+    return f"{share(row.promise.objective.target)} over {row.window_days} days, {good_means(row)}"
+
+
+def sentence(row: Row) -> str:
+    """The standing in one sentence."""
+    standing, target = row.standing, row.promise.objective.target
+    if standing.state == "no_data":
+        return _no_data(row)
+    measured = f"{share(standing.value, target)} where {share(target)} is promised"
+    budget = standing.budget
+    assert budget is not None  # noqa: S101 - only no_data has none
+    if standing.state == "broken":
+        return f"Broken: {measured}; {seconds(-budget.left_s)} more went wrong than the promise allows."
+    left = f"{seconds(budget.left_s)} of {seconds(budget.allowed_s)} may still go wrong"
+    if standing.state == "ok":
+        return f"Kept: {measured}; {left}."
+    if standing.exhausted_in_s is not None and any(burn.firing for burn in standing.burns):
+        return f"At risk: {measured}; at this rate the rest lasts {seconds(standing.exhausted_in_s)}."
+    return f"At risk: {measured}; only {left}."
+
+
+def _no_data(row: Row) -> str:
+    known = row.standing.good + row.standing.bad
+    if known:
+        least = row.promise.objective.min_events
+        return f"Not enough data: {known} of at least {least} measurements in {row.window_days} days."
+    if row.standing.unknown:
+        return f"Not known: {row.standing.unknown} measurements could not be made in {row.window_days} days."
+    base = row.promise.sli.split(":", 1)[0]
+    return NOT_MEASURED.get(base, f"Not measured in the last {row.window_days} days. Check that the worker runs.")
+
+
+def policy(row: Row, slo: Slo) -> str:
+    """What the team does in this state."""
+    return str(getattr(slo, row.standing.state))
+
+
+def answer(rows: tuple[Row, ...]) -> tuple[str, str]:
+    """All promises of an environment in a state and a sentence."""
+    if not rows:
+        return "no_data", "This environment makes no promises: none is configured."
+    names = {state: [title(r.promise.sli) for r in rows if r.standing.state == state] for state in
+             ("broken", "at_risk", "no_data", "ok")}  # fmt: skip
+    measured = len(rows) - len(names["no_data"])
+    if names["broken"]:
+        number = len(names["broken"])
+        return (
+            "broken",
+            f"{number} of {len(rows)} promises {'is' if number == 1 else 'are'} broken: {_list(names['broken'])}.",
+        )
+    if names["at_risk"]:
+        return "at_risk", f"All measured promises are kept, but at risk: {_list(names['at_risk'])}."
+    if not measured:
+        return "no_data", "Nothing is measured yet, so nothing can be said about the promises."
+    if names["no_data"]:
+        return "ok", f"{measured} of {len(rows)} promises are kept; not measured: {_list(names['no_data'])}."
+    return "ok", f"All {len(rows)} promises are kept."
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

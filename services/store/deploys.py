@@ -1,0 +1,88 @@
+"""What was deployed where and when, and which maintenance was declared?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.store.schema import deploys, maintenance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deploy:
+    """A version that began to run. `source` is told (by who deploys) or seen (a changed readiness answer)."""
+
+    environment: str
+    at_ms: int
+    version: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Maintenance:
+    """A declared window outside the reckoning. `withdrawn_ms` None while it counts."""
+
+    id: int
+    environment: str
+    from_ms: int
+    until_ms: int
+    reason: str
+    declared_by: str
+    declared_ms: int
+    withdrawn_by: str | None = None
+    withdrawn_ms: int | None = None
+
+
+def note(connection: Connection, deploy: Deploy) -> bool:
+    """Keep a deploy; False where the very same one is there already."""
+    made = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(deploys)
+    values = {name: getattr(deploy, name) for name in Deploy.__dataclass_fields__}
+    done = connection.execute(made.values(**values).on_conflict_do_nothing().returning(deploys.c.id))
+    return done.first() is not None
+
+
+def since(connection: Connection, environment: str, from_ms: int, until_ms: int) -> tuple[Deploy, ...]:
+    """The deploys of a stretch of time, oldest first."""
+    query = select(deploys).where(
+        deploys.c.environment == environment, deploys.c.at_ms >= from_ms, deploys.c.at_ms < until_ms
+    )
+    names = tuple(Deploy.__dataclass_fields__)
+    rows = connection.execute(query.order_by(deploys.c.at_ms, deploys.c.id))
+    return tuple(Deploy(**{name: getattr(row, name) for name in names}) for row in rows)
+
+
+def newest(connection: Connection, environment: str) -> Deploy | None:
+    """The last deploy that is known."""
+    query = select(deploys).where(deploys.c.environment == environment)
+    row = connection.execute(query.order_by(deploys.c.at_ms.desc(), deploys.c.id.desc()).limit(1)).first()
+    return None if row is None else Deploy(**{name: getattr(row, name) for name in Deploy.__dataclass_fields__})
+
+
+def declare(
+    connection: Connection, environment: str, *, from_ms: int, until_ms: int, reason: str, by: str, now_ms: int
+) -> int:
+    """Declare maintenance; returns its number."""
+    values = {"environment": environment, "from_ms": from_ms, "until_ms": until_ms, "reason": reason,
+              "declared_by": by, "declared_ms": now_ms}  # fmt: skip
+    return int(connection.execute(insert(maintenance).values(**values).returning(maintenance.c.id)).scalar_one())
+
+
+def withdraw(connection: Connection, number: int, *, by: str, now_ms: int) -> bool:
+    """Count that time again; the declaration stays, marked. False where there is nothing to withdraw."""
+    query = update(maintenance).where(maintenance.c.id == number, maintenance.c.withdrawn_ms.is_(None))
+    return bool(connection.execute(query.values(withdrawn_by=by, withdrawn_ms=now_ms)).rowcount)
+
+
+def declared(connection: Connection, environment: str, from_ms: int, until_ms: int) -> tuple[Maintenance, ...]:
+    """Maintenance that touches a stretch of time, oldest first, withdrawn ones included."""
+    query = select(maintenance).where(
+        maintenance.c.environment == environment,
+        maintenance.c.until_ms > from_ms,
+        maintenance.c.from_ms < until_ms,
+    )
+    names = tuple(Maintenance.__dataclass_fields__)
+    rows = connection.execute(query.order_by(maintenance.c.from_ms, maintenance.c.id))
+    return tuple(Maintenance(**{name: getattr(row, name) for name in names}) for row in rows)
