@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
-from api import replays
+from api import replays, slos
 from runtime import Contract, Dependency, TokenPolicy, mount
 from services import clock, export
 from services.errors import SettingsError, StoreError, UnknownEnvironment
@@ -98,6 +98,7 @@ def build(settings: Settings, get_store: GetStore) -> FastAPI:
     guard = _guard(policy)
     _facts(app, settings, get_store, guard)
     replays.mount(app, settings, get_store, guard)
+    slos.mount(app, settings, get_store, guard)
     return app
 
 

@@ -15,9 +15,11 @@ from services import clock
 from services.errors import StoreError
 from services.health import view
 from services.settings import Settings
+from services.slo.view import slos as view_slos
 from services.store import Store
 
 STATES = ("ready", "degraded", "not_ready", "unknown")
+SLO_STATES = ("ok", "at_risk", "broken", "no_data")
 PROBE_STATES = ("ok", "slow", "down", "unknown")
 
 
@@ -55,10 +57,40 @@ class PortalMetrics:
                 if probe.at_ms:  # 0: never looked at
                     age.add_metric((card.name, probe.probe), max(0.0, (found.as_of_ms - probe.at_ms) / 1000))
         yield from (state, probe_state, latency, age)
+        yield from self._promises(store, found.as_of_ms)
         yield GaugeMetricFamily("greenlight_worker_up", "1 while a worker lives.", float(found.worker.alive))
         size = store.size_bytes()
         if size is not None:
             yield GaugeMetricFamily("greenlight_store_bytes", "Size of the database on disk.", size)
+
+    def _promises(self, store: Store, now_ms: int) -> Iterable[Metric]:
+        labels = ("environment", "simulated", "sli")
+        share = GaugeMetricFamily("greenlight_sli_good_ratio", "Good events of all known ones, 0 to 1.", labels=labels)
+        target = GaugeMetricFamily("greenlight_slo_target_ratio", "What is promised.", labels=labels)
+        coverage = GaugeMetricFamily("greenlight_slo_coverage_ratio", "Observed part of the window.", labels=labels)
+        left = GaugeMetricFamily(
+            "greenlight_slo_budget_remaining_ratio", "Error budget that is left; below 0 overspent.", labels=labels
+        )
+        burning = GaugeMetricFamily(
+            "greenlight_slo_burn_rate", "Burn rate over the rule's long window.", labels=(*labels, "rule", "firing")
+        )
+        state = GaugeMetricFamily("greenlight_slo_state", "1 for the state it is in.", labels=(*labels, "state"))
+        for environment in self._settings.environments:
+            found = view_slos(store, environment, now_ms, minute_days=self._settings.retention.minute_days)
+            for row in found.rows:
+                standing = row.standing
+                at = (environment.name, str(environment.simulated).lower(), row.promise.sli)
+                target.add_metric(at, row.promise.objective.target)
+                coverage.add_metric(at, standing.coverage)
+                for name in SLO_STATES:
+                    state.add_metric((*at, name), float(standing.state == name))
+                if standing.value is not None and standing.budget is not None:
+                    share.add_metric(at, standing.value)
+                    left.add_metric(at, standing.budget.remaining)
+                for burn in standing.burns:
+                    if burn.burn_long is not None:
+                        burning.add_metric((*at, burn.rule.name, str(burn.firing).lower()), burn.burn_long)
+        return share, target, coverage, left, burning, state
 
 
 def metrics_route(settings: Settings, get_store: Callable[[], Store]) -> Route:

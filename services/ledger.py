@@ -14,10 +14,11 @@ from services.evidence.model import Evidence, worth_writing
 from services.health.state import reckon
 from services.probes.hysteresis import Track, is_stale, stale_after_ms, step
 from services.probes.run import Observation
-from services.store import Store, conditions, samples
+from services.store import Store, conditions, deploys, samples
 from services.store import evidence as evidence_store
 from services.store import spans as span_store
 from services.store.conditions import Condition
+from services.store.deploys import Deploy
 from services.store.spans import ENVIRONMENT, Span, StoredSpan
 
 
@@ -63,8 +64,10 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
         changed: dict[tuple[str, str], Condition] = {}
         proofs: list[Evidence] = []
         seen: list[Span] = []
+        deployed: list[Deploy] = []
         for item in ordered:
             known = touched[item.environment]
+            deployed += _deploy(item, known)
             condition = _condition(item, known.conditions.get(item.probe))
             known.conditions[item.probe] = changed[item.environment, item.probe] = condition
             seen.append(_span(condition))
@@ -76,7 +79,10 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
         conditions.save(connection, changed.values())
         seen += [_overall(name, known, ordered[-1].at_ms) for name, known in touched.items()]
         _observe(connection, seen, touched)
-        evidence_store.append(store, connection, proofs)
+        for deploy in deployed:
+            deploys.note(connection, deploy)
+        if proofs:
+            evidence_store.append(store, connection, proofs)
     memory.series = series
     memory.environments |= touched
     return written
@@ -165,10 +171,20 @@ def _overall(environment: str, known: _Known, at_ms: int) -> Span:
     )
 
 
+def _deploy(item: Observation, known: _Known) -> tuple[Deploy, ...]:
+    """A deploy seen: the readiness answer names another version than the one before."""
+    now, before = item.reading.version, _known_version(known)
+    if item.probe != "readiness" or now is None or before is None or now == before:
+        return ()
+    return (Deploy(environment=item.environment, at_ms=item.at_ms, version=now[:120], source="seen"),)
+
+
 def _version(item: Observation, known: _Known) -> str | None:
     """The deployed version that the readiness answer last named."""
-    if item.reading.version is not None:
-        return item.reading.version
+    return item.reading.version if item.reading.version is not None else _known_version(known)
+
+
+def _known_version(known: _Known) -> str | None:
     readiness = known.conditions.get("readiness")
     body = readiness.detail.get("body") if readiness is not None else None
     version = body.get("version") if isinstance(body, dict) else None

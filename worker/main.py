@@ -37,6 +37,7 @@ from worker.metrics import WorkerMetrics
 from worker.replays import ReplayWork
 from worker.writer import Writer
 
+ROLL_EVERY_S = 600
 log = logging.getLogger("worker")
 STORE_PATIENCE_S = 60.0
 
@@ -130,7 +131,7 @@ class _Process:
 
         async def retention() -> None:
             dropped = await asyncio.to_thread(upkeep.drop_old, self._store, self._settings)
-            log.info("retention dropped %d samples, %d claims, %d jobs", dropped.samples, dropped.claims, dropped.jobs)
+            log.info("retention dropped %s", dropped)
 
         return (
             Duty(name="probe-environments", cron="*/5 * * * *", every=timedelta(minutes=5), run=probe_environments),
@@ -179,6 +180,17 @@ class _Process:
             await self._collector.look_now(name, no_progress)
         return len(names)
 
+    async def _roll_anew(self) -> None:
+        """What an older version rolled up, or none did, follows the present rules."""
+        while True:
+            try:
+                number = await asyncio.to_thread(upkeep.roll_anew, self._store)
+                if number:
+                    log.info("%d series were rolled up anew", number)
+            except StoreError as error:
+                log.warning("series could not be rolled up anew: %s It is tried again.", error.sentence)
+            await asyncio.sleep(ROLL_EVERY_S)
+
     async def _probe_now(self, job: Job, progress: Progress) -> str:
         count = await self._collector.look_now(job.environment, progress)
         if not await self._writer.flush():
@@ -207,6 +219,7 @@ class _Process:
                 ("environments", self._watch.run()),
                 ("replays", self._replays.run()),
                 ("schedule", self._scheduler.run()),
+                ("rollups", self._roll_anew()),
             )
         ]
         log.info("the worker %s listens on %s", self._desk.owner, self._address)

@@ -10,6 +10,7 @@ from typing import Any
 from services import clock
 from services.evidence.model import Evidence
 from services.probes.diagnosis import diagnosis
+from services.probes.measures import counted
 from services.probes.model import Probe, Reading, State
 from services.settings.model import Environment
 from services.store.samples import Sample
@@ -86,7 +87,7 @@ async def observe(environment: Environment, probe: Probe, previous: Mapping[str,
         interval_s=probe.interval_s,
         at_ms=at_ms,
         lag_ms=lag_ms,
-        reading=reading,
+        reading=counted(environment, probe.name, reading),
     )
 
 

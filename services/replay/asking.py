@@ -155,7 +155,12 @@ def keep_evidence(store: Store, run: Run) -> None:
         if is_canary:
             good = {"pass": True, "fail": False}.get(outcome)
             sample = Sample(
-                environment=run.environment, sli=SLI, at_ms=now, value=run.summary.get("pass_rate"), good=good, lag_ms=0
+                environment=run.environment,
+                sli=SLI,
+                at_ms=now,
+                value=run.summary.get("pass_rate"),
+                good=good,
+                interval_s=3600,
             )
             samples.append(connection, [sample], {})
 

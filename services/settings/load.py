@@ -88,6 +88,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
         worker_port=worker_port,
         own=own,
         api_token=installation.api_token(variables, data_dir),
+        deploy_key=SecretStr(deploy_key) if (deploy_key := variables.get("GREENLIGHT_DEPLOY_KEY")) else None,
         keys_file=path.parent / TEAM_KEYS,
     )
 

@@ -380,6 +380,7 @@ class Settings(_Table):
     worker_port: int = 8502
     own: Own = Own()
     api_token: SecretStr | None = None
+    deploy_key: SecretStr | None = None  # signs what pipelines tell of deploys; the API token where it is unset
     keys_file: Path | None = None
 
     @property

@@ -48,8 +48,8 @@ class History:
                     for tier, chosen in ((0, made.minutes), (1, made.hours), (2, made.days)):
                         wanted[tier][sketches].update(chosen)
         for tier, kinds in wanted.items():
-            rich = _united(kinds[True])
-            poor = _apart(_united(kinds[False]), rich)
+            rich = united(kinds[True])
+            poor = _apart(united(kinds[False]), rich)
             for full, stretches in ((True, rich), (False, poor)):
                 loaded = rollups.load(connection, tier, list(self._closed), stretches, sketches=full)
                 for key, parts in loaded.items():
@@ -89,7 +89,8 @@ class History:
         )
 
 
-def _united(ranges: Iterable[Range]) -> list[Range]:
+def united(ranges: Iterable[Range]) -> list[Range]:
+    """The same time in as few ranges as possible, in order."""
     found: list[Range] = []
     for low, high in sorted(ranges):
         if found and low <= found[-1][1]:

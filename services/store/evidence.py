@@ -10,6 +10,8 @@ from services.evidence.model import GENESIS, ChainBreak, Evidence, Link, canonic
 from services.store.engine import Store
 from services.store.schema import evidence
 
+_NEWEST = select(evidence.c.hash).order_by(evidence.c.seq.desc()).limit(1)
+
 
 def append(store: Store, connection: Connection, records: Iterable[Evidence]) -> str:
     """Append records in order inside a `store.write()` transaction; returns the chain's new head."""
@@ -38,8 +40,7 @@ def append(store: Store, connection: Connection, records: Iterable[Evidence]) ->
 
 def head(connection: Connection) -> str:
     """Hash of the newest record; GENESIS for an empty chain."""
-    newest = select(evidence.c.hash).order_by(evidence.c.seq.desc()).limit(1)
-    return connection.execute(newest).scalar() or GENESIS
+    return connection.execute(_NEWEST).scalar() or GENESIS
 
 
 def latest(connection: Connection, environment: str | None = None) -> tuple[Evidence, ...]:

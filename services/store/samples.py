@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Executable, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store import rollups
-from services.store.parts import HOUR_MS
+from services.store.parts import HOUR_MS, Raw
 from services.store.schema import samples, series
 
 SeriesKey = tuple[str, str]
@@ -160,6 +160,13 @@ def bucketed(
         )
         for row in rows
     )
+
+
+def raw(connection: Connection, series_id: int, low: int, high: int) -> list[Raw]:
+    """A series' samples in [low, high), oldest first."""
+    columns = (samples.c.at_ms, samples.c.value, samples.c.good, samples.c.interval_s)
+    query = select(*columns).where(samples.c.series_id == series_id, samples.c.at_ms >= low, samples.c.at_ms < high)
+    return [(at, value, good, every) for at, value, good, every in connection.execute(query.order_by(samples.c.at_ms))]
 
 
 def times(connection: Connection, key: SeriesKey, low: int, high: int) -> frozenset[int]:

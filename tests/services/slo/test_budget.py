@@ -7,7 +7,7 @@ import math
 import pytest
 
 from services.slo.budget import Standing, stand
-from services.slo.burn import Burn, RULES, Tally
+from services.slo.burn import RULES, Burn, Tally
 
 MONTH_S = 30 * 86_400
 

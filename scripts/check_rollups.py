@@ -1,0 +1,55 @@
+"""Do the roll-ups say what the raw samples say? `python scripts/check_rollups.py [--repair] [--json]`.
+
+Exit: 0 they do (or do again, with --repair), 1 they differ, 2 wrong usage, 3 the store can't be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from services import clock
+from services.errors import GreenlightError, StoreError
+from services.settings import load
+
+SHOWN = 20
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="check_rollups.py", description=__doc__)
+    parser.add_argument("--repair", action="store_true", help="reckon anew what differs")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    options = parser.parse_args(arguments)
+    from services.slo.check import check
+    from services.store import Store
+    from services.store import migrate as migration
+
+    try:
+        store = Store.open(load().database_url.get_secret_value())
+        try:
+            migration.check(store)
+            found = check(store, repair=options.repair)
+        finally:
+            store.close()
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return 3
+    except GreenlightError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(asdict(found) | {"repaired": bool(options.repair and found.differences)}))
+    else:
+        done = " They were reckoned anew." if options.repair and found.differences else ""
+        print(f"{found.compared:,} sums compared with raw samples, {len(found.differences)} differ.{done}")
+        for item in found.differences[:SHOWN]:
+            at = clock.iso(item.from_ms)
+            print(f"  {item.environment} {item.sli}: the {item.tier} of {at} {item.what}", file=sys.stderr)
+    return 1 if found.differences and not options.repair else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

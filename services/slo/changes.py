@@ -1,0 +1,66 @@
+"""How do deploys and maintenance become known? Told by people and pipelines, or seen in a readiness answer."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+
+from services.errors import GreenlightError
+from services.store import Store, deploys
+from services.store.deploys import Deploy
+from services.store.parts import DAY_MS, MINUTE_MS
+
+TOLERANCE_S = 300
+SIGNATURE = re.compile(r"^t=(\d{1,12}),v1=([0-9a-f]{64})$")
+LONGEST_MS = 7 * DAY_MS
+AHEAD_MS = 90 * DAY_MS
+
+
+class WrongChange(GreenlightError):
+    """A deploy or maintenance that can't be taken; the message is a sentence with what to do."""
+
+
+def sign(key: str, body: bytes, at_s: int) -> str:
+    """The header `X-Greenlight-Signature` for a body: HMAC-SHA256 over "<time>.<body>", as webhooks commonly do."""
+    digest = hmac.new(key.encode(), f"{at_s}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={at_s},v1={digest}"
+
+
+def signed(key: str, body: bytes, header: str | None, now_s: float) -> bool:
+    """Whether a header signs this body now; five minutes of difference between clocks are allowed."""
+    found = SIGNATURE.match(header or "")
+    if found is None or abs(now_s - int(found.group(1))) > TOLERANCE_S:
+        return False
+    return hmac.compare_digest(sign(key, body, int(found.group(1))), str(header))
+
+
+def tell(store: Store, deploy: Deploy) -> bool:
+    """Note a deploy that somebody told of; False where it is known already."""
+    with store.write() as connection:
+        return deploys.note(connection, deploy)
+
+
+def declare(store: Store, environment: str, *, from_ms: int, until_ms: int, reason: str, by: str, now_ms: int) -> int:
+    """Declare maintenance: whole minutes outside the reckoning. Returns its number; raises WrongChange."""
+    low, high = from_ms - from_ms % MINUTE_MS, -(-until_ms // MINUTE_MS) * MINUTE_MS
+    if high <= low:
+        raise WrongChange("The maintenance ends before it begins. Set its end after its beginning.")
+    if high - low > LONGEST_MS:
+        raise WrongChange("Maintenance may last seven days at most. Declare a shorter one.")
+    if high > now_ms + AHEAD_MS:
+        raise WrongChange("Maintenance may be declared 90 days ahead at most. Choose an earlier day.")
+    if not reason.strip():
+        raise WrongChange("Say what the maintenance is for: everybody will read it beside the numbers.")
+    with store.write() as connection:
+        return deploys.declare(
+            connection, environment, from_ms=low, until_ms=high, reason=reason.strip()[:500], by=by[:120],
+            now_ms=now_ms,
+        )  # fmt: skip
+
+
+def withdraw(store: Store, number: int, *, by: str, now_ms: int) -> None:
+    """Count a declared time again. Raises WrongChange where there is nothing to withdraw."""
+    with store.write() as connection:
+        if not deploys.withdraw(connection, number, by=by[:120], now_ms=now_ms):
+            raise WrongChange("That maintenance was withdrawn already. Reload the page.")
