@@ -12,10 +12,13 @@ from services.envs.catalogue import load as load_catalogue
 from services.health import view
 from services.replay import view as replay_view
 from services.settings import Settings, load_and_prepare
+from services.slo import depth as slo_depths
+from services.slo import view as slo
 from services.store import Store
 from services.store.migrate import check
 
 FRESH_S = 1.0
+SLO_FRESH_S = 10.0  # promises change by the minute
 
 
 @cache
@@ -57,6 +60,41 @@ def environment_view(name: str) -> view.EnvironmentView:
 def replay_in_depth(run_id: str, against: str | None, version: str) -> replay_view.InDepth:  # noqa: ARG001 - part of the key
     """A finished run in depth; `version` changes when it does."""
     return replay_view.in_depth(store(), run_id, against)
+
+
+@st.cache_data(ttl=SLO_FRESH_S, max_entries=50, show_spinner=False)
+def slo_view(name: str, days: int | None) -> slo.Slos:
+    """The promises of an environment."""
+    known = settings()
+    kept = known.retention.minute_days
+    return slo.slos(store(), known.environment(name), clock.now_ms(), days=days, minute_days=kept)
+
+
+@st.cache_data(ttl=SLO_FRESH_S, max_entries=50, show_spinner=False)
+def slo_depth(name: str, sli: str, days: int | None) -> slo_depths.Depth | None:
+    """One promise in depth."""
+    known = settings()
+    return slo_depths.depth(
+        store(), known.environment(name), sli, clock.now_ms(), days=days, minute_days=known.retention.minute_days
+    )
+
+
+@st.cache_data(ttl=SLO_FRESH_S, max_entries=50, show_spinner=False)
+def slo_markup(name: str, days: int | None, zone_name: str) -> tuple[str, str]:
+    """The promises as markup, in a time zone."""
+    from ui import present, slo_trends
+
+    return slo_trends.render(slo_view(name, days), present.zone(zone_name), "own" if days is None else f"{days}d")
+
+
+@st.cache_data(ttl=60, max_entries=50, show_spinner=False)
+def strict_markup(name: str, zone_name: str) -> str:
+    """What strict mode would have meant, as markup."""
+    from ui import present, slo_trends
+
+    environment = settings().environment(name)
+    found = slo_depths.strict_would_have(store(), environment, clock.now_ms(), days=30)
+    return slo_trends.strict(found, present.zone(zone_name), simulated=environment.simulated)
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)

@@ -53,3 +53,89 @@ def trend(times: Sequence[Any], rates: Sequence[float], low: Sequence[float], hi
     figure.add_hline(y=gate, line={"color": GATE, "dash": "dash"}, annotation_text=f"gate {gate:.0%}")
     figure.update_yaxes(tickformat=".0%", range=[max(0.0, min([*low, gate]) - 0.05), 1.02])
     return layout(figure, height=260, x=zone, y="cases passed", showlegend=False)
+
+
+# Okabe and Ito's colours, told apart by everybody; dashes and symbols say the same once more.
+BAD, SECOND, THIRD = "#D55E00", "#E69F00", "#CC79A7"
+LINES = (("p50", ACCENT, "solid"), ("p95", SECOND, "dash"), ("p99", THIRD, "dot"))
+
+
+def shares(times: Sequence[Any], values: Sequence[float | None], texts: Sequence[str], *, target: float,
+           zone: str) -> Any:  # fmt: skip
+    """Good shares over time beside what is promised; slices below it are crosses."""
+    import plotly.graph_objects as go
+
+    below = [value is not None and value < target for value in values]
+    marks = {
+        "symbol": ["x" if bad else "circle" for bad in below], "size": [9 if bad else 5 for bad in below],
+        "color": [BAD if bad else ACCENT for bad in below],
+    }  # fmt: skip
+    line = go.Scatter(
+        x=list(times), y=list(values), mode="lines+markers", text=list(texts), marker=marks,
+        line={"color": ACCENT, "width": 1.5}, hovertemplate="%{x}<br>%{text}<extra></extra>", name="good",
+    )  # fmt: skip
+    figure = go.Figure([line])
+    figure.add_hline(y=target, line={"color": GATE, "dash": "dash"}, annotation_text="promised")
+    lowest = min([value for value in values if value is not None], default=target)
+    pad = max(0.0005, (1 - min(lowest, target)) * 0.15)
+    figure.update_yaxes(tickformat=".2%", range=[max(0.0, min(lowest, target) - pad), 1 + pad / 2])
+    return layout(figure, height=300, x=zone, y="good", showlegend=False)
+
+
+def quantiles(times: Sequence[Any], values: Mapping[str, Sequence[float | None]], *, threshold: float | None,
+              unit: str, zone: str) -> Any:  # fmt: skip
+    """p50, p95 and p99 over time beside the threshold."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(
+        [
+            go.Scatter(
+                x=list(times), y=list(values[name]), mode="lines", name=name, line={"color": colour, "dash": dash},
+                hovertemplate=f"%{{x}}<br>{name} %{{y:.3~s}} {unit}<extra></extra>",
+            )
+            for name, colour, dash in LINES
+        ]
+    )  # fmt: skip
+    if threshold is not None:
+        figure.add_hline(y=threshold, line={"color": GATE, "dash": "dash"}, annotation_text="good up to here")
+    figure.update_yaxes(rangemode="tozero")
+    return layout(figure, height=300, x=zone, y=unit)
+
+
+def budget(times: Sequence[Any], left: Sequence[float], *, zone: str) -> Any:
+    """What was left of the error budget."""
+    import plotly.graph_objects as go
+
+    line = go.Scatter(
+        x=list(times), y=list(left), mode="lines", line={"color": ACCENT, "shape": "hv"}, fill="tozeroy",
+        fillcolor="rgba(91,120,230,.15)", hovertemplate="%{x}<br>%{y:.1%} left<extra></extra>",
+    )  # fmt: skip
+    figure = go.Figure([line])
+    figure.add_hline(y=0, line={"color": BAD, "dash": "dash"}, annotation_text="nothing left")
+    figure.update_yaxes(tickformat=".0%")
+    return layout(figure, height=300, x=zone, y="budget left", showlegend=False)
+
+
+def mark(figure: Any, *, deploys: Sequence[tuple[Any, str]], stretches: Sequence[tuple[Any, Any, str, str]]) -> Any:
+    """Deploys as dotted lines with a word on hover; stretches (kind: incident or maintenance) as bands."""
+
+    for low, high, kind, text in stretches:
+        colour = "rgba(213,94,0,.18)" if kind == "incident" else "rgba(140,140,150,.25)"
+        figure.add_vrect(x0=low, x1=high, fillcolor=colour, line_width=0, layer="below")
+        figure.add_trace(_hover(low, text, "square" if kind == "incident" else "diamond", QUIET))
+    for at, text in deploys:
+        figure.add_vline(x=at, line={"color": QUIET, "dash": "dot", "width": 1})
+        figure.add_trace(_hover(at, text, "triangle-down", ACCENT))
+    if stretches or deploys:
+        figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
+    return figure
+
+
+def _hover(at: Any, text: str, symbol: str, colour: str) -> Any:
+    """A small mark at the upper edge that says on hover what it stands for."""
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        x=[at], y=[0.98], yaxis="y2", mode="markers", marker={"symbol": symbol, "size": 9, "color": colour},
+        text=[text], hovertemplate="%{x}<br>%{text}<extra></extra>", showlegend=False,
+    )  # fmt: skip

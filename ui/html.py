@@ -65,6 +65,9 @@ transparent calc(100%/var(--n) - 1px) calc(100%/var(--n)))}
 .gl .title{font-size:1.6rem;font-weight:650;line-height:1.3}
 .gl .two{display:grid;grid-template-columns:1fr 1fr;gap:.25rem 1.5rem}
 .gl .spark{width:100%;max-width:22rem;height:36px;display:block}
+.gl .slo{display:grid;grid-template-columns:3fr 1fr;gap:.25rem 1.5rem;align-items:center;margin:.4rem 0}
+.gl .three{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.25rem 1rem}
+.gl .big{font-size:1.3rem;font-weight:600;line-height:1.3}
 .gl .key{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.82rem;
 overflow-wrap:anywhere}
 .gl .envrow{display:grid;
@@ -78,6 +81,7 @@ gap:.1rem .8rem;padding:.3rem .2rem;border-top:1px solid var(--line);align-items
 .gl .more{padding:.2rem 0 .6rem 1.2rem;max-width:75ch}.gl .more p{margin:.15rem 0}
 @media(max-width:640px){.gl .envrow.head{display:none}.gl .envrow{grid-template-columns:1fr 1fr}
 .gl .envrow .key,.gl .envrow>span:last-child{grid-column:1/-1}.gl .envrow .side{display:inline;color:var(--dim)}}
+@media(max-width:640px){.gl .slo{grid-template-columns:1fr}.gl .big{font-size:1.05rem}}
 @media(max-width:640px){.gl .two{grid-template-columns:1fr}.gl .answer .what{font-size:1.1rem}}
 @media print{.gl{color:#000}}
 .stApp abbr{text-decoration:none;border-bottom:1px dotted currentColor;cursor:help}
@@ -232,6 +236,15 @@ def spark(points: Sequence[tuple[int, float | None]], *, threshold: float | None
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 40" preserveAspectRatio="none" fill="none">'
         f'{line}<path d="{" ".join(path)}" stroke="#5B78E6" stroke-width="1.5" '
         'vector-effect="non-scaling-stroke"/></svg>'
+    )
+    return f'<img class="spark" alt="{escape(label, quote=True)}" src="{_data_url(drawing)}">'
+
+
+def picture(shapes: str, label: str) -> str:
+    """Shapes of our own on a ground of 200 × 40, as wide as there is room."""
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 40" preserveAspectRatio="none" fill="none">'
+        f"{shapes}</svg>"
     )
     return f'<img class="spark" alt="{escape(label, quote=True)}" src="{_data_url(drawing)}">'
 

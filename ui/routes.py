@@ -20,6 +20,11 @@ def dependency_health() -> StreamlitPage:
     return st.Page(PAGES / "dependency_health.py", title="Dependency health", icon=":material/monitor_heart:")
 
 
+def slo_trends() -> StreamlitPage:
+    """SLO trends, at /slo_trends."""
+    return st.Page(PAGES / "slo_trends.py", title="SLO trends", icon=":material/trending_up:")
+
+
 def env_diff() -> StreamlitPage:
     """Env diff, at /env_diff."""
     return st.Page(PAGES / "env_diff.py", title="Env diff", icon=":material/difference:")

@@ -15,7 +15,7 @@ st.logo(Path(__file__).with_name("logo.svg"), size="large")
 if signin.passed():
     page = st.navigation(
         {
-            "Watch": [routes.overview(), routes.dependency_health()],
+            "Watch": [routes.overview(), routes.dependency_health(), routes.slo_trends()],
             "Prove": [routes.replay_harness()],
             "Change": [routes.env_diff()],
         }

@@ -15,6 +15,9 @@ SIDES = "sides"
 RUN = "run"
 CASE = "case"
 AGAINST = "against"
+SLI = "sli"
+WINDOW = "window"
+CHART = "chart"
 
 
 def environment(names: Sequence[str]) -> str | None:

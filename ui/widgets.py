@@ -20,6 +20,7 @@ from ui import cached, html, present, state
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
 REFRESH_S = 3.0
+SLOW_REFRESH_S = 30.0
 ALL = "All environments"
 FEW = 6  # up to this many environments stand side by side; more go into a list that can be searched
 OPERATOR = "local operator (unverified)"
@@ -28,6 +29,11 @@ OPERATOR = "local operator (unverified)"
 def live(draw: Callable[P, None]) -> Callable[P, None]:
     """A piece of a page that refreshes by itself and keeps its own trouble to itself."""
     return st.fragment(guarded(draw), run_every=REFRESH_S)
+
+
+def slowly(draw: Callable[P, None]) -> Callable[P, None]:
+    """The same for what changes by the minute."""
+    return st.fragment(guarded(draw), run_every=SLOW_REFRESH_S)
 
 
 def guarded(draw: Callable[P, None]) -> Callable[P, None]:
@@ -110,6 +116,19 @@ def views(titles: Mapping[str, str], chosen: str) -> None:
     if picked is not None and picked != chosen:
         state.put(state.VIEW, picked)
         st.rerun()
+
+
+def window(titles: Mapping[str, str]) -> str:
+    """The window that promises are reckoned over; the address says which."""
+    chosen = state.one_of(state.WINDOW, tuple(titles), next(iter(titles)))
+    picked = st.segmented_control(
+        "Window", list(titles), default=chosen, format_func=lambda name: titles[name], required=True,
+        key=f"window:{chosen}", label_visibility="collapsed",
+    )  # fmt: skip
+    if picked is not None and picked != chosen:
+        state.put(state.WINDOW, None if picked == next(iter(titles)) else picked)
+        st.rerun()
+    return chosen
 
 
 def probe_button(environment: str, *, key: str) -> None:

@@ -1,0 +1,29 @@
+"""SLO trends: are the promises kept, what spent their budgets, and what is to be done?"""
+
+import streamlit as st
+
+from ui import cached, html, slo_detail, slo_maintenance, slo_trends, state, widgets
+
+QUESTION = "Are the promises kept, what spent their budgets, and what is to be done?"
+names = cached.settings().names
+chosen = widgets.head("SLO trends", QUESTION, names, with_all=False) or names[0]
+window = widgets.window(slo_trends.WINDOWS)
+days = None if window == "own" else int(window[:-1])
+
+
+@widgets.slowly
+def body() -> None:
+    """Everything that refreshes."""
+    for piece in cached.slo_markup(chosen, days, widgets.zone_name()):
+        html.show(piece)
+
+
+body()
+rows = cached.slo_view(chosen, days).rows
+slo_trends.downloads(chosen, days)
+if rows:
+    slis = [row.promise.sli for row in rows]
+    slo_detail.show(chosen, state.one_of(state.SLI, slis, slis[0]), days)
+html.show(cached.strict_markup(chosen, widgets.zone_name()))
+slo_maintenance.show(cached.slo_view(chosen, days))
+st.caption(slo_trends.COUNTED)
