@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from services.evidence.model import Evidence
 from services.settings.model import Environment
-from services.store import Store, claims, samples, spans
+from services.store import Store, claims, deploys, samples, spans
 from services.store import evidence as evidence_store
+from services.store.deploys import Deploy
 from services.store.samples import Sample
 from services.store.spans import ENVIRONMENT, Span
 
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 STEP_MS = 300_000
 DAYS = 30
 
@@ -56,6 +58,9 @@ def seed(store: Store, environment: Environment, now_ms: int) -> bool:
         claims.finish(connection, name, "seed")
         samples.append(connection, _samples(environment, begin, now_ms, incidents, generator), {})
         spans.insert_all(connection, list(_spans(environment, begin, now_ms, incidents)))
+        for at_ms, version in ((begin + 9 * DAY_MS, "2.4.0"), (begin + 23 * DAY_MS, "2.5.0")):
+            told = Deploy(environment=environment.name, at_ms=at_ms, version=version, source="told", note="generated")
+            deploys.note(connection, told)
         evidence_store.append(store, connection, _evidence(environment, incidents))
     return True
 
@@ -88,7 +93,17 @@ def _samples(
             value: float | None = base * wave * generator.lognormvariate(0, 0.15)
             if trouble is not None:
                 value = None if trouble.state == "down" else base * generator.uniform(6, 20)
-            yield Sample(environment=environment.name, sli=sli, at_ms=at_ms, value=value, good=trouble is None)
+            yield _sample(environment, sli, at_ms, value, good=trouble is None)
+        if at_ms % HOUR_MS < STEP_MS:
+            failed = any(i.probe == "inngest" and i.from_ms <= at_ms < i.until_ms for i in incidents)
+            yield _sample(environment, "canary_pass_rate", at_ms, 1.0, good=generator.random() > 0.01, every_s=3600)
+            yield _sample(environment, "inngest_run_success", at_ms, None, good=not failed, every_s=3600)
+
+
+def _sample(
+    environment: Environment, sli: str, at_ms: int, value: float | None, *, good: bool, every_s: int = STEP_MS // 1000
+) -> Sample:
+    return Sample(environment=environment.name, sli=sli, at_ms=at_ms, value=value, good=good, interval_s=every_s)
 
 
 def _spans(environment: Environment, begin: int, now_ms: int, incidents: list[Incident]) -> Iterator[Span]:

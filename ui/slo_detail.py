@@ -106,16 +106,13 @@ def _reading(found: Depth, chosen: str, zone: tzinfo) -> str:
     if chosen == "budget":
         return f"{present.share(found.row.burn_down[-1][1])} of the budget is left. Times are {zone}."
     points = found.day if chosen == "day" else found.points
-    size = (
-        width(points[0].from_ms, points[-1].until_ms)
-        if chosen == "day"
-        else width(found.row.from_ms, found.slos.as_of_ms)
-    )
+    size = width(points[0].from_ms, found.slos.as_of_ms)
     slices = {DAY_MS: "a day (UTC)", HOUR_MS: "an hour"}.get(size, "ten minutes")
     worst = min(points, key=lambda p: 2 if p.share is None else p.share)
     said = ""
     if worst.share is not None and worst.share < 1:
         said = f" The worst had {present.share(worst.share)} good, {present.moment(worst.from_ms, zone, short=True)}."
+    marks = "Triangles are deploys, squares incidents, diamonds maintenance."
     marks = "Triangles are deploys, squares incidents, diamonds maintenance."
     return f"Each point is {slices}.{said} {marks} Times are {zone}."
 
@@ -130,12 +127,18 @@ def _incidents(found: Depth, zone: tzinfo) -> str:
     rows = []
     for item in found.incidents:
         until = "goes on" if item.going_on else present.moment(item.until_ms, zone, short=True)
-        spent = "–" if item.spent is None else present.share(item.spent)
-        cost = (item.maintenance and f"not counted: {item.maintenance}") or f"{item.bad:,} bad, {spent} of the budget"
+        spent = _spent(item.spent)
+        cost = (item.maintenance and f"not counted: {item.maintenance}") or f"{item.bad:,} bad, {spent}"
         proof = html.link("evidence", "dependency_health", env=found.slos.environment, detail=_dependency(found))
         rows.append((escape(present.moment(item.from_ms, zone, short=True)), escape(until),
                      html.badge(item.state) + escape(present.cause(item.code)), escape(cost), proof))  # fmt: skip
     return html.table(("From", "To", "What", "Cost", ""), rows)
+
+
+def _spent(part: float | None) -> str:
+    if part is None:
+        return "where none is allowed"
+    return f"{present.share(part)} of the budget" if part <= 1 else f"{part:,.3g} times the budget"
 
 
 def _dependency(found: Depth) -> str:
@@ -148,10 +151,10 @@ def _burns(found: Depth) -> str:
     for item in found.row.standing.burns:
         state_ = "down" if item.firing else "ok" if item.burn_long is not None else "unknown"
         word = "warns" if item.firing else "quiet" if item.burn_long is not None else "nothing measured"
-        rates = [f"{rate:.3g} ×" if rate is not None else "–" for rate in (item.burn_long, item.burn_short)]
+        rates = [f"{rate:.3g}\u00a0×" if rate is not None else "–" for rate in (item.burn_long, item.burn_short)]
         rows.append((
             escape(f"{present.seconds(item.rule.long_s)} and {present.seconds(item.rule.short_s)}"),
-            escape(f"{item.rule.factor:g} ×"), escape(rates[0]), escape(rates[1]), html.badge(state_, word=word),
+            escape(f"{item.rule.factor:g}\u00a0×"), escape(rates[0]), escape(rates[1]), html.badge(state_, word=word),
             escape({"page": "call somebody", "ticket": "write a ticket"}[item.rule.severity]),
         ))  # fmt: skip
     return html.table(("Windows", "Limit", "Long", "Short", "Now", "Where it warns"), rows)

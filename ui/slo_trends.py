@@ -11,6 +11,7 @@ import streamlit as st
 
 from services import clock
 from services.slo import depth, report, words
+from services.slo.budget import Budget
 from services.slo.view import Row, Slos
 from services.slo.what_if import WhatIf
 from ui import cached, html, present, slo_print
@@ -37,13 +38,12 @@ def _tile(found: Slos, row: Row, chosen: str) -> str:
     head = f'<div class="row"><b class="grow">{title}</b>{html.badge(standing.state)}{mark}</div>'
     said = f"<div>{escape(words.sentence(row))}</div>"
     budget = standing.budget
-    left = "–" if budget is None else present.share(max(budget.remaining, -9.99))
+    left = "–" if budget is None else present.share(budget.remaining) if budget.remaining >= 0 else "overspent"
     numbers = [
         ("promised", present.share(promise.objective.target), words.good_means(row)),
         ("measured", present.share(standing.value, promise.objective.target), f"{standing.good:,} of "
          f"{standing.good + standing.bad:,}"),
-        ("budget left", left, "" if budget is None else f"{present.seconds(max(0.0, budget.left_s))} of "
-         f"{present.seconds(budget.allowed_s)}"),
+        ("budget left", left, "" if budget is None else _left(budget)),
     ]  # fmt: skip
     facts = "".join(
         f'<div><div class="dim">{escape(name)}</div><div class="big">{escape(value)}</div>'
@@ -52,6 +52,15 @@ def _tile(found: Slos, row: Row, chosen: str) -> str:
     )
     curve = burn_down(row)
     return html.tile(head, said, f'<div class="slo"><div class="three">{facts}</div>{curve}</div>', _foot(row))
+
+
+def _left(budget: Budget) -> str:
+    """The budget in time and in events."""
+    allowed = present.seconds(budget.allowed_s) if budget.allowed_s >= 1 else "under a second"
+    events = f"{budget.spent_events:,} of {budget.allowed_events:,.4g} bad events spent"
+    if budget.remaining < 0:
+        return f"{present.seconds(-budget.left_s)} beyond {allowed}; {events}"
+    return f"{present.seconds(budget.left_s)} of {allowed}; {events}"
 
 
 def _foot(row: Row) -> str:

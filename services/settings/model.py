@@ -100,7 +100,7 @@ class Objective(_Table):
     target: float = Field(gt=0, le=1)
     threshold: float | None = Field(None, gt=0, description="Unit of the SLI: ms for latencies, s for queues.")
     window: Window = "30d"
-    min_events: int = Field(10, ge=1, le=1_000_000, description="With fewer events measured, nothing is said.")
+    min_events: int = Field(30, ge=1, le=1_000_000, description="With fewer events measured, nothing is said.")
     burn: tuple[BurnRule, ...] = Field(
         ("page_fast", "page_slow", "ticket_fast", "ticket_slow"), description="The burn-rate rules that warn."
     )
@@ -143,9 +143,9 @@ DEFAULT_OBJECTIVES = (
     Objective(sli="readiness_uptime", target=0.995),
     Objective(sli="redis_ping_latency", target=0.99, threshold=250),
     Objective(sli="redis_write_latency", target=0.99, threshold=500),
-    Objective(sli="inngest_run_success", target=0.99),
+    Objective(sli="inngest_run_success", target=0.99, min_events=10),
     Objective(sli="queue_aging_p95", target=0.99),
-    Objective(sli="canary_pass_rate", target=0.95),
+    Objective(sli="canary_pass_rate", target=0.95, min_events=10),
 )
 
 

@@ -43,6 +43,7 @@ class Standing:
     bad: int
     unknown: int
     coverage: float
+    window_s: float
     budget: Budget | None
     burns: tuple[Burn, ...]
     exhausted_in_s: float | None
@@ -58,7 +59,8 @@ def stand(
     budget = _budget(tally, min(covered_s, window_s), target) if tally.total else None
     return Standing(
         state=_state(tally, budget, min_events, burns), value=value, good=tally.good, bad=tally.bad, unknown=unknown,
-        coverage=coverage, budget=budget, burns=tuple(burns), exhausted_in_s=_exhausted(budget, window_s, burns),
+        coverage=coverage, window_s=window_s, budget=budget, burns=tuple(burns),
+        exhausted_in_s=_exhausted(budget, window_s, burns),
     )  # fmt: skip
 
 

@@ -48,8 +48,8 @@ def points(connection: Connection, environment: str, sli: str, low: int, high: i
     if known is None:
         return ()
     history = History(connection, dict([known]), plain=(), with_sketches=[(low, high)])
-    size = width(low, high)
     parts = sorted(history.parts(known[0], ((low, high),)), key=lambda part: part.from_ms)
+    size = width(parts[0].from_ms, high) if parts else DAY_MS
     made = []
     for begin, group in groupby(parts, key=lambda part: part.from_ms - part.from_ms % size):
         made.append(_point(begin, begin + size, list(group), (low, high)))

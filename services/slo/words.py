@@ -6,6 +6,7 @@ from services.settings.model import Slo
 from services.slo.view import Row
 from services.units import quantity, seconds, share
 
+ENOUGH = 0.5  # with less of the window observed, a sentence says of how much it speaks
 TITLES = {
     "readiness_uptime": "Readiness uptime",
     "redis_ping_latency": "Redis PING latency",
@@ -53,17 +54,23 @@ def sentence(row: Row) -> str:
     standing, target = row.standing, row.promise.objective.target
     if standing.state == "no_data":
         return _no_data(row)
-    measured = f"{share(standing.value, target)} where {share(target)} is promised"
+    seen = "" if standing.coverage >= ENOUGH else f" in the {_observed(row)} that were observed"
+    so_far = "" if standing.coverage >= ENOUGH else " so far"
+    measured = f"{share(standing.value, target)}{seen} where {share(target)} is promised"
     budget = standing.budget
     assert budget is not None  # noqa: S101 - only no_data has none
     if standing.state == "broken":
-        return f"Broken: {measured}; {seconds(-budget.left_s)} more went wrong than the promise allows."
+        return f"Broken{so_far}: {measured}; {seconds(-budget.left_s)} more went wrong than the promise allows."
     left = f"{seconds(budget.left_s)} of {seconds(budget.allowed_s)} may still go wrong"
     if standing.state == "ok":
-        return f"Kept: {measured}; {left}."
+        return f"Kept{so_far}: {measured}; {left}."
     if standing.exhausted_in_s is not None and any(burn.firing for burn in standing.burns):
         return f"At risk: {measured}; at this rate the rest lasts {seconds(standing.exhausted_in_s)}."
     return f"At risk: {measured}; only {left}."
+
+
+def _observed(row: Row) -> str:
+    return seconds(row.standing.coverage * row.standing.window_s)
 
 
 def _no_data(row: Row) -> str:
