@@ -87,6 +87,12 @@ def slo_markup(name: str, days: int | None, zone_name: str) -> tuple[str, str]:
     return slo_trends.render(slo_view(name, days), present.zone(zone_name), "own" if days is None else f"{days}d")
 
 
+def forget_promises() -> None:
+    """Reckon promises anew at the next look: what counts was changed."""
+    for kept in (slo_view, slo_depth, slo_markup):
+        kept.clear()
+
+
 @st.cache_data(ttl=60, max_entries=50, show_spinner=False)
 def strict_markup(name: str, zone_name: str) -> str:
     """What strict mode would have meant, as markup."""

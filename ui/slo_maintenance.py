@@ -52,7 +52,7 @@ def _withdraw(found: Slos) -> None:
     number = left.selectbox("Withdraw one, so that its time counts again", list(words), format_func=words.__getitem__)
     if right.button("Withdraw", icon=":material/undo:") and number is not None:
         changes.withdraw(cached.store(), number, by=widgets.OPERATOR, now_ms=clock.now_ms())
-        cached.slo_view.clear()
+        cached.forget_promises()
         st.rerun()
 
 
@@ -76,7 +76,7 @@ def _declare(environment: str) -> None:
     except GreenlightError as error:
         html.show(html.answer("unknown", "Nothing was declared.", str(error)))
         return
-    cached.slo_view.clear()
+    cached.forget_promises()
     st.rerun()
 
 
