@@ -1,4 +1,4 @@
-"""How fast are Overview and Dependency health, beside an empty Streamlit page in the same run?
+"""How fast are the pages, beside an empty Streamlit page (SLO trends: one with a Plotly chart) in the same run?
 
 Reruns are measured over the websocket, as the server's time to finish a script run; first paints in a real Chromium.
 """
@@ -25,12 +25,16 @@ from services import clock, ledger, simulation
 from services.probes.model import Check, Measure, Reading
 from services.probes.run import Observation
 from services.settings import load
-from services.store import Store, workers
+from services.store import Store, samples, workers
 from services.store.migrate import migrate
+from services.store.parts import DAY_MS
+from services.store.samples import Sample
 from services.store.workers import Worker
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {"Overview": "", "Dependency health": "dependency_health"}
+TRENDS = "slo_trends?env=staging&window=90d"
+CHART = ".js-plotly-plot .main-svg"
 RERUNS, PAINTS = 30, 11
 CONFIG = """
 [[environments]]
@@ -50,7 +54,12 @@ simulated = true
 def measure() -> list[Figure]:
     """Reruns alone and ten at once, cold and warm first paint, each beside the empty page."""
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory() as folder, _portal(Path(folder)) as portal, _empty(Path(folder)) as empty:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _portal(Path(folder)) as portal,
+        _bare(Path(folder), "empty", "import streamlit as st\nst.write('hello')\n") as empty,
+        _bare(Path(folder), "chart", ONE_CHART) as chart,
+    ):
         base_one, base_ten = asyncio.run(_reruns(empty, ""))
         figures.append(Figure(what="rerun, empty page", value=base_one, unit="ms"))
         figures.append(Figure(what="rerun, empty page, ten sessions at once", value=base_ten, unit="ms"))
@@ -58,9 +67,13 @@ def measure() -> list[Figure]:
             one, ten = asyncio.run(_reruns(portal, page))
             figures.append(Figure(what=f"rerun, {name}", value=one, unit="ms", goal=40))
             figures.append(Figure(what=f"rerun, {name}, ten sessions at once", value=ten, unit="ms", goal=150))
+        one, ten = asyncio.run(_reruns(portal, TRENDS))
+        figures.append(Figure(what="rerun, SLO trends over 90 days", value=one, unit="ms", goal=60))
+        figures.append(Figure(what="rerun, SLO trends, ten sessions at once", value=ten, unit="ms", goal=400))
         paints = _paints(
-            {"empty": (empty, "text=hello"), **{n: (f"{portal}/{p}", ".gl .answer") for n, p in PAGES.items()}}
-        )
+            {"empty": (empty, "text=hello"), **{n: (f"{portal}/{p}", ".gl .answer") for n, p in PAGES.items()},
+             "one chart": (chart, CHART), "SLO trends": (f"{portal}/{TRENDS}", CHART)}
+        )  # fmt: skip
         for kind, goal in (("cold", 1.5), ("warm", None)):
             base = paints["empty"][kind]
             figures.append(Figure(what=f"{kind} first paint, empty page", value=statistics.median(base), unit="ms"))
@@ -68,7 +81,19 @@ def measure() -> list[Figure]:
                 ratio = statistics.median(ours / peer for ours, peer in zip(paints[name][kind], base, strict=True))
                 note = f"{statistics.median(paints[name][kind]):.0f} ms; median of paired rounds"
                 figures.append(Figure(what=f"{kind} first paint, {name}", value=ratio, unit="×", goal=goal, note=note))
+            pairs = zip(paints["SLO trends"][kind], paints["one chart"][kind], strict=True)
+            ratio = statistics.median(ours / peer for ours, peer in pairs)
+            note = f"{statistics.median(paints['SLO trends'][kind]):.0f} ms, beside a page with one Plotly chart"
+            limit = 1.2 if kind == "cold" else None
+            figures.append(Figure(what=f"{kind} paint, SLO trends", value=ratio, unit="×", goal=limit, note=note))
     return figures
+
+
+ONE_CHART = """
+import plotly.graph_objects as go
+import streamlit as st
+st.plotly_chart(go.Figure([go.Scatter(x=list(range(90)), y=[n % 7 for n in range(90)])]), key="chart")
+"""
 
 
 @contextmanager
@@ -82,9 +107,23 @@ def _portal(folder: Path) -> Iterator[str]:
     for environment in settings.environments:
         simulation.seed(store, environment, clock.now_ms())
         _fresh(store, environment.name)
+    _ninety_days(store)
     store.close()
     with _process(["app.py"], variables) as url:
         yield url
+
+
+def _ninety_days(store: Store) -> None:
+    """The 60 days before the generated ones, a measurement a minute, of every SLI of one environment."""
+    end = clock.now_ms() - 31 * DAY_MS
+    for sli in ("readiness_uptime", "redis_ping_latency", "redis_write_latency", "queue_aging_p95:email"):
+        for begin in range(end - 60 * DAY_MS, end, 4 * DAY_MS):
+            batch = [
+                Sample(environment="staging", sli=sli, at_ms=at, value=40.0 + at // 60_000 % 9,
+                       good=at // 60_000 % 1000 > 0, interval_s=60) for at in range(begin, begin + 4 * DAY_MS, 60_000)
+            ]  # fmt: skip
+            with store.write() as connection:
+                samples.append(connection, batch, {})
 
 
 def _fresh(store: Store, environment: str) -> None:
@@ -114,13 +153,13 @@ def _fresh(store: Store, environment: str) -> None:
 
 
 @contextmanager
-def _empty(folder: Path) -> Iterator[str]:
-    """The peer: a Streamlit page with one word, in the same settings, frozen as ours is."""
-    script = folder / "page.py"
-    script.write_text("import streamlit as st\nst.write('hello')\n")
-    entry = folder / "empty.py"
+def _bare(folder: Path, name: str, text: str) -> Iterator[str]:
+    """A peer: a bare Streamlit page in the same settings, frozen as ours is."""
+    script = folder / f"{name}_page.py"
+    script.write_text(text)
+    entry = folder / f"{name}.py"
     entry.write_text(
-        "import gc, sys\nfrom contextlib import asynccontextmanager\nimport streamlit as st\n"
+        "import gc, sys\nimport plotly.graph_objects\nfrom contextlib import asynccontextmanager\nimport streamlit as st\n"
         "@asynccontextmanager\nasync def life(app):\n    gc.collect(); gc.freeze(); yield {}\n"
         f"app = st.App({str(script)!r}, lifespan=life)\n"
         "if __name__ == '__main__':\n    app.run(config={'server.port': int(sys.argv[2]), 'server.headless': True,\n"
@@ -169,8 +208,7 @@ async def _session(url: str, page: str, times: int) -> list[float]:
     found = []
     async with websockets.connect(address, origin=url, proxy=None, max_size=None) as socket:  # type: ignore[arg-type]
         message = BackMsg()
-        message.rerun_script.page_name = page
-        message.rerun_script.query_string = ""
+        message.rerun_script.page_name, _, message.rerun_script.query_string = page.partition("?")
         for _ in range(times + 3):
             begun = time.perf_counter()
             await socket.send(message.SerializeToString())

@@ -136,8 +136,8 @@ def _postgres(store: Store) -> Figure:
         other = _open(server.get_uri().replace("postgresql://", "postgresql+psycopg://"))
         recent = (END - 6 * DAY_MS) // 60_000
         with store.read() as source, other.write() as target:
-            for what, query in ((series, select(series)),
-                                (table, select(table).where((table.c.tier > 0) | (table.c.slot > recent)))):  # fmt: skip
+            kept = select(table).where((table.c.tier > 0) | (table.c.slot > recent))
+            for what, query in ((series, select(series)), (table, kept)):
                 rows = [dict(row._mapping) for row in source.execute(query)]
                 for begin in range(0, len(rows), 2000):
                     target.execute(insert(what), rows[begin : begin + 2000])
@@ -200,17 +200,17 @@ rows = sqlite3.connect(path)
 if kind == "duckdb":
     import duckdb
     base = duckdb.connect()
-    base.execute("CREATE TABLE s (at BIGINT, value DOUBLE, good TINYINT)")
+    base.execute("CREATE TABLE s (ts BIGINT, value DOUBLE, good TINYINT)")
     data = rows.execute(READ).fetchall()
     import csv, tempfile
     with tempfile.NamedTemporaryFile("w", suffix=".csv", delete=False) as f:
         csv.writer(f).writerows(data)
     base.execute(f"INSERT INTO s SELECT * FROM read_csv('{f.name}', header=false)")
     def run():
-        base.execute("SELECT at // 86400000, quantile_disc(value, [0.5, 0.95, 0.99]) FROM s GROUP BY 1").fetchall()
+        base.execute("SELECT ts // 86400000, quantile_disc(value, [0.5, 0.95, 0.99]) FROM s GROUP BY 1").fetchall()
         base.execute("SELECT count(*), sum(good), quantile_disc(value, [0.5, 0.95, 0.99]) FROM s").fetchall()
         for w in WINDOWS:
-            base.execute("SELECT count(*), sum(good) FROM s WHERE at >= ?", [end - w * 1000]).fetchall()
+            base.execute("SELECT count(*), sum(good) FROM s WHERE ts >= ?", [end - w * 1000]).fetchall()
     timed(run)
 elif kind == "numpy":
     import numpy as np
@@ -258,8 +258,8 @@ def _peers(folder: Path, ours: float) -> list[Figure]:
         )  # fmt: skip
         figures.append(Figure(what=f"{label}, one series", value=float(done.stdout), unit="ms"))
         if kind == "duckdb":
-            figures.append(Figure(what="DuckDB's time for a series over ours", value=float(done.stdout) / (ours / SERIES),
-                                  unit="×", goal=10, better="more"))  # fmt: skip
+            times = float(done.stdout) / (ours / SERIES)
+            figures.append(Figure(what="DuckDB's time over ours", value=times, unit="×", goal=10, better="more"))
     if shutil.which("prometheus") is None:
         figures.append(Figure(what="Prometheus", value=0, unit="ms", note="not installed here"))
     return figures

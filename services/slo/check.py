@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from services.store import Store, rollups, samples, sketch
 from services.store.parts import DAY_MS, HOUR_MS, QUANTILES, Part, joined, minutes
 
-EXACT = ("count", "good", "bad", "covered_ms")
+EXACT = ("events", "good", "bad", "covered_ms")
 NAMES = {rollups.MINUTE: "minute", rollups.HOUR: "hour", rollups.DAY: "day"}
 
 
@@ -73,7 +73,9 @@ def _day(connection: Connection, series_id: int, low: int, closed: int) -> tuple
     again = [joined(at, list(group)) for at, group in groupby(fresh, key=lambda p: p.from_ms - p.from_ms % HOUR_MS)]
     again = [part for part in again if part.from_ms < closed]
     wrong += _compare(rollups.HOUR, again, kept[rollups.HOUR])
-    days = [joined(low, list(kept[rollups.HOUR].values()))] if high <= closed and kept[rollups.HOUR] else []
+    days = (
+        [joined(low, list(kept[rollups.HOUR].values()), form="wide")] if high <= closed and kept[rollups.HOUR] else []
+    )
     wrong += _compare(rollups.DAY, days, kept[rollups.DAY])
     return len(fresh) + len(again) + len(days), wrong
 

@@ -81,7 +81,7 @@ class History:
         p50, p95, p99 = sketch.merged(part.sketch for part in parts).quantiles(QUANTILES)
         return Sums(
             tally=tally,
-            unknown=sum(part.count for part in parts) - tally.total,
+            unknown=sum(part.events for part in parts) - tally.total,
             covered_ms=sum(part.covered_ms for part in parts),
             p50=p50,
             p95=p95,

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import groupby
-from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, Executable, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.parts import DAY_MS, HOUR_MS, MINUTE_MS, PAUSE, Part, Raw, joined, minutes
@@ -22,7 +21,7 @@ MINUTE, HOUR, DAY = 0, 1, 2
 RULES = 1  # raised when the way of rolling up changes: series rolled by an older one are rolled anew
 REACH_MS = 95_000  # what a sample covers can depend on another one so far away, at the default intervals
 ONE_QUERY_MS = 3 * HOUR_MS
-NUMBERS = ("count", "good", "bad", "covered_ms", "total", "lowest", "highest", "p50", "p95", "p99")
+NUMBERS = Part._fields[1:-1]  # between from_ms, which the slot says, and the sketch
 
 Range = tuple[int, int]
 
@@ -48,11 +47,11 @@ def frozen_hours(connection: Connection, series_id: int, hours: Iterable[int]) -
         return set()
     slots = [hour // MINUTE_MS for hour in wanted]
     known = connection.execute(
-        select(rollups.c.slot, rollups.c.count).where(
+        select(rollups.c.slot, rollups.c.events).where(
             rollups.c.tier == HOUR, rollups.c.series_id == series_id, rollups.c.slot.in_(slots)
         )
     )
-    rolled = {row.slot * MINUTE_MS: row.count for row in known}
+    rolled = {row.slot * MINUTE_MS: row.events for row in known}
     if not rolled:
         return set()
     hour = (samples.c.at_ms - samples.c.at_ms % HOUR_MS).label("hour")
@@ -185,7 +184,7 @@ def _days(connection: Connection, series_id: int, days: Sequence[int]) -> Iterab
         rows = load(connection, HOUR, (series_id,), [(low, high + DAY_MS)], sketches=True)[series_id]
         for day, group in groupby(rows, key=lambda part: part.from_ms - part.from_ms % DAY_MS):
             if day in days:
-                yield series_id, joined(day, list(group))
+                yield series_id, joined(day, list(group), form="wide")
 
 
 def load(
@@ -193,30 +192,45 @@ def load(
 ) -> dict[int, list[Part]]:
     """The parts of a tier that begin in one of the ranges [from, until) in ms, in order of time, by series."""
     found: dict[int, list[Part]] = {series_id: [] for series_id in series_ids}
-    spans = [(low // MINUTE_MS, high // MINUTE_MS) for low, high in ranges if high > low]
-    if not spans or not series_ids:
-        return found
-    columns = [rollups.c.series_id, rollups.c.slot, *(rollups.c[name] for name in NUMBERS)]
-    query = (
-        select(*columns, *((rollups.c.sketch,) if sketches else ()))
-        .where(
-            rollups.c.tier == tier,
-            rollups.c.series_id.in_(series_ids),
-            or_(*(and_(rollups.c.slot >= low, rollups.c.slot < high) for low, high in spans)),
-        )
-        .order_by(rollups.c.series_id, rollups.c.slot)
-    )
-    for row in connection.execute(query):
-        found[row[0]].append(_part(row, sketches=sketches))
+    for low, high in sorted(ranges) if found else ():
+        bounds = {"tier": tier, "ids": list(found), "low": low // MINUTE_MS, "high": high // MINUTE_MS}
+        for series_id, slot, *rest in connection.execute(_loading(sketches), bounds):
+            found[series_id].append(Part(slot * MINUTE_MS, *rest))
     return found
 
 
-def _part(row: Row[Any], *, sketches: bool) -> Part:
-    _, slot, count, good, bad, covered_ms, total, lowest, highest, p50, p95, p99, *rest = tuple(row)
-    return Part(
-        from_ms=slot * MINUTE_MS, count=count, good=good, bad=bad, covered_ms=covered_ms, total=total, lowest=lowest,
-        highest=highest, p50=p50, p95=p95, p99=p99, sketch=rest[0] if sketches else b"",
-    )  # fmt: skip
+@cache
+def _loading(sketches: bool) -> Executable:
+    """One range at a time: over several joined by OR, SQLite walks through all that lies between them."""
+    columns = [rollups.c.series_id, rollups.c.slot, *(rollups.c[name] for name in NUMBERS)]
+    return (
+        select(*columns, *((rollups.c.sketch,) if sketches else ()))
+        .where(
+            rollups.c.tier == bindparam("tier"),
+            rollups.c.series_id.in_(bindparam("ids", expanding=True)),
+            rollups.c.slot >= bindparam("low"),
+            rollups.c.slot < bindparam("high"),
+        )
+        .order_by(rollups.c.series_id, rollups.c.slot)
+    )
+
+
+def first(connection: Connection, series_id: int, low: int, high: int) -> int | None:
+    """When the first part of a series in [low, high) begins, in ms, whichever tier still has it."""
+    found = [
+        connection.execute(_FIRST, {"tier": tier, "id": series_id, "low": low // MINUTE_MS, "high": high // MINUTE_MS})
+        for tier in (DAY, HOUR, MINUTE)
+    ]
+    slots = [slot for result in found if (slot := result.scalar()) is not None]
+    return min(slots) * MINUTE_MS if slots else None
+
+
+_FIRST = select(func.min(rollups.c.slot)).where(
+    rollups.c.tier == bindparam("tier"),
+    rollups.c.series_id == bindparam("id"),
+    rollups.c.slot >= bindparam("low"),
+    rollups.c.slot < bindparam("high"),
+)
 
 
 def _save(connection: Connection, tier: int, parts: Iterable[tuple[int, Part]]) -> None:

@@ -54,7 +54,7 @@ rollups = Table(
     Column("tier", SmallInteger, primary_key=True, autoincrement=False),  # 0 minute, 1 hour, 2 day
     Column("series_id", Integer, primary_key=True, autoincrement=False),
     Column("slot", Integer, primary_key=True, autoincrement=False),
-    Column("count", Integer, nullable=False),
+    Column("events", Integer, nullable=False),
     Column("good", Integer, nullable=False),
     Column("bad", Integer, nullable=False),
     Column("covered_ms", BigInteger, nullable=False),

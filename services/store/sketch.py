@@ -7,9 +7,11 @@ is told from zero. Merging adds counts, so the order of arrival never matters.
 from __future__ import annotations
 
 import math
+import struct
+import sys
 from array import array
 from collections.abc import Iterable
-from operator import add
+from typing import Literal
 
 ACCURACY = 0.01
 GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
@@ -18,6 +20,8 @@ LOWEST = math.floor(math.log(1e-9) * _SCALE)
 HIGHEST = math.ceil(math.log(1e13) * _SCALE)
 _SPARSE, _DENSE = 0, 1
 _WIDTHS = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_LANE = 8  # bytes of a bucket in a wide sketch
+Form = Literal["sparse", "dense", "wide"]
 
 Counts = dict[int, int]  # by bucket; the key LOWEST stands for zero
 
@@ -34,12 +38,11 @@ def middle(index: int) -> float:
     return 0.0 if index <= LOWEST else 2 * math.exp(index / _SCALE) / (GAMMA + 1)
 
 
-def encode(counts: Counts, *, dense: bool = False) -> bytes:
-    """The counts as bytes: sparse for few values, dense (quick to merge) for many."""
+def encode(counts: Counts, *, form: Form = "sparse") -> bytes:
+    """The counts as bytes: sparse for few values, dense for many, wide (quickest to merge) for very many."""
     if not counts:
         return b""
-    first, last = min(counts), max(counts)
-    if not dense:
+    if form == "sparse":
         out = bytearray((_SPARSE,))
         before = LOWEST
         for index in sorted(counts):
@@ -47,24 +50,24 @@ def encode(counts: Counts, *, dense: bool = False) -> bytes:
             _put(out, counts[index])
             before = index
         return bytes(out)
-    lowest = counts.get(LOWEST, 0)
-    others = [index for index in counts if index != LOWEST]
-    first, last = (min(others), max(others)) if others else (LOWEST + 1, LOWEST)
+    first, last = min(counts), max(counts)
+    if first == LOWEST and last > LOWEST:  # zeros lie far from the rest: they stand apart
+        first = min(index for index in counts if index != LOWEST)
+    zeros = counts.get(LOWEST, 0) if first > LOWEST else 0
     line = [counts.get(index, 0) for index in range(first, last + 1)]
-    peak = max(line, default=0)
-    width = next(size for size in _WIDTHS if peak < 1 << (8 * size))
+    width = 8 if form == "wide" else next(size for size in _WIDTHS if max(line) < 1 << (8 * size))
     out = bytearray((_DENSE, width))
-    _put(out, lowest)
+    _put(out, zeros)
     _put(out, first - LOWEST)
     return bytes(out) + b"".join(number.to_bytes(width, "little") for number in line)
 
 
 class Merged:
-    """Many sketches added up."""
+    """Many sketches added up: dense ones as one long number, 64 bits a bucket, so that an addition adds them all."""
 
     def __init__(self) -> None:
-        self._line = [0] * (HIGHEST - LOWEST + 1)
-        self.count = 0
+        self._dense = 0
+        self._sparse: Counts = {}
 
     def add(self, blob: bytes) -> None:
         """Add an encoded sketch."""
@@ -73,44 +76,48 @@ class Merged:
         if blob[0] == _DENSE:
             self._add_dense(blob)
             return
-        place, at = 0, 1
+        place, at = LOWEST, 1
         while at < len(blob):
             step, at = _take(blob, at)
             number, at = _take(blob, at)
             place += step
-            self._line[place] += number
-            self.count += number
+            self._sparse[place] = self._sparse.get(place, 0) + number
 
     def _add_dense(self, blob: bytes) -> None:
-        lowest, at = _take(blob, 2)
+        zeros, at = _take(blob, 2)
         offset, at = _take(blob, at)
-        line = array(_WIDTHS[blob[1]])
-        line.frombytes(blob[at:])
-        self._line[offset : offset + len(line)] = map(add, self._line[offset : offset + len(line)], line)
-        self._line[0] += lowest
-        self.count += lowest + sum(line)
+        body = blob[at:]
+        if blob[1] != _LANE:
+            body = array("Q", array(_WIDTHS[blob[1]], body)).tobytes()
+        self._dense += int.from_bytes(body, sys.byteorder if blob[1] != _LANE else "little") << (8 * _LANE * offset)
+        if zeros:
+            self._sparse[LOWEST] = self._sparse.get(LOWEST, 0) + zeros
+
+    def counts(self) -> Counts:
+        """By bucket, in order, empty ones left out."""
+        found = dict(self._sparse)
+        empty = max(0, (self._dense & -self._dense).bit_length() - 1) // (8 * _LANE)  # lanes below the first value
+        dense = self._dense >> (8 * _LANE * empty)
+        size = -(-dense.bit_length() // (8 * _LANE))
+        for place, number in enumerate(struct.unpack(f"<{size}Q", dense.to_bytes(size * _LANE, "little")), empty):
+            if number:
+                found[place + LOWEST] = found.get(place + LOWEST, 0) + number
+        return dict(sorted(found.items()))
 
     def quantiles(self, wanted: Iterable[float]) -> tuple[float | None, ...]:
         """For each q (ascending) the value at rank floor(q · (n - 1)), within 1 %; None where nothing was counted."""
-        asked = tuple(wanted)
-        if not self.count:
+        counts, asked = self.counts(), tuple(wanted)
+        total = sum(counts.values())
+        if not total:
             return (None,) * len(asked)
         found: list[float | None] = []
-        ranks = [math.floor(q * (self.count - 1)) for q in asked]
+        ranks = [math.floor(q * (total - 1)) for q in asked]
         seen = 0
-        for place, number in enumerate(self._line):
-            if not number:
-                continue
+        for index, number in counts.items():
             seen += number
             while len(found) < len(ranks) and ranks[len(found)] < seen:
-                found.append(middle(place + LOWEST))
-            if len(found) == len(ranks):
-                break
+                found.append(middle(index))
         return tuple(found)
-
-    def counts(self) -> Counts:
-        """By bucket, empty ones left out."""
-        return {place + LOWEST: number for place, number in enumerate(self._line) if number}
 
 
 def merged(blobs: Iterable[bytes]) -> Merged:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.settings.model import Environment, Objective, Queue
-from services.slo import burn, report, view, window
+from services.slo import burn, chart, report, view, window
 from services.slo.view import Row
 from services.store import Store, deploys, samples
 from services.store.parts import DAY_MS, HOUR_MS, MINUTE_MS
@@ -191,3 +191,25 @@ def test_tiles_cover_a_time_once_and_completely(low: int, length: int, closed_ho
 
 def test_burn_windows_are_the_rules() -> None:
     assert burn.WINDOWS_S == (300, 1800, 3600, 7200, 21_600, 86_400, 259_200)
+
+
+@pytest.mark.parametrize("length", [DAY_MS, 7 * DAY_MS, 30 * DAY_MS])
+def test_a_charts_slices_are_alike_and_add_up(store: Store, length: int) -> None:
+    history = [sample(START + n * 300_000, float(n % 700), n % 97 != 0) for n in range(288 * 32)]
+    write(store, history)
+    end = START + 32 * DAY_MS - 3 * HOUR_MS - 7 * MINUTE_MS
+    low = end - length
+    with store.read() as connection:
+        found = chart.points(connection, "e", SLI, low, end)
+    size = chart.width(low, end)
+    assert all(point.until_ms - point.from_ms <= size for point in found)
+    assert all(point.from_ms % size == 0 for point in found[1:])
+    inside = [s for s in history if low <= s.at_ms < end]
+    assert sum(p.good for p in found) == sum(bool(s.good) for s in inside)
+    assert sum(p.bad for p in found) == sum(s.good is False for s in inside)
+    for point in found:
+        values = sorted(s.value for s in inside if s.value is not None and point.from_ms <= s.at_ms < point.until_ms)
+        exact = values[math.floor(0.95 * (len(values) - 1))]
+        assert point.p95 is not None
+        assert abs(point.p95 - exact) <= 0.01 * exact + 1e-9
+    assert len(found) <= 200

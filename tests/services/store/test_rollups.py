@@ -15,7 +15,7 @@ from services.store.parts import DAY_MS, HOUR_MS, MINUTE_MS, Part
 from services.store.samples import Sample
 
 START = 1_771_632_000_000  # a midnight, UTC
-NAMES = ("count", "good", "bad", "covered_ms")
+NAMES = ("events", "good", "bad", "covered_ms")
 
 
 def sample(at_ms: int, value: float | None = 1.0, good: bool | None = True, interval_s: int = 30) -> Sample:
@@ -39,7 +39,7 @@ def reference(history: Sequence[Sample], low: int, high: int) -> dict[str, float
     previous = None
     for item in ordered:
         inside = low <= item.at_ms < high
-        found["count"] += inside
+        found["events"] += inside
         if item.good is None:
             continue
         found["good" if item.good else "bad"] += inside
@@ -165,7 +165,7 @@ def test_rolling_anew_from_raw_mends_what_is_wrong(store: Store) -> None:
     from services.store.schema import series
 
     with store.write() as connection:
-        connection.execute(update(table).values(good=0, count=1))
+        connection.execute(update(table).values(good=0, events=1))
         connection.execute(update(series).values(rolled_by=0))
         for key in rollups.outdated(connection):
             extent = rollups.extent(connection, key)
@@ -177,15 +177,15 @@ def test_rolling_anew_from_raw_mends_what_is_wrong(store: Store) -> None:
     assert [rolled(store, tier) for tier in (0, 1, 2)] == right
 
 
-@given(st.lists(st.floats(1e-8, 1e12), min_size=1, max_size=300), st.booleans())
-def test_a_sketch_is_within_one_percent_however_it_is_kept_and_merged(values: list[float], dense: bool) -> None:
+@given(st.lists(st.floats(1e-8, 1e12), min_size=1, max_size=300), st.sampled_from(["sparse", "dense", "wide"]))
+def test_a_sketch_is_within_one_percent_however_it_is_kept_and_merged(values: list[float], form: sketch.Form) -> None:
     halves = (values[::2], values[1::2])
     blobs = []
     for half in halves:
         counts: dict[int, int] = {}
         for value in half:
             counts[sketch.bucket(value)] = counts.get(sketch.bucket(value), 0) + 1
-        blobs.append(sketch.encode(counts, dense=dense))
+        blobs.append(sketch.encode(counts, form=form))
     merged = sketch.merged(blobs)
     ordered = sorted(values)
     for q in (0.0, 0.5, 0.95, 0.99, 1.0):
@@ -196,7 +196,7 @@ def test_a_sketch_is_within_one_percent_however_it_is_kept_and_merged(values: li
 
 
 def test_hundreds_of_thousands_in_one_bucket_still_fit() -> None:
-    blob = sketch.encode({5: 700_000, sketch.LOWEST: 3}, dense=True)
+    blob = sketch.encode({5: 700_000, sketch.LOWEST: 3}, form="dense")
     assert sketch.merged([blob]).counts() == {5: 700_000, sketch.LOWEST: 3}
 
 

@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("tier", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("series_id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("events", sa.Integer, nullable=False),
         sa.Column("good", sa.Integer, nullable=False),
         sa.Column("bad", sa.Integer, nullable=False),
         sa.Column("covered_ms", sa.BigInteger, nullable=False),
