@@ -159,7 +159,8 @@ def _bare(folder: Path, name: str, text: str) -> Iterator[str]:
     script.write_text(text)
     entry = folder / f"{name}.py"
     entry.write_text(
-        "import gc, sys\nimport plotly.graph_objects\nfrom contextlib import asynccontextmanager\nimport streamlit as st\n"
+        "import gc, sys\nimport plotly.graph_objects\nimport streamlit as st\n"
+        "from contextlib import asynccontextmanager\n"
         "@asynccontextmanager\nasync def life(app):\n    gc.collect(); gc.freeze(); yield {}\n"
         f"app = st.App({str(script)!r}, lifespan=life)\n"
         "if __name__ == '__main__':\n    app.run(config={'server.port': int(sys.argv[2]), 'server.headless': True,\n"

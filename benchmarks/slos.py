@@ -152,8 +152,9 @@ def _postgres(store: Store) -> Figure:
 def _longer(folder: Path, plain: float) -> Figure:
     """Ten times the history before the same 90 days: the hours and days of 900 days are there."""
     path = folder / "long.db"
-    shutil.copy(folder / "ninety.db", path)
-    base, names = sqlite3.connect(path), ", ".join(rollups.NUMBERS)
+    source, base, names = sqlite3.connect(folder / "ninety.db"), sqlite3.connect(path), ", ".join(rollups.NUMBERS)
+    source.backup(base)  # a copy of the file would lack what is still in its log
+    source.close()
     again = (
         f"INSERT OR IGNORE INTO rollups (tier, series_id, slot, {names}, sketch) "  # noqa: S608 - names of our own
         f"SELECT tier, series_id, slot - :back, {names}, sketch FROM rollups WHERE tier > 0 AND slot >= :low"

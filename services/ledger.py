@@ -42,9 +42,10 @@ class _Known:
     conditions: dict[str, Condition]
     evidence: dict[str, Evidence]
     spans: dict[str, StoredSpan]
+    version: str | None  # the last one that the readiness answer named, or that somebody told of
 
     def copy(self) -> _Known:
-        return _Known(dict(self.conditions), dict(self.evidence), dict(self.spans))
+        return _Known(dict(self.conditions), dict(self.evidence), dict(self.spans), self.version)
 
 
 def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
@@ -93,6 +94,7 @@ def _load(connection: Connection, environment: str) -> _Known:
         conditions={c.probe: c for c in conditions.load(connection, environment)},
         evidence={e.check: e for e in evidence_store.latest(connection, environment)},
         spans=span_store.newest(connection, environment),
+        version=None if (last := deploys.newest(connection, environment)) is None else last.version,
     )
 
 
@@ -172,19 +174,19 @@ def _overall(environment: str, known: _Known, at_ms: int) -> Span:
 
 
 def _deploy(item: Observation, known: _Known) -> tuple[Deploy, ...]:
-    """A deploy seen: the readiness answer names another version than the one before."""
-    now, before = item.reading.version, _known_version(known)
-    if item.probe != "readiness" or now is None or before is None or now == before:
+    """A deploy seen: the readiness answer names another version than the last one that was known."""
+    now, before = item.reading.version, known.version
+    if item.probe != "readiness" or now is None or now == before:
         return ()
-    return (Deploy(environment=item.environment, at_ms=item.at_ms, version=now[:120], source="seen"),)
+    known.version = now[:120]
+    source = deploys.FIRST if before is None else "seen"
+    return (Deploy(environment=item.environment, at_ms=item.at_ms, version=known.version, source=source),)
 
 
 def _version(item: Observation, known: _Known) -> str | None:
     """The deployed version that the readiness answer last named."""
-    return item.reading.version if item.reading.version is not None else _known_version(known)
-
-
-def _known_version(known: _Known) -> str | None:
+    if item.reading.version is not None:
+        return item.reading.version
     readiness = known.conditions.get("readiness")
     body = readiness.detail.get("body") if readiness is not None else None
     version = body.get("version") if isinstance(body, dict) else None

@@ -16,24 +16,21 @@ from ui import cached, html, present, widgets
 
 
 def show(found: Slos) -> None:
-    """The declared times of the longest window, and a form."""
+    """The declared times of the longest window, and a way to declare one."""
     zone = widgets.zone()
-    with st.expander(f"Maintenance: {_count(found)}", icon=":material/construction:"):
-        st.caption("Declared maintenance is left out of the reckoning. It stays in this list for everybody to see.")
-        if found.maintenance:
-            rows = [
-                (*(escape(present.moment(at, zone, short=True)) for at in (m.from_ms, m.until_ms)), escape(m.reason),
-                 escape(_by(m)))
-                for m in found.maintenance
-            ]  # fmt: skip
-            html.show(html.block(html.table(("From", "To", "Why", "Declared by"), rows)))
-            _withdraw(found)
+    head = html.heading("Maintenance", "Declared times are left out of the reckoning, and stay here for all to see.")
+    if not found.maintenance:
+        html.show(html.block(head, '<div class="dim">None declared.</div>'))
+    else:
+        rows = [
+            (*(escape(present.moment(at, zone, short=True)) for at in (m.from_ms, m.until_ms)), escape(m.reason),
+             escape(_by(m)))
+            for m in found.maintenance
+        ]  # fmt: skip
+        html.show(html.block(head, html.table(("From", "To", "Why", "Declared by"), rows)))
+        _withdraw(found)
+    if st.button("Declare maintenance", icon=":material/construction:"):
         _declare(found.environment)
-
-
-def _count(found: Slos) -> str:
-    number = sum(item.withdrawn_ms is None for item in found.maintenance)
-    return "none declared" if not number else f"{number} declared"
 
 
 def _by(item: Maintenance) -> str:
@@ -56,7 +53,9 @@ def _withdraw(found: Slos) -> None:
         st.rerun()
 
 
+@st.dialog("Declare maintenance")
 def _declare(environment: str) -> None:
+    """Drawn on demand: its date fields are the heaviest part of the page."""
     zone = widgets.zone()
     now = clock.now().astimezone(zone)
     soon = (now + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0, tzinfo=None)
@@ -65,7 +64,7 @@ def _declare(environment: str) -> None:
         begin = first.datetime_input(f"From ({zone})", value=soon, key="maintenance-from")
         end = second.datetime_input(f"To ({zone})", value=soon + timedelta(hours=1), key="maintenance-to")
         reason = st.text_input("What for", max_chars=500, placeholder="Move of Redis to the new plan")
-        sent = st.form_submit_button("Declare maintenance", icon=":material/construction:")
+        sent = st.form_submit_button("Declare", type="primary")
     if not sent:
         return
     try:

@@ -9,6 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.schema import deploys, maintenance
 
+FIRST = "first"  # the version that ran when the environment was first looked at: known, but no deploy
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deploy:
@@ -47,7 +49,10 @@ def note(connection: Connection, deploy: Deploy) -> bool:
 def since(connection: Connection, environment: str, from_ms: int, until_ms: int) -> tuple[Deploy, ...]:
     """The deploys of a stretch of time, oldest first."""
     query = select(deploys).where(
-        deploys.c.environment == environment, deploys.c.at_ms >= from_ms, deploys.c.at_ms < until_ms
+        deploys.c.environment == environment,
+        deploys.c.at_ms >= from_ms,
+        deploys.c.at_ms < until_ms,
+        deploys.c.source != FIRST,
     )
     names = tuple(Deploy.__dataclass_fields__)
     rows = connection.execute(query.order_by(deploys.c.at_ms, deploys.c.id))
@@ -55,7 +60,7 @@ def since(connection: Connection, environment: str, from_ms: int, until_ms: int)
 
 
 def newest(connection: Connection, environment: str) -> Deploy | None:
-    """The last deploy that is known."""
+    """The last version that is known, with when it began to run as far as is known."""
     query = select(deploys).where(deploys.c.environment == environment)
     row = connection.execute(query.order_by(deploys.c.at_ms.desc(), deploys.c.id.desc()).limit(1)).first()
     return None if row is None else Deploy(**{name: getattr(row, name) for name in Deploy.__dataclass_fields__})

@@ -94,7 +94,7 @@ def scene(running: tuple[str, Path]) -> Iterator[Scene]:
     url, data = running
     store = Store.open(f"sqlite:///{data / 'greenlight.db'}")
     with store.write() as connection:
-        for table in ("conditions", "spans", "samples", "workers", "jobs"):
+        for table in ("conditions", "spans", "samples", "rollups", "series", "workers", "jobs"):
             connection.exec_driver_sql(f"DELETE FROM {table}")
     time.sleep(1.1)  # what the page process still remembers of the scene before
     yield Scene(url, store, data)

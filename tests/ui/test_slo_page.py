@@ -152,13 +152,6 @@ def test_maintenance_is_declared_counted_out_and_withdrawn(data: Store) -> None:
         assert deploys.declared(connection, "production", 0, now)[0].withdrawn_by == "local operator (unverified)"
 
 
-def test_a_declaration_without_a_reason_is_refused_in_words(data: Store) -> None:
-    shell = opened()
-    next(b for b in shell.button if b.label == "Declare maintenance").click()
-    shell.run()
-    assert "Say what the maintenance is for" in text_of(shell)
-
-
 def test_the_charts_points_leave_as_csv(data: Store) -> None:
     measure(data, bad_hours=1)
     found = cached.slo_depth("production", "readiness_uptime", None)

@@ -1,0 +1,60 @@
+"""Replay harness in a real browser, with a real worker: start, watch, read the verdict, take it away."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from services.store import Store
+from services.store.migrate import migrate
+from tests import portal
+from tests.conftest import ROOT, free_port
+
+pytestmark = pytest.mark.browser
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    data = Path(tmp_path_factory.mktemp("replay"))
+    (data / "greenlight.toml").write_text('[[environments]]\nname="production"\nbase_url="http://127.0.0.1:9"\n')
+    config = str(data / "greenlight.toml")
+    store = Store.open(f"sqlite:///{data / 'greenlight.db'}")
+    migrate(store)
+    store.close()
+    words = portal.variables(data, GREENLIGHT_CONFIG=config, GREENLIGHT_WORKER_PORT=str(free_port()))
+    with (data / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "worker"], cwd=ROOT, env=words, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        with portal.running(data, GREENLIGHT_CONFIG=config) as url:
+            yield url
+    finally:
+        worker.terminate()
+        worker.wait(20)
+
+
+def test_from_the_button_to_a_verdict_that_can_be_forwarded(place: str, open_page: Open) -> None:
+    page = open_page(f"{place}/replay_harness")
+    page.get_by_role("button", name="Start replay").click()
+    page.wait_for_url("**run=*", timeout=15_000)
+    expect(page.locator(".answer")).to_contain_text("50 of 50 cases passed", timeout=60_000)
+    address = page.url
+    other = open_page(address)  # whoever opens the address sees the same
+    expect(other.locator(".answer")).to_contain_text("50 of 50 cases passed", timeout=15_000)
+    with other.expect_download() as waiting:
+        other.get_by_role("button", name="HTML").click()
+    report = Path(waiting.value.path()).read_text()
+    assert "<script" not in report
+    other.set_content(report)
+    assert "50 of 50" in other.inner_text("body")
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(place: str, open_page: Open) -> None:
+    page = open_page(f"{place}/replay_harness", width=390)
+    page.locator(".answer").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

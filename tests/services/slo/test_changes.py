@@ -1,0 +1,76 @@
+"""Deploys and maintenance: what is taken, what is refused and in which words, and deploys that are seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from services import ledger
+from services.slo import changes
+from services.slo.changes import WrongChange, sign, signed
+from services.store import Store, deploys
+from services.store.deploys import Deploy
+from tests.services.test_ledger import seen
+
+NOW = 1_771_632_000_000
+HOUR, DAY = 3_600_000, 86_400_000
+
+
+def declare(store: Store, low: int, high: int, reason: str = "move") -> int:
+    return changes.declare(store, "production", from_ms=low, until_ms=high, reason=reason, by="Ada", now_ms=NOW)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "reason", "words"),
+    [(NOW, NOW, "x", "ends before it begins"), (NOW, NOW - HOUR, "x", "ends before it begins"),
+     (NOW, NOW + 8 * DAY, "x", "seven days at most"), (NOW + 91 * DAY, NOW + 91 * DAY + HOUR, "x", "90 days ahead"),
+     (NOW, NOW + HOUR, "  ", "Say what the maintenance is for")],
+)  # fmt: skip
+def test_wrong_maintenance_is_refused_in_words(store: Store, low: int, high: int, reason: str, words: str) -> None:
+    with pytest.raises(WrongChange, match=words):
+        declare(store, low, high, reason)
+    with store.read() as connection:
+        assert deploys.declared(connection, "production", 0, NOW + 99 * DAY) == ()
+
+
+def test_maintenance_is_kept_in_whole_minutes_with_who_declared_it(store: Store) -> None:
+    number = declare(store, NOW + 5_000, NOW + HOUR + 1)
+    with store.read() as connection:
+        (found,) = deploys.declared(connection, "production", NOW, NOW + DAY)
+    assert (found.id, found.from_ms, found.until_ms) == (number, NOW, NOW + HOUR + 60_000)
+    assert (found.declared_by, found.reason, found.withdrawn_ms) == ("Ada", "move", None)
+
+
+def test_withdrawing_twice_is_told(store: Store) -> None:
+    number = declare(store, NOW, NOW + HOUR)
+    changes.withdraw(store, number, by="Bo", now_ms=NOW)
+    with pytest.raises(WrongChange, match="withdrawn already"):
+        changes.withdraw(store, number, by="Bo", now_ms=NOW)
+
+
+def test_a_signature_is_for_this_body_this_key_and_this_time() -> None:
+    header = sign("key", b"body", 1000)
+    assert signed("key", b"body", header, 1299)
+    assert not signed("key", b"body", header, 1301)
+    assert not signed("key", b"body", header, 699)
+    assert not signed("key", b"Body", header, 1000)
+    assert not signed("Key", b"body", header, 1000)
+    assert not signed("key", b"body", None, 1000)
+    assert not signed("key", b"body", header + "\n", 1000)
+
+
+def test_a_changed_version_is_a_deploy_that_was_seen(store: Store) -> None:
+    memory = ledger.Memory()
+    for second, version in ((0, None), (30, "1.0"), (60, "1.0"), (90, None), (120, "1.1"), (150, "1.1")):
+        ledger.record(store, [seen(NOW / 1000 + second, version=version, environment="production")], memory)
+        memory.forget("production")  # another worker, or a restart
+
+    with store.read() as connection:
+        found = deploys.since(connection, "production", 0, NOW + DAY)
+        assert deploys.newest(connection, "nowhere") is None
+    assert [(d.version, d.source) for d in found] == [("1.1", "seen")]
+
+
+def test_the_same_deploy_is_kept_once(store: Store) -> None:
+    deploy = Deploy(environment="production", at_ms=NOW, version="2", source="told")
+    assert changes.tell(store, deploy)
+    assert not changes.tell(store, deploy)
