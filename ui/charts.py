@@ -118,24 +118,37 @@ def budget(times: Sequence[Any], left: Sequence[float], *, zone: str) -> Any:
 
 def mark(figure: Any, *, deploys: Sequence[tuple[Any, str]], stretches: Sequence[tuple[Any, Any, str, str]]) -> Any:
     """Deploys as dotted lines with a word on hover; stretches (kind: incident or maintenance) as bands."""
-
-    for low, high, kind, text in stretches:
-        colour = "rgba(213,94,0,.18)" if kind == "incident" else "rgba(140,140,150,.25)"
-        figure.add_vrect(x0=low, x1=high, fillcolor=colour, line_width=0, layer="below")
-        figure.add_trace(_hover(low, text, "square" if kind == "incident" else "diamond", QUIET))
-    for at, text in deploys:
-        figure.add_vline(x=at, line={"color": QUIET, "dash": "dot", "width": 1})
-        figure.add_trace(_hover(at, text, "triangle-down", ACCENT))
-    if stretches or deploys:
-        figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
+    if not (stretches or deploys):
+        return figure
+    shapes = [_band(low, high, BANDS[kind]) for low, high, kind, _ in stretches]
+    shapes += [_band(at, at, None) for at, _ in deploys]
+    kinds = {"incident": ("square", QUIET), "maintenance": ("diamond", QUIET)}
+    for kind, (symbol, colour) in kinds.items():
+        figure.add_trace(_marks([(low, text) for low, _, of, text in stretches if of == kind], symbol, colour))
+    figure.add_trace(_marks(deploys, "triangle-down", ACCENT))
+    figure.update_layout(
+        shapes=[*figure.layout.shapes, *shapes],
+        yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
+    )
     return figure
 
 
-def _hover(at: Any, text: str, symbol: str, colour: str) -> Any:
-    """A small mark at the upper edge that says on hover what it stands for."""
+BANDS = {"incident": "rgba(213,94,0,.18)", "maintenance": "rgba(140,140,150,.25)"}
+
+
+def _band(low: Any, high: Any, colour: str | None) -> dict[str, Any]:
+    """A band over the whole height, or a dotted line where it has no colour of its own."""
+    line = {"width": 0} if colour else {"color": QUIET, "dash": "dot", "width": 1}
+    return {"type": "rect" if colour else "line", "x0": low, "x1": high, "y0": 0, "y1": 1, "yref": "paper",
+            "fillcolor": colour, "line": line, "layer": "below"}  # fmt: skip
+
+
+def _marks(spots: Sequence[tuple[Any, str]], symbol: str, colour: str) -> Any:
+    """Small marks at the upper edge that say on hover what they stand for."""
     import plotly.graph_objects as go
 
     return go.Scatter(
-        x=[at], y=[0.98], yaxis="y2", mode="markers", marker={"symbol": symbol, "size": 9, "color": colour},
-        text=[text], hovertemplate="%{x}<br>%{text}<extra></extra>", showlegend=False,
+        x=[at for at, _ in spots], y=[0.98] * len(spots), yaxis="y2", mode="markers", text=[text for _, text in spots],
+        marker={"symbol": symbol, "size": 9, "color": colour}, hovertemplate="%{x}<br>%{text}<extra></extra>",
+        showlegend=False,
     )  # fmt: skip

@@ -62,7 +62,8 @@ def test_a_promise_opens_by_its_link_and_has_its_own_address(place: str, open_pa
 
 def test_times_are_the_viewers_and_say_so(place: str, open_page: Open) -> None:
     page = open_page(f"{place}/slo_trends?env=staging&sli=readiness_uptime")
-    expect(page.get_by_text("Times are UTC.")).to_be_visible()
+    zone = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    expect(page.get_by_text(f"Times are {zone}.")).to_be_visible()
 
 
 def test_what_is_seen_can_be_taken_away(place: str, open_page: Open) -> None:
