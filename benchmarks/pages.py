@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = {"Overview": "", "Dependency health": "dependency_health"}
 TRENDS = "slo_trends?env=staging&window=90d"
 CHART = ".js-plotly-plot .main-svg"
-RERUNS, PAINTS = 30, 11
+RERUNS, PAINTS = 30, 15
 CONFIG = """
 [[environments]]
 name = "staging"

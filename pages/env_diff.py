@@ -6,6 +6,5 @@ QUESTION = "Are the environments alike where they should be, and different where
 VIEWS = {"compare": env_diff.page, "validate": env_validate.page, "write": env_write.page}
 
 html.show(html.title("Env diff", QUESTION))
-chosen = state.view(tuple(VIEWS))
-widgets.views({"compare": "Compare", "validate": "Validate", "write": "Write"}, chosen)
-VIEWS[chosen]()
+titles = {"compare": "Compare", "validate": "Validate", "write": "Write"}
+VIEWS[widgets.choose(state.VIEW, titles, label="Part of the page")]()

@@ -24,16 +24,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args(arguments)
     from services.slo.check import check
-    from services.store import Store
-    from services.store import migrate as migration
+    from services.store.migrate import opened
 
     try:
-        store = Store.open(load().database_url.get_secret_value())
-        try:
-            migration.check(store)
+        with opened(load().database_url.get_secret_value()) as store:
             found = check(store, repair=options.repair)
-        finally:
-            store.close()
     except StoreError as error:
         print(error, file=sys.stderr)
         return 3

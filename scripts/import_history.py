@@ -30,17 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args(arguments)
     from services.slo import history
-    from services.store import Store
-    from services.store.migrate import migrate
+    from services.store.migrate import opened
 
     try:
         settings = load()
-        store = Store.open(settings.database_url.get_secret_value())
-        try:
-            migrate(store)
+        with opened(settings.database_url.get_secret_value(), prepare=True) as store:
             found = history.bring_in(store, settings, options.file, dry_run=options.dry_run)
-        finally:
-            store.close()
     except StoreError as error:
         print(error, file=sys.stderr)
         return 3

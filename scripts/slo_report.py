@@ -54,18 +54,13 @@ def _time(text: str) -> int:
 
 def _document(settings: Settings, environment: Environment, window: str | None, as_of: int | None) -> dict[str, Any]:
     from services.slo import report, view
-    from services.store import Store
-    from services.store.migrate import check
+    from services.store.migrate import opened
 
-    store = Store.open(settings.database_url.get_secret_value())
-    try:
-        check(store)
+    with opened(settings.database_url.get_secret_value()) as store:
         found = view.slos(
             store, environment, clock.now_ms() if as_of is None else as_of,
             days=int(window[:-1]) if window else None, minute_days=settings.retention.minute_days,
         )  # fmt: skip
-    finally:
-        store.close()
     return report.document(found, window or "own")
 
 

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from playwright.sync_api import Page
 from starlette.responses import JSONResponse, Response
 
+from services.slo.changes import sign
 from tests import portal
 from tests.conftest import ROOT, RealRedis, Served
 from tests.worker.conftest import TOKEN, RealWorker, start_worker
@@ -27,6 +28,7 @@ SECRETS = {
     "token": f"{MARK}-dashboard-token",
     "event": f"{MARK}-event-key",
     "signing": f"signkey-prod-{MARK.encode().hex()}",
+    "deploy": f"{MARK}-deploy-key",
 }
 
 
@@ -52,7 +54,12 @@ def target() -> FastAPI:
 
     @app.api_route("/{path:path}", methods=["GET", "POST", "PUT"])
     async def echo(request: Request) -> Response:
-        body = {"ready": False, "version": request.headers.get("authorization", "v1"), "echo": dict(request.headers)}
+        said = request.headers.get("authorization", "v1")
+        if request.url.path == "/agent":
+            return JSONResponse(
+                {"output": f"I was sent {said}", "tool_calls": [{"tool": said, "arguments": {said: said}}]}
+            )
+        body = {"ready": False, "version": said, "echo": dict(request.headers)}
         return JSONResponse(body, status_code=503)
 
     return app
@@ -93,6 +100,24 @@ def env_commands(folder: Path, variables: dict[str, str]) -> dict[str, str | byt
     return said
 
 
+def replayed(url: str, headers: dict[str, str]) -> dict[str, str | bytes]:
+    """A replay against an agent that gives its token back, and everything that is said of it; a deploy, promises."""
+    asked = httpx.post(f"{url}/api/v1/replays", headers=headers, json={"agent": "echo", "subset": "canary"}, timeout=10)
+    run = asked.json()["run_id"]
+    give_up = time.monotonic() + 40
+    while (found := httpx.get(f"{url}/api/v1/replays/{run}", headers=headers, timeout=10)).json()["state"] != "done":
+        assert time.monotonic() < give_up
+        time.sleep(0.3)
+    assert "I was sent Bearer [removed]" in found.text
+    body = b'{"environment": "right", "version": "2"}'
+    signed = {"X-Greenlight-Signature": sign(SECRETS["deploy"], body, int(time.time()))}
+    told = httpx.post(f"{url}/api/v1/deploys", headers=headers | signed, content=body, timeout=10)
+    refused = httpx.post(f"{url}/api/v1/deploys", headers=headers, content=body, timeout=10)
+    assert (told.status_code, refused.status_code) == (201, 403)
+    slo = httpx.get(f"{url}/api/v1/environments/right/slo", headers=headers, timeout=10)
+    return {"replay": asked.text + found.text, "deploys": told.text + refused.text, "slo": slo.text}
+
+
 def seen_in_the_browser(url: str, open_page: Callable[..., Page]) -> dict[str, str | bytes]:
     """All that the pages send to the browser, frames of the websocket included."""
     page = open_page(f"{url}/")
@@ -102,7 +127,7 @@ def seen_in_the_browser(url: str, open_page: Callable[..., Page]) -> dict[str, s
     )))  # fmt: skip
     texts = []
     for address in ("/", "/dependency_health?env=right", "/env_diff?show=all", "/env_diff?view=validate&env=wrong",
-                    "/env_diff?view=write&env=right"):  # fmt: skip
+                    "/slo_trends?env=right", "/replay_harness", "/env_diff?view=write&env=right"):  # fmt: skip
         page.goto(url + address)
         page.wait_for_selector(".gl .answer", timeout=20_000)
         texts.append(page.content())
@@ -130,11 +155,13 @@ def test_no_secret_gets_out_anywhere(
     server = make_redis(f'requirepass "{SECRETS["password"]}"')
     good = f"redis://:{quote(SECRETS['password'], safe='')}@127.0.0.1:{server.port}/0"
     wrong = good.replace("redis://:", "redis://nobody:")
-    config = "".join(
-        f'[[environments]]\nname = "{name}"\nbase_url = "{serve(target()).url}"\nenv_file = "{name}.env"\n'
+    urls = {name: serve(target()).url for name in ("right", "wrong")}
+    config = f'[replay]\nagents = [{{ name = "echo", url = "{urls["right"]}/agent", environment = "right" }}]\n'
+    config += "".join(
+        f'[[environments]]\nname = "{name}"\nbase_url = "{url}"\nenv_file = "{name}.env"\n'
         "intervals = { readiness = 1, dependencies = 1, redis_ping = 1, redis_write = 1, redis_info = 1, "
         "inngest = 1 }\n"
-        for name in ("right", "wrong")
+        for name, url in urls.items()
     )
     (tmp_path / "greenlight.toml").write_text(config)
     for name, url in (("right", good), ("wrong", wrong)):
@@ -142,7 +169,7 @@ def test_no_secret_gets_out_anywhere(
             f"REDIS_URL='{url}'\nDASHBOARD_AUTH_TOKEN={SECRETS['token']}\n"
             f"INNGEST_EVENT_KEY={SECRETS['event']}\nINNGEST_SIGNING_KEY={SECRETS['signing']}\n"
         )
-    settings = {"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml")}
+    settings = {"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml"), "GREENLIGHT_DEPLOY_KEY": SECRETS["deploy"]}
     worker = start_worker(data=data, REDIS_URL=good, INNGEST_SIGNING_KEY=SECRETS["signing"],
                           INNGEST_EVENT_KEY=SECRETS["event"], **settings)  # fmt: skip
     worker.wait()
@@ -168,6 +195,7 @@ def test_no_secret_gets_out_anywhere(
                      "/api/v1/environments/wrong", "/api/openapi.json", "/api/runtime/dependencies"):  # fmt: skip
             said[f"portal {path}"] = httpx.get(url + path, headers=headers, timeout=10).text
         assert json.loads(said["portal /api/v1/environments"])["environments"]
+        said |= replayed(url, headers)
         said |= seen_in_the_browser(url, open_page)
     worker.stop()
     files = [p for p in data.rglob("*") if p.is_file()]

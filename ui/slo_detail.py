@@ -37,14 +37,7 @@ def show(environment: str, sli: str, days: int | None) -> None:
             f'</div><div class="dim">{escape(promised)} {escape(words.policy(found.row, cached.settings().slo))}</div>'
         )
     )
-    chosen = state.one_of(state.CHART, tuple(VIEWS), "measured")
-    picked = st.segmented_control(
-        "Chart", list(VIEWS), default=chosen, format_func=lambda name: VIEWS[name], required=True,
-        key=f"chart:{sli}:{chosen}", label_visibility="collapsed",
-    )  # fmt: skip
-    if picked is not None and picked != chosen:
-        state.put(state.CHART, picked)
-        st.rerun()
+    chosen = widgets.choose(state.CHART, VIEWS, label="Chart")
     figure = _figure(found, chosen, zone)
     if figure is None:
         st.caption("Nothing was measured in this time, so there is nothing to draw.")

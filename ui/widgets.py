@@ -99,34 +99,25 @@ def _picker(options: list[str], chosen: str) -> str:
         index = options.index(chosen)
         picked = st.selectbox("Environment", options, index=index, key=key, label_visibility="collapsed")
     if picked is not None and picked != chosen:
-        kept = st.query_params.get(state.VIEW)
+        kept = {name: st.query_params.get(name) for name in state.KEPT}
         st.query_params.clear()
-        state.put(state.VIEW, kept)
+        for name, value in kept.items():
+            state.put(name, value)
         state.put(state.ENVIRONMENT, None if picked == ALL else picked)
         st.rerun()
     return chosen
 
 
-def views(titles: Mapping[str, str], chosen: str) -> None:
-    """The parts of a page, one of which is open; the address says which."""
+def choose(name: str, titles: Mapping[str, str], *, label: str) -> str:
+    """A choice of which one is made; the address says which, the first one where it says nothing."""
+    first = next(iter(titles))
+    chosen = state.one_of(name, tuple(titles), first)
     picked = st.segmented_control(
-        "Part of the page", list(titles), default=chosen, format_func=lambda name: titles[name], required=True,
-        key=f"view:{chosen}", label_visibility="collapsed",
+        label, list(titles), default=chosen, format_func=lambda key: titles[key], required=True,
+        key=f"{name}:{chosen}", label_visibility="collapsed",
     )  # fmt: skip
     if picked is not None and picked != chosen:
-        state.put(state.VIEW, picked)
-        st.rerun()
-
-
-def window(titles: Mapping[str, str]) -> str:
-    """The window that promises are reckoned over; the address says which."""
-    chosen = state.one_of(state.WINDOW, tuple(titles), next(iter(titles)))
-    picked = st.segmented_control(
-        "Window", list(titles), default=chosen, format_func=lambda name: titles[name], required=True,
-        key=f"window:{chosen}", label_visibility="collapsed",
-    )  # fmt: skip
-    if picked is not None and picked != chosen:
-        state.put(state.WINDOW, None if picked == next(iter(titles)) else picked)
+        state.put(name, None if picked == first else picked)
         st.rerun()
     return chosen
 

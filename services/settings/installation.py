@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,6 +76,7 @@ def own(variables: Mapping[str, str], problems: list[Problem]) -> Own:
                 "Correct it, or unset it for a local Redis.",
             )
         )
+    problems += _inngest_problems(variables)
     secret = {
         name: SecretStr(variables[key])
         for name, key in (("inngest_signing_key", "INNGEST_SIGNING_KEY"), ("inngest_event_key", "INNGEST_EVENT_KEY"))
@@ -88,6 +90,35 @@ def own(variables: Mapping[str, str], problems: list[Problem]) -> Own:
         inngest_dev=variables.get("INNGEST_DEV", "").strip().lower() not in {"", "0", "false"},
         **secret,
     )
+
+
+BASE_URLS = ("INNGEST_BASE_URL", "INNGEST_API_BASE_URL", "INNGEST_EVENT_API_BASE_URL")
+
+
+def _inngest_problems(variables: Mapping[str, str]) -> list[Problem]:
+    """What the SDK accepts in silence, and what then goes wrong, is refused before the worker starts."""
+    found = []
+    key = re.sub(r"^signkey-[A-Za-z0-9]+-", "", variables.get("INNGEST_SIGNING_KEY") or "")
+    if key and (not re.fullmatch(r"[0-9a-fA-F]+", key) or len(key) % 2):
+        found.append(
+            problem(
+                "environment variables", "INNGEST_SIGNING_KEY",
+                "is not hexadecimal after its prefix: /inngest would answer every signed request with an error.",
+                "Copy the whole key again from Inngest, or unset it.",
+            )
+        )  # fmt: skip
+    for name in BASE_URLS:
+        url = variables.get(name) or ""
+        host = re.sub(r"^[a-z]+://", "", url).split("/", 1)[0]
+        if url and "." not in host and ":" not in host:
+            found.append(
+                problem(
+                    "environment variables", name,
+                    "has neither a dot nor a port: the Inngest SDK ignores it in silence and talks to Inngest Cloud.",
+                    "Write the port, as in http://inngest:8288.",
+                )
+            )  # fmt: skip
+    return found
 
 
 def _is_on(text: str) -> bool:

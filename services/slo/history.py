@@ -29,6 +29,7 @@ from services.store.samples import Sample, SeriesKey
 COLUMNS = ("timestamp", "environment", "sli", "value", "good")
 MAX_BYTES = 1 << 30
 BATCH = 5000
+DAY_S = 86_400
 EARLIEST_MS = 946_684_800_000  # 2000-01-01
 AHEAD_MS = 60_000
 TOO_LATE = "that hour is summed up already and its single measurements are gone, so it can't take another"
@@ -109,7 +110,7 @@ def _fresh(connection: Connection, key: SeriesKey, batch: list[Line]) -> tuple[l
 def _interval(lines: list[Line]) -> float:
     """Seconds between two measurements, as usual in this file."""
     gaps = [b.at_ms - a.at_ms for a, b in pairwise(lines) if b.at_ms > a.at_ms]
-    return max(1, round(statistics.median(gaps) / 1000)) if gaps else 60
+    return min(DAY_S, max(1, round(statistics.median(gaps) / 1000))) if gaps else 60
 
 
 def _sample(key: SeriesKey, line: Line, interval_s: float) -> Sample:

@@ -80,7 +80,7 @@ def _sentence(
         return f"Had strict mode been on in {over}, readiness would never have been 503."
     total = sum(high - low for low, high, _ in would) / 1000
     real = sum(high - low for low, high in was) / 1000
-    times = "once" if len(would) == 1 else f"{len(would)} times"
+    times = "in one stretch" if len(would) == 1 else f"in {len(would)} stretches"
     beside = f"it really was for {seconds(real)}" if was else "it really never was"
     return (
         f"Had strict mode been on in {over}, readiness would have been 503 {times}, {seconds(total)} in all; {beside}."

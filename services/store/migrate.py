@@ -45,6 +45,17 @@ def check(store: Store) -> None:
         )
 
 
+@contextmanager
+def opened(url: str, *, prepare: bool = False) -> Iterator[Store]:
+    """A store for a command line: checked, or with `prepare` migrated; closed at the end. Raises StoreError."""
+    store = Store.open(url)
+    try:
+        (migrate if prepare else check)(store)
+        yield store
+    finally:
+        store.close()
+
+
 def _too_new(found: str) -> StoreTooNew:
     return StoreTooNew(f"The database was written by a newer version of Greenlight (schema {found}, this is {HEAD}).")
 

@@ -67,10 +67,23 @@ def frozen_hours(connection: Connection, series_id: int, hours: Iterable[int]) -
 
 
 def refresh(
-    connection: Connection, closed: Mapping[int, int | None], touched: Mapping[int, Sequence[int]], interval_s: int
+    connection: Connection, closed: Mapping[int, int | None], touched: Mapping[int, Sequence[int]],
+    intervals_s: Mapping[int, int],
+) -> None:  # fmt: skip
+    """Bring the sums of locked series up to date after samples at these times (ms) were written.
+
+    `intervals_s` is each series' longest one of these samples: what a sample covers depends on others so near.
+    """
+    by_reach: dict[int, list[int]] = {}
+    for series_id in touched:
+        by_reach.setdefault(max(REACH_MS, int(PAUSE * intervals_s.get(series_id, 0) * 1000)), []).append(series_id)
+    for reach, ids in by_reach.items():
+        _refresh(connection, closed, {series_id: touched[series_id] for series_id in ids}, reach)
+
+
+def _refresh(
+    connection: Connection, closed: Mapping[int, int | None], touched: Mapping[int, Sequence[int]], reach: int
 ) -> None:
-    """Bring the sums of locked series up to date after samples at these times (ms) were written."""
-    reach = max(REACH_MS, int(PAUSE * interval_s * 1000))
     margin = reach + MINUTE_MS
     minutes_of: dict[int, set[int]] = {}
     for series_id, times in touched.items():
@@ -80,9 +93,8 @@ def refresh(
             if until is not None and at_ms < until:  # late: its hour is reckoned anew as a whole
                 hour = at_ms - at_ms % HOUR_MS
                 chosen.update(range(hour, hour + HOUR_MS, MINUTE_MS))
-                margin = (
-                    reach + HOUR_MS + MINUTE_MS
-                )  # the sample after it may lie in the next hour, which then changes as well
+                # The sample after it may lie in the next hour, which then changes as well.
+                margin = reach + HOUR_MS + MINUTE_MS
     parts: dict[int, dict[int, Part]] = {}
     for series_id, raw in _raw(connection, minutes_of, reach, margin):
         chosen = minutes_of[series_id]
@@ -126,16 +138,19 @@ def _raw(
             yield series_id, [tuple(row)[1:] for row in group]
         return
     for series_id, chosen in minutes_of.items():
-        for low, high in _clusters(sorted(chosen)):
+        for low, high in _clusters(sorted(chosen), reach + margin):
             rows = connection.execute(_around(), {"ids": [series_id], "low": low - reach,
                                                   "high": high + margin})  # fmt: skip
             yield series_id, [tuple(row)[1:] for row in rows]
 
 
-def _clusters(ordered: Sequence[int]) -> list[Range]:
+def _clusters(ordered: Sequence[int], apart: int = 0) -> list[Range]:
+    """Times that lie near each other as ranges; two ranges are further apart than that, so that neither reads into
+    the other's."""
+    near = max(ONE_QUERY_MS, apart)
     found: list[Range] = []
     for minute in ordered:
-        if found and minute - found[-1][1] <= ONE_QUERY_MS:
+        if found and minute - found[-1][1] <= near:
             found[-1] = (found[-1][0], minute)
         else:
             found.append((minute, minute))
@@ -274,7 +289,7 @@ def roll_anew(connection: Connection, series_id: int, low: int, high: int) -> No
     frozen = frozen_hours(connection, series_id, {at_ms - at_ms % HOUR_MS for at_ms in times})
     times = [at_ms for at_ms in times if at_ms - at_ms % HOUR_MS not in frozen]
     if times:
-        refresh(connection, closed, {series_id: times}, 0)
+        refresh(connection, closed, {series_id: times}, {})
 
 
 def mark_rolled(connection: Connection, series_id: int) -> None:

@@ -73,7 +73,10 @@ def append(connection: Connection, batch: Iterable[Sample], known: dict[SeriesKe
         times = {key: found for key, found in times.items() if found}
     if rows:
         connection.execute(_insert(connection.dialect.name), rows)
-        rollups.refresh(connection, closed, times, max(row["interval_s"] for row in rows))
+        intervals: dict[int, int] = {}
+        for row in rows:
+            intervals[row["series_id"]] = max(row["interval_s"], intervals.get(row["series_id"], 0))
+        rollups.refresh(connection, closed, times, intervals)
     return len(rows)
 
 

@@ -8,10 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 from services.store import Store, jobs
 from services.store import evidence as evidence_store
-from services.store.migrate import migrate
-from tests.conftest import ROOT
 from tests.services.envs.test_rules import GOOD
-from tests.ui.test_pages import forget_cached, markup_of
+from tests.ui.driver import configured, open_page, press, text_of
+from tests.ui.test_pages import forget_cached
 
 GOOD_TEXT = "".join(f"{key}={value}\n" for key, value in GOOD.items())
 
@@ -21,41 +20,23 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     for name in ("staging", "production"):
         (tmp_path / f"{name}.env").write_text(GOOD_TEXT.replace("production", name))
         (tmp_path / f"{name}.env").chmod(0o600)
-    configure(tmp_path, 'env_file="staging.env"', 'env_file="production.env"')
-    monkeypatch.setenv("GREENLIGHT_CONFIG", str(tmp_path / "greenlight.toml"))
-    monkeypatch.setenv("GREENLIGHT_DATA", str(tmp_path))
-    store = Store.open(f"sqlite:///{tmp_path / 'greenlight.db'}")
-    migrate(store)
-    forget_cached()
-    yield store
-    forget_cached()
-    store.close()
+    with configured(tmp_path, monkeypatch, config('env_file="staging.env"', 'env_file="production.env"')) as store:
+        yield store
 
 
-def configure(folder: Path, first: str, second: str) -> None:
-    (folder / "greenlight.toml").write_text(
+def config(first: str, second: str) -> str:
+    return (
         f'[[environments]]\nname="staging"\nrole="staging"\nbase_url="http://s"\n{first}\n'
         f'[[environments]]\nname="production"\nrole="production"\nbase_url="http://p"\n{second}\n'
     )
 
 
+def configure(folder: Path, first: str, second: str) -> None:
+    (folder / "greenlight.toml").write_text(config(first, second))
+
+
 def opened(**query: str) -> AppTest:
-    shell = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=30)
-    shell.run()
-    shell.switch_page(str(ROOT / "pages" / "env_diff.py"))
-    for name, value in query.items():
-        shell.query_params[name] = value
-    return shell.run()
-
-
-def text_of(shell: AppTest) -> str:
-    assert not shell.exception
-    return " ".join(markup_of(element) for element in (*shell.get("html"), *shell.caption, *shell.warning))
-
-
-def press(shell: AppTest, label: str) -> AppTest:
-    next(b for b in shell.button if b.label == label).click()
-    return shell.run()
+    return open_page("env_diff", **query)
 
 
 def test_the_worst_comes_first_and_says_what_to_do(data: Store) -> None:

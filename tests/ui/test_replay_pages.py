@@ -10,42 +10,20 @@ from streamlit.testing.v1 import AppTest
 from services import clock
 from services.replay import runs
 from services.store import Store, replays
-from services.store.migrate import migrate
-from tests.conftest import ROOT
 from tests.services.replay.test_runs import Scripted, begin, make_set, runner
-from tests.ui.test_pages import forget_cached, markup_of
+from tests.ui.driver import configured, open_page, press, text_of
+from tests.ui.test_pages import forget_cached
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    (tmp_path / "greenlight.toml").write_text('[[environments]]\nname="production"\nbase_url="http://p"\n')
-    monkeypatch.setenv("GREENLIGHT_CONFIG", str(tmp_path / "greenlight.toml"))
-    monkeypatch.setenv("GREENLIGHT_DATA", str(tmp_path))
-    store = Store.open(f"sqlite:///{tmp_path / 'greenlight.db'}")
-    migrate(store)
-    forget_cached()
-    yield store
-    forget_cached()
-    store.close()
+    config = '[[environments]]\nname="production"\nbase_url="http://p"\n'
+    with configured(tmp_path, monkeypatch, config) as store:
+        yield store
 
 
 def opened(**query: str) -> AppTest:
-    shell = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=30)
-    shell.run()
-    shell.switch_page(str(ROOT / "pages" / "replay_harness.py"))
-    for name, value in query.items():
-        shell.query_params[name] = value
-    return shell.run()
-
-
-def text_of(shell: AppTest) -> str:
-    assert not shell.exception
-    return " ".join(markup_of(element) for element in (*shell.get("html"), *shell.caption))
-
-
-def press(shell: AppTest, label: str) -> AppTest:
-    next(b for b in shell.button if b.label == label).click()
-    return shell.run()
+    return open_page("replay_harness", **query)
 
 
 def finished(store: Store, folder: Path, wrong: tuple[str, ...] = ()) -> str:

@@ -171,3 +171,26 @@ def test_a_serving_process_makes_its_api_token_once_for_this_user_alone(
     assert first == second
     assert len(first.get_secret_value()) > 30
     assert (tmp_path / "new" / "api_token").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("key", ["not-hex", "signkey-prod-xyz", "signkey-test-abc", "abc"])
+def test_a_signing_key_that_breaks_the_route_is_refused_without_quoting_it(tmp_path: Path, key: str) -> None:
+    words = problems(
+        write(tmp_path, '[[environments]]\nname="p"\nbase_url="http://p"\n') | {"INNGEST_SIGNING_KEY": key}
+    )
+    assert "is not hexadecimal after its prefix" in words
+    assert key not in words
+
+
+@pytest.mark.parametrize("key", ["signkey-prod-" + "ab" * 32, "ab" * 32, "signkey-branch-AB12", ""])
+def test_a_sound_signing_key_or_none_is_taken(tmp_path: Path, key: str) -> None:
+    load(write(tmp_path, '[[environments]]\nname="p"\nbase_url="http://p"\n') | {"INNGEST_SIGNING_KEY": key})
+
+
+@pytest.mark.parametrize("name", ["INNGEST_BASE_URL", "INNGEST_API_BASE_URL", "INNGEST_EVENT_API_BASE_URL"])
+def test_a_base_url_that_the_sdk_ignores_is_refused(tmp_path: Path, name: str) -> None:
+    text = '[[environments]]\nname="p"\nbase_url="http://p"\n'
+    for url in ("http://inngest", "inngest", "http://localhost/x"):
+        assert "talks to Inngest Cloud" in problems(write(tmp_path, text) | {name: url})
+    for url in ("http://inngest:8288", "https://inngest.example.org", "127.0.0.1:8288", ""):
+        load(write(tmp_path, text) | {name: url})
