@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -142,6 +143,13 @@ def moment(at_ms: int, where: tzinfo, *, short: bool = False) -> str:
 def percent(fraction: float) -> str:
     """`0.4 %`, `63 %`."""
     return f"{fraction * 100:.0f} %" if fraction >= 0.1 else f"{fraction * 100:.1f} %"
+
+
+def times(value: float | None) -> str:
+    """`14.4 ×`; `–` for None, `without end` for the infinite."""
+    if value is None:
+        return "–"
+    return f"{value:.3g}\u00a0×" if math.isfinite(value) else "without end"
 
 
 def size(value: int) -> str:

@@ -40,7 +40,8 @@ def show(environment: str, sli: str, days: int | None) -> None:
     chosen = widgets.choose(state.CHART, VIEWS, label="Chart")
     figure = _figure(found, chosen, zone)
     if figure is None:
-        st.caption("Nothing was measured in this time, so there is nothing to draw.")
+        why = "Nothing was measured in this time" if found.row.standing.budget is None else "No error is allowed"
+        st.caption(f"{why}, so there is nothing to draw.")
     else:
         st.plotly_chart(figure, config=charts.CONFIG, key=f"slo:{sli}:{chosen}")
         st.caption(_reading(found, chosen, zone))
@@ -106,7 +107,6 @@ def _reading(found: Depth, chosen: str, zone: tzinfo) -> str:
     if worst.share is not None and worst.share < 1:
         said = f" The worst had {present.share(worst.share)} good, {present.moment(worst.from_ms, zone, short=True)}."
     marks = "Triangles are deploys, squares incidents, diamonds maintenance."
-    marks = "Triangles are deploys, squares incidents, diamonds maintenance."
     return f"Each point is {slices}.{said} {marks} Times are {zone}."
 
 
@@ -144,10 +144,10 @@ def _burns(found: Depth) -> str:
     for item in found.row.standing.burns:
         state_ = "down" if item.firing else "ok" if item.burn_long is not None else "unknown"
         word = "warns" if item.firing else "quiet" if item.burn_long is not None else "nothing measured"
-        rates = [f"{rate:.3g}\u00a0×" if rate is not None else "–" for rate in (item.burn_long, item.burn_short)]
+        rates = [present.times(rate) for rate in (item.burn_long, item.burn_short)]
         rows.append((
             escape(f"{present.seconds(item.rule.long_s)} and {present.seconds(item.rule.short_s)}"),
-            escape(f"{item.rule.factor:g}\u00a0×"), escape(rates[0]), escape(rates[1]), html.badge(state_, word=word),
+            escape(present.times(item.rule.factor)), escape(rates[0]), escape(rates[1]), html.badge(state_, word=word),
             escape({"page": "call somebody", "ticket": "write a ticket"}[item.rule.severity]),
         ))  # fmt: skip
     return html.table(("Windows", "Limit", "Long", "Short", "Now", "Where it warns"), rows)

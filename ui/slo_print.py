@@ -46,7 +46,9 @@ def page(found: Slos, strict: WhatIf, policy: Slo, zone: tzinfo) -> str:
 def _section(row: Row, policy: Slo, mark: str) -> str:
     standing, target = row.standing, row.promise.objective.target
     budget = standing.budget
-    left = "–" if budget is None else f"{present.share(budget.remaining)} ({present.seconds(max(0.0, budget.left_s))})"
+    left = "–" if budget is None else "overspent"
+    if budget is not None and budget.remaining >= 0:
+        left = f"{present.share(budget.remaining)} ({present.seconds(budget.left_s)})"
     cells = (
         ("Promised", words.promise(row)),
         (

@@ -71,7 +71,9 @@ def _foot(row: Row) -> str:
     firing = [burn for burn in row.standing.burns if burn.firing]
     if firing:
         worst = max(burn.burn_long or 0 for burn in firing)
-        parts.append(f'<span class="bad">{escape(f"burning {worst:.3g} times faster than it may")}</span>')
+        allowed = row.promise.objective.target < 1
+        said = f"burning {present.times(worst)} what it may" if allowed else "errors where none are allowed"
+        parts.append(f'<span class="bad">{escape(said)}</span>')
     return f'<div class="dim">{" · ".join(parts)}</div>'
 
 

@@ -133,6 +133,24 @@ def test_maintenance_is_declared_counted_out_and_withdrawn(data: Store) -> None:
         assert deploys.declared(connection, "production", 0, now)[0].withdrawn_by == "local operator (unverified)"
 
 
+def test_a_promise_that_allows_no_error_is_drawn_in_every_view(
+    data: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = CONFIG.replace('base_url = "http://p"', 'base_url = "http://p"\nobjectives = [{ sli = "readiness_uptime", '
+                          'target = 1.0, window = "7d" }]')  # fmt: skip
+    with configured(tmp_path, monkeypatch, text):
+        measure(data, bad_hours=1)
+        for chart in slo_detail.VIEWS:
+            found = text_of(opened(chart=chart))
+            assert "is broken: Readiness uptime" in found
+            assert "without end" in found
+        assert "No error is allowed, so there is nothing to draw" in text_of(opened(chart="budget"))
+        known = cached.settings()
+        strict = depth.strict_would_have(data, known.environment("production"), clock.now_ms(), days=30)
+        slos = view.slos(data, known.environment("production"), clock.now_ms())
+        assert "overspent" in slo_print.page(slos, strict, known.slo, present.zone("UTC"))
+
+
 def test_the_charts_points_leave_as_csv(data: Store) -> None:
     measure(data, bad_hours=1)
     found = cached.slo_depth("production", "readiness_uptime", None)

@@ -19,6 +19,7 @@ from services.health.state import reckon
 from services.health.view import worker_life
 from services.settings import load
 from services.settings.installation import WORKER_FUNCTIONS
+from services.slo.check import check
 from services.store import Store, conditions, evidence, jobs, samples
 from tests.conftest import RealRedis
 from tests.worker.conftest import TOKEN, RealWorker
@@ -149,6 +150,11 @@ def kill_at_random_moments(start: Start, data: Path, times: int, generator: rand
         with sqlite3.connect(data / "greenlight.db") as raw:
             assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert acknowledged >= times / 4, "it lived long enough to have something to lose"
+    store = Store.open(f"sqlite:///{data / 'greenlight.db'}")
+    found = check(store)
+    store.close()
+    assert found.compared > 0
+    assert found.differences == (), "sums and samples are written together or not at all"
 
 
 def test_sigkill_at_random_moments_loses_nothing(start_worker: Start, tmp_path: Path) -> None:
