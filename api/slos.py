@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from services import clock
 from services.settings import Settings
 from services.slo import changes, report, view
+from services.slo import window as slo_window
 from services.store import Store
 from services.store.deploys import Deploy
 
@@ -45,6 +46,9 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
         if as_of is not None and as_of.tzinfo is None:
             raise HTTPException(422, "as_of names no time zone: end it with Z or an offset such as +01:00.")
         moment = clock.now_ms() if as_of is None else clock.to_ms(as_of)
+        trouble = slo_window.trouble(moment, clock.now_ms())
+        if trouble is not None:
+            raise HTTPException(422, f"as_of {trouble}.")
         days = int(window[:-1]) if window else None
         kept = settings.retention.minute_days
         found = view.slos(get_store(), settings.environment(name), moment, days=days, minute_days=kept)
@@ -68,7 +72,7 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
         now = clock.now_ms()
         at_ms = now if told.at is None else clock.to_ms(told.at)
         if not 0 < at_ms <= now + AHEAD_MS:
-            raise HTTPException(422, "at lies in the future. Send the moment of the deploy.")
+            raise HTTPException(422, "at must lie between 1970 and now. Send the moment of the deploy.")
         deploy = Deploy(environment=told.environment, at_ms=at_ms, version=told.version, source="told", note=told.note)
         fresh = await run_in_threadpool(changes.tell, get_store(), deploy)
         return {"environment": told.environment, "version": told.version, "at": clock.iso(at_ms), "known": not fresh}

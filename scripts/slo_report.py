@@ -49,6 +49,11 @@ def _time(text: str) -> int:
         raise argparse.ArgumentTypeError("is no ISO 8601 time, such as 2026-11-21T08:00:00Z") from error
     if moment.tzinfo is None:
         raise argparse.ArgumentTypeError("names no time zone: end it with Z or an offset such as +01:00")
+    from services.slo import window
+
+    trouble = window.trouble(clock.to_ms(moment), clock.now_ms())
+    if trouble is not None:
+        raise argparse.ArgumentTypeError(trouble)
     return clock.to_ms(moment)
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 from services import clock
 from services.errors import GreenlightError
 from services.settings.model import SLI_NAMES, Settings
+from services.slo import window
 from services.slo.promises import QUEUE
 from services.store import Store, rollups, samples
 from services.store.parts import HOUR_MS
@@ -30,8 +31,6 @@ COLUMNS = ("timestamp", "environment", "sli", "value", "good")
 MAX_BYTES = 1 << 30
 BATCH = 5000
 DAY_S = 86_400
-EARLIEST_MS = 946_684_800_000  # 2000-01-01
-AHEAD_MS = 60_000
 TOO_LATE = "that hour is summed up already and its single measurements are gone, so it can't take another"
 
 
@@ -190,7 +189,7 @@ def _time(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"timestamp names no time zone: {text[:40]!r}")
     at_ms = clock.to_ms(moment)
-    if not EARLIEST_MS <= at_ms <= clock.now_ms() + AHEAD_MS:
+    if window.trouble(at_ms, clock.now_ms()) is not None:
         raise ValueError(f"timestamp lies before 2000 or in the future: {text[:40]!r}")
     return at_ms
 

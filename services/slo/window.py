@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from services.store.parts import DAY_MS, HOUR_MS, MINUTE_MS
 
 Range = tuple[int, int]
+EARLIEST_MS = 946_684_800_000  # 2000-01-01
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +21,13 @@ class Tiles:
     days: tuple[Range, ...]
     hours: tuple[Range, ...]
     minutes: tuple[Range, ...]
+
+
+def trouble(as_of_ms: int, now_ms: int) -> str | None:
+    """Why a moment can't be reckoned as of; None where it can."""
+    if as_of_ms > now_ms + MINUTE_MS:
+        return "lies in the future: nothing was measured there yet"
+    return "lies before 2000: nothing can have been measured there" if as_of_ms < EARLIEST_MS else None
 
 
 def end_of(as_of_ms: int) -> int:

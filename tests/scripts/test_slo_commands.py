@@ -151,7 +151,17 @@ def test_an_unreadable_file_is_one_sentence(data: Path, content: bytes | None, w
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [["--window", "3d"], ["--as-of", "noon"], ["--as-of", "2026-01-01"], ["--env", "no"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--window", "3d"],
+        ["--as-of", "noon"],
+        ["--as-of", "2026-01-01"],
+        ["--env", "no"],
+        ["--as-of", "0001-01-01T00:00:00Z"],
+        ["--as-of", "9999-12-31T00:00:00Z"],
+    ],
+)
 def test_wrong_words_exit_with_two(data: Path, words: list[str]) -> None:
     done = run("slo_report.py", *words, data=data)
     assert done.returncode == 2
