@@ -88,8 +88,8 @@ def _runs() -> None:
     if found.alarms:
         _, _, small, _ = view.golden_summary(settings)
         words = canary.false_alarms(small, settings.replay.min_pass_rate, settings.replay.canary_minutes)
-        said = "; ".join(f"{name}: {alarm.sentence}" for name, alarm in found.alarms.items())
-        st.caption(f"Canary every {settings.replay.canary_minutes} min. {said} {words}")
+        said = "; ".join(f"{name}: {alarm.sentence.rstrip('.')}" for name, alarm in found.alarms.items())
+        st.caption(f"Canary every {settings.replay.canary_minutes} min. {said}. {words}")
 
 
 def _trend(done: list[Run]) -> None:
