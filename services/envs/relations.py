@@ -135,8 +135,8 @@ def _judge(
     same_redis: tuple[tuple[str, str], ...],
 ) -> Judged:
     names = [side.name for side in sides]
-    same = _alike(names, texts)
-    if key.relation == "must_differ" and same:
+    same = _alike(names, texts) if key.relation == "must_differ" else []
+    if same:
         secret = "is one secret in" if key.secret else "is the same in"
         severity: Severity = "error" if key.listed else "warning"
         fix = f"Give each environment its own. {key.where}"
@@ -157,8 +157,9 @@ def _judge(
             f"{key.name} in {_and(bad)} is not what it must be ({_KINDS[key.kind]}).",
             (f"Correct it. {key.where}"),
         )
-    left = [name for name, text in zip(names, texts, strict=True) if text and kinds.is_placeholder(text)]
-    if left and (key.listed or key.secret):
+    matters = key.listed or key.secret
+    left = [n for n, text in zip(names, texts, strict=True) if matters and text and kinds.is_placeholder(text)]
+    if left:
         return "placeholder", "error", f"{key.name} in {_and(left)} is still a placeholder.", f"Replace it. {key.where}"
     absent = [side for side, there in zip(sides, present, strict=True) if not there]
     if absent:

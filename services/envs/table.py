@@ -64,7 +64,8 @@ def as_document(comparison: Comparison, rows: Sequence[Row]) -> dict[str, Any]:
 def as_json(comparison: Comparison, rows: Sequence[Row]) -> str:
     """The same as text, a key a line: indented by the library, 10,000 keys would take three times as long."""
     document = as_document(comparison, rows)
-    keys = ",\n".join("    " + json.dumps(key, ensure_ascii=False) for key in document.pop("keys"))
+    encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make one for each key
+    keys = ",\n".join("    " + encode(key) for key in document.pop("keys"))
     head = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in document.items())
     return "{\n" + head + ',\n  "keys": [' + (f"\n{keys}\n  " if keys else "") + "]\n}"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from services import clock
+from services.evidence.model import Evidence
 from services.health.view import raw_evidence
 from services.replay import asking, runs
 from services.replay.asking import Wish
@@ -54,6 +55,10 @@ def state(store: Store, run_id: str) -> str:
         return replays.state_of(connection, run_id)
 
 
+def gate_evidence(store: Store) -> list[Evidence]:
+    return [p.record for p in raw_evidence(store, "prod", clock.now_ms()) if p.record.check == "replay.gate"]
+
+
 def test_two_workers_share_a_run_ask_once_and_leave_evidence(
     start_worker: Start, serve: Callable[..., Served], tmp_path: Path
 ) -> None:
@@ -76,7 +81,8 @@ def test_two_workers_share_a_run_ask_once_and_leave_evidence(
     wait_until(done, patience_s=40)
     assert sorted(asked) == sorted(f"c{n}" for n in range(120))
     assert len(owners) == 2
-    proof = next(p.record for p in raw_evidence(store, "prod", clock.now_ms()) if p.record.check == "replay.gate")
+    wait_until(lambda: bool(gate_evidence(store)))  # written right after the verdict
+    (proof,) = gate_evidence(store)
     assert (proof.outcome, proof.detail["run_id"], proof.golden_sha256) == ("pass", run.id, run.golden_sha256)
 
 
