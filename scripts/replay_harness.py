@@ -116,9 +116,12 @@ def _validate(options: argparse.Namespace) -> int:
 async def _run(options: argparse.Namespace) -> int:
     from services.replay import runs
     from services.replay.agents import open_agent
+    from services.store.migrate import opened
 
-    store = _store()
-    try:
+    url = database_url()
+    if url is None:
+        raise _Wrong("DATABASE_URL does not begin with postgresql:// or sqlite:///. Correct or unset it.")
+    with opened(url, prepare=True) as store:
         if options.rescore:
             run, found = runs.rescore(store, options.rescore)
             return _tell(store, run, found, options)
@@ -131,20 +134,6 @@ async def _run(options: argparse.Namespace) -> int:
         finally:
             await agent.close()
             await judge.close()
-    finally:
-        store.close()
-
-
-def _store() -> Store:
-    from services.store import Store
-    from services.store.migrate import migrate
-
-    url = database_url()
-    if url is None:
-        raise _Wrong("DATABASE_URL does not begin with postgresql:// or sqlite:///. Correct or unset it.")
-    store = Store.open(url)
-    migrate(store)
-    return store
 
 
 def _judge(name: str) -> Judge:

@@ -232,12 +232,8 @@ def spark(points: Sequence[tuple[int, float | None]], *, threshold: float | None
     if threshold:
         height = 40 - threshold / top * 38
         line = f'<path d="M0 {height:.1f}H200" stroke="#B57B00" stroke-dasharray="4 3"/>'
-    drawing = (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 40" preserveAspectRatio="none" fill="none">'
-        f'{line}<path d="{" ".join(path)}" stroke="#5B78E6" stroke-width="1.5" '
-        'vector-effect="non-scaling-stroke"/></svg>'
-    )
-    return f'<img class="spark" alt="{escape(label, quote=True)}" src="{_data_url(drawing)}">'
+    curve = f'<path d="{" ".join(path)}" stroke="#5B78E6" stroke-width="1.5" vector-effect="non-scaling-stroke"/>'
+    return picture(line + curve, label)
 
 
 def picture(shapes: str, label: str) -> str:

@@ -35,11 +35,6 @@ def detail(allowed: Sequence[str]) -> str | None:
     return name if name in allowed else None
 
 
-def view(allowed: Sequence[str]) -> str:
-    """The part of a page that the address opens; the first one where it names none that exists."""
-    return one_of(VIEW, allowed, allowed[0])
-
-
 def one_of(name: str, allowed: Sequence[str], otherwise: str) -> str:
     """A parameter's value where it is one of those that exist."""
     value = st.query_params.get(name)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from dataclasses import dataclass
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from services import clock, currency
 from services.evidence.model import Evidence, Outcome
@@ -119,50 +122,40 @@ def agent_spec(settings: Settings, name: str) -> tuple[str, str | None]:
     return found.url, token.get_secret_value() if token is not None and is_same else None
 
 
-def keep_evidence(store: Store, run: Run) -> None:
+def keep_evidence(store: Store, connection: Connection, run: Run) -> None:
     """A concluded run of an environment's agent as evidence, and a canary as a sample of its SLI."""
-    if not run.environment or run.state != "done":
-        return
-    now = run.finished_ms or clock.now_ms()
     is_canary = run.subset == CANARY
-    if run.subset and not is_canary:
+    if not run.environment or (run.subset and not is_canary):
         return  # a hand-picked subset proves nothing about the whole
+    now, rate = run.finished_ms or clock.now_ms(), run.summary["pass_rate"]
     outcome = OUTCOMES.get(run.verdict, "unknown")
-    with store.write() as connection:
-        current = currency.under(connection, run.environment)
-        proof = Evidence(
-            environment=run.environment,
-            check="replay.canary" if is_canary else "replay.gate",
-            outcome=outcome,
-            at_ms=now,
-            value=run.summary.get("pass_rate"),
-            threshold=run.options["min_pass_rate"],
-            code=f"replay.{run.verdict.lower()}",
-            version=current.version,
-            fingerprint=current.fingerprint,
-            golden_sha256=run.golden_sha256,
-            judge_sha256=run.judge_sha256,
-            simulated=run.simulated,
-            detail={
-                "run_id": run.id,
-                "passed": run.summary.get("passed"),
-                "total": run.summary.get("total"),
-                "critical_failures": list(run.summary.get("critical_failures") or []),
-                "reasons": list(run.summary.get("reasons") or []),
-            },
-        )
-        evidence_store.append(store, connection, [proof])
-        if is_canary:
-            good = {"pass": True, "fail": False}.get(outcome)
-            sample = Sample(
-                environment=run.environment,
-                sli=SLI,
-                at_ms=now,
-                value=run.summary.get("pass_rate"),
-                good=good,
-                interval_s=3600,
-            )
-            samples.append(connection, [sample], {})
+    if is_canary:
+        good = {"pass": True, "fail": False}.get(outcome)
+        sample = Sample(environment=run.environment, sli=SLI, at_ms=now, value=rate, good=good, interval_s=3600)
+        samples.append(connection, [sample], {})
+    current = currency.under(connection, run.environment)
+    proof = Evidence(
+        environment=run.environment,
+        check="replay.canary" if is_canary else "replay.gate",
+        outcome=outcome,
+        at_ms=now,
+        value=rate,
+        threshold=run.options["min_pass_rate"],
+        code=f"replay.{run.verdict.lower()}",
+        version=current.version,
+        fingerprint=current.fingerprint,
+        golden_sha256=run.golden_sha256,
+        judge_sha256=run.judge_sha256,
+        simulated=run.simulated,
+        detail={
+            "run_id": run.id,
+            "passed": run.summary["passed"],
+            "total": run.summary["total"],
+            "critical_failures": list(run.summary["critical_failures"]),
+            "reasons": list(run.summary["reasons"]),
+        },
+    )
+    evidence_store.append(store, connection, [proof])
 
 
 async def conclude_if_complete(store: Store, run: Run, judge: Judge) -> Run | None:
@@ -175,8 +168,9 @@ async def conclude_if_complete(store: Store, run: Run, judge: Judge) -> Run | No
     if not await asyncio.to_thread(complete):
         return None
     agreement = await judge.agreement()
-    done, _ = await asyncio.to_thread(
-        lambda: runs.conclude(store, run, judge_agreement=agreement, judge_usage=judge.usage())
-    )
-    await asyncio.to_thread(keep_evidence, store, done)
-    return done
+
+    def conclude() -> Run:
+        also = functools.partial(keep_evidence, store)
+        return runs.conclude(store, run, judge_agreement=agreement, judge_usage=judge.usage(), also=also)[0]
+
+    return await asyncio.to_thread(conclude)

@@ -11,7 +11,7 @@ from services import clock
 from services.replay.comparison import Comparison
 from services.replay.gate import CaseResult, GateResult, own_error_rates
 from services.replay.model import MAX_SCORE
-from services.replay.runs import rules_of
+from services.replay.runs import rules_of, summarise
 from services.store.replays import Run
 
 
@@ -23,19 +23,9 @@ def document(run: Run, found: GateResult, compared: Comparison | None) -> dict[s
         "state": run.state,
         "simulated": run.simulated,
         "environment": run.environment or None,
-        "verdict": found.verdict,
+        **summarise(found),
         "block_build": found.block_build,
-        "reasons": list(found.reasons),
-        "total": found.total,
-        "passed": found.passed,
-        "failed": found.failed,
-        "errors": found.errors,
-        "unscored": found.unscored,
-        "pass_rate": found.pass_rate,
-        "pass_rate_interval": list(found.interval),
-        "avg_score": found.avg_score,
         "min_pass_rate": run.options["min_pass_rate"],
-        "critical_failures": list(found.critical_failures),
         "repeats": run.options["repeats"],
         "per_case": run.options["per_case"],
         "golden_set": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,10 +158,12 @@ def result(store: Store, run: Run) -> GateResult:
 
 
 def conclude(
-    store: Store, run: Run, *, judge_agreement: float | None = None, judge_usage: Mapping[str, Any] | None = None
-) -> tuple[Run, GateResult]:
+    store: Store, run: Run, *, judge_agreement: float | None = None, judge_usage: Mapping[str, Any] | None = None,
+    also: Callable[[Connection, Run], None] | None = None,
+) -> tuple[Run, GateResult]:  # fmt: skip
     """Write the verdict of a run of which everything is done; whoever is first does, and all get the same.
 
+    `also` writes what belongs to the verdict: in its transaction, so once, and never a verdict without it.
     Raises WrongRun while pieces are open.
     """
     with store.read() as connection:
@@ -170,9 +172,11 @@ def conclude(
     found = gate.decide(outcomes(store, run.id), run.options["cases"], rules_of(run), judge_agreement=judge_agreement)
     summary = summarise(found) | {"judge_agreement": judge_agreement, "judge_usage": dict(judge_usage or {})}
     with store.write() as connection:
-        replays.conclude(connection, run.id, found.verdict, summary, clock.now_ms())
+        is_first = replays.conclude(connection, run.id, found.verdict, summary, clock.now_ms())
         current = replays.get(connection, run.id)
-    assert current is not None  # noqa: S101 - runs are never deleted
+        assert current is not None  # noqa: S101 - runs are never deleted
+        if is_first and also is not None:
+            also(connection, current)
     return current, found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from services import clock
 from services.replay import canary, golden, report, runs
@@ -18,6 +19,7 @@ from services.replay.model import Answer, Trouble
 from services.replay.runner import Runner
 from services.replay.runs import Begun, Plan, WrongRun
 from services.store import Store, replays
+from services.store.replays import Run
 
 JUDGE = RubricJudge()
 
@@ -271,3 +273,21 @@ def test_a_critical_failure_alarms_at_once() -> None:
 
 def test_the_canary_states_its_false_alarms() -> None:
     assert "about every" in canary.false_alarms(12, 0.95, 60)
+
+
+def test_a_verdict_and_what_belongs_to_it_are_written_together_and_once(store: Store, tmp_path: Path) -> None:
+    begun = begin(store, make_set(tmp_path))
+    asyncio.run(runner(store, begun, Scripted()).work())
+
+    def fails(_connection: Connection, _run: Run) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        runs.conclude(store, begun.run, also=fails)
+    with store.read() as connection:
+        assert replays.state_of(connection, begun.run.id) == "running"
+    written: list[str] = []
+    for _ in range(2):
+        run, _ = runs.conclude(store, begun.run, also=lambda _connection, run: written.append(run.verdict))
+        assert run.state == "done"
+    assert written == ["PASS"]
