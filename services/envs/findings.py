@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from services import inngest_sdk
 from services.envs import kinds
 from services.envs.catalogue import FLAGS, Catalogue, Key
 from services.envs.document import Document
@@ -167,12 +168,12 @@ def _expected(key: Key, text: str, mode: Mode, line: int | None) -> Iterator[Fin
 
 def _inngest(document: Document, catalogue: Catalogue, mode: Mode, lines: Mapping[str, int]) -> Iterator[Finding]:
     dev = document.values.get("INNGEST_DEV")
-    if mode.guarded and mode.inngest_mode != "dev" and dev is not None and kinds.counts_as_dev(dev):
+    if mode.guarded and mode.inngest_mode != "dev" and dev is not None and inngest_sdk.is_dev(dev):
         rule = "dev_switch_looks_off" if kinds.looks_off(dev) else "dev_switch_on"
         yield finding(rule, "INNGEST_DEV", line=lines.get("INNGEST_DEV"))
     for name in BASE_URLS:
         text = document.filled(name)
-        if text and kinds.sdk_ignores(text):
+        if text and inngest_sdk.ignores(text):
             yield finding("base_url_ignored", name, line=lines.get(name))
     if mode.guarded:
         yield from _keys_of_other_environments(document, catalogue, mode, lines)

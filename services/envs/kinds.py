@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from services import inngest_sdk
 from services.envs.catalogue import Key
 from services.redact import KNOWN_SECRETS
 
@@ -25,7 +26,6 @@ _PLACEHOLDER_INSIDE = re.compile(
     r"<[a-z][a-z0-9_. -]*>|change[-_]?me|replace[-_]?me|\bx{4,}\b|your[-_](password|host|token|key|domain|secret)",
     re.IGNORECASE,
 )
-_SIGNING_PREFIX = re.compile(r"signkey-(\w+)-")
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9_\-+/=]{32,}")
 
 
@@ -37,11 +37,6 @@ def is_true(text: str) -> bool:
 def is_false(text: str) -> bool:
     """Whether the application reads it as off on purpose."""
     return text.strip().lower() in FALSE
-
-
-def counts_as_dev(text: str) -> bool:
-    """How the Inngest SDK reads INNGEST_DEV: on unless empty, 0 or false. Source: inngest.md §2."""
-    return text.strip().lower() not in {"", "0", "false"}
 
 
 def looks_off(text: str) -> bool:
@@ -70,7 +65,7 @@ def is_refused(text: str, key: Key, more: frozenset[str]) -> bool:
 
 def signing_word(text: str) -> str | None:
     """`prod` in `signkey-prod-…`; None for a key without prefix."""
-    found = _SIGNING_PREFIX.match(text.strip())
+    found = inngest_sdk.PREFIX.match(text.strip())
     return found.group(1).lower() if found else None
 
 
@@ -133,12 +128,6 @@ def is_private(text: str) -> bool:
         return False
 
 
-def sdk_ignores(text: str) -> bool:
-    """Whether the Inngest SDK ignores this base URL: its host has no dot and there is no port. inngest.md §2."""
-    parts = split_url(text if "//" in text else f"http://{text}")
-    return parts is not None and "." not in (parts.hostname or "") and parts.netloc.rpartition("@")[2].find(":") < 0
-
-
 def alike(key: Key, text: str, usual: str) -> bool:
     """Whether a value means the same as the usual one: booleans by meaning, paths by the file's name."""
     if key.kind == "boolean":
@@ -198,9 +187,8 @@ def _port_trouble(parts: SplitResult) -> Broken:
 
 
 def _hex(key: Key, text: str) -> Broken:
-    digits = _SIGNING_PREFIX.sub("", text, count=1) if key.kind == "signing_key" else text
-    fine = bool(re.fullmatch(r"(?:[0-9a-fA-F]{2})+", digits))
-    return None if fine else ("key_not_hex", {"where": key.where})
+    digits = inngest_sdk.bare_key(text) if key.kind == "signing_key" else text
+    return None if inngest_sdk.is_hexadecimal(digits) else ("key_not_hex", {"where": key.where})
 
 
 _CHECKS: Mapping[str, Callable[[Key, str], Broken]] = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from services import clock
+from services import clock, inngest_sdk
 from services.probes import http
 from services.probes.model import Check, Failure, Reading
 from services.probes.readiness import exchange_detail, failed
@@ -86,7 +85,7 @@ class Looks:
 
 def signature(signing_key: str, at_s: int) -> str:
     """The X-Inngest-Signature of a request without a body. Source: inngest.md §1."""
-    secret = re.sub(r"^signkey-\w+-", "", signing_key).encode()
+    secret = inngest_sdk.bare_key(signing_key).encode()
     digest = hmac.new(secret, str(at_s).encode(), hashlib.sha256).hexdigest()
     return f"t={at_s}&s={digest}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from services import inngest_sdk
 from services.errors import Problem, SettingsError
 from services.place import database_url as database_url_of
 from services.settings.model import EnvironmentTable, Own
@@ -86,8 +86,7 @@ def own(variables: Mapping[str, str], problems: list[Problem]) -> Own:
         redis_url=SecretStr(url) if url else None,
         redis_required=_is_on(variables.get("REDIS_REQUIRED", "")),
         inngest_required=_is_on(variables.get("INNGEST_REQUIRED", "")),
-        # As the SDK reads it: anything but empty, 0 and false is on, "no" included.
-        inngest_dev=variables.get("INNGEST_DEV", "").strip().lower() not in {"", "0", "false"},
+        inngest_dev=inngest_sdk.is_dev(variables.get("INNGEST_DEV", "")),
         **secret,
     )
 
@@ -98,8 +97,8 @@ BASE_URLS = ("INNGEST_BASE_URL", "INNGEST_API_BASE_URL", "INNGEST_EVENT_API_BASE
 def _inngest_problems(variables: Mapping[str, str]) -> list[Problem]:
     """What the SDK accepts in silence, and what then goes wrong, is refused before the worker starts."""
     found = []
-    key = re.sub(r"^signkey-[A-Za-z0-9]+-", "", variables.get("INNGEST_SIGNING_KEY") or "")
-    if key and (not re.fullmatch(r"[0-9a-fA-F]+", key) or len(key) % 2):
+    key = variables.get("INNGEST_SIGNING_KEY") or ""
+    if key and not inngest_sdk.is_hexadecimal(inngest_sdk.bare_key(key)):
         found.append(
             problem(
                 "environment variables", "INNGEST_SIGNING_KEY",
@@ -109,8 +108,7 @@ def _inngest_problems(variables: Mapping[str, str]) -> list[Problem]:
         )  # fmt: skip
     for name in BASE_URLS:
         url = variables.get(name) or ""
-        host = re.sub(r"^[a-z]+://", "", url).split("/", 1)[0]
-        if url and "." not in host and ":" not in host:
+        if url and inngest_sdk.ignores(url):
             found.append(
                 problem(
                     "environment variables", name,
