@@ -81,7 +81,9 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
         seen += [_overall(name, known, ordered[-1].at_ms) for name, known in touched.items()]
         _observe(connection, seen, touched)
         for deploy in deployed:
-            deploys.note(connection, deploy)
+            told = deploys.newest(connection, deploy.environment)  # a pipeline may have been first
+            if told is None or told.version != deploy.version:
+                deploys.note(connection, deploy)
         if proofs:
             evidence_store.append(store, connection, proofs)
     memory.series = series

@@ -74,3 +74,13 @@ def test_the_same_deploy_is_kept_once(store: Store) -> None:
     deploy = Deploy(environment="production", at_ms=NOW, version="2", source="told")
     assert changes.tell(store, deploy)
     assert not changes.tell(store, deploy)
+
+
+def test_a_deploy_that_was_told_is_not_seen_once_more(store: Store) -> None:
+    memory = ledger.Memory()
+    ledger.record(store, [seen(NOW / 1000, version="1.0", environment="production")], memory)
+    changes.tell(store, Deploy(environment="production", at_ms=NOW + 20_000, version="1.1", source="told"))
+    ledger.record(store, [seen(NOW / 1000 + 30, version="1.1", environment="production")], memory)
+    with store.read() as connection:
+        found = deploys.since(connection, "production", 0, NOW + DAY)
+    assert [(d.version, d.source) for d in found] == [("1.1", "told")]
