@@ -1,7 +1,8 @@
 """What runs when nothing else does? A scheduler without outside dependencies, beside any durable one.
 
 Every due moment has a name (`task@tick`); the host's `claim` says whether it may run here, so that nothing runs
-twice, whoever else schedules the same work.
+twice, whoever else schedules the same work. Where something more durable schedules it too, `patience` says how long
+to stand back: what that did not take by then is run here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 Claim = Callable[[str], Awaitable[bool]]
 Done = Callable[[str], Awaitable[None]]
 Now = Callable[[], datetime]
+Patience = Callable[["Task"], Awaitable[timedelta]]
+SLICE_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +45,18 @@ class Task:
 class FallbackScheduler:
     """Runs tasks as they become due, each under its claim; a task that fails is logged and runs again next time."""
 
-    def __init__(self, tasks: tuple[Task, ...], *, claim: Claim, done: Done, now: Now) -> None:
+    def __init__(
+        self,
+        tasks: tuple[Task, ...],
+        *,
+        claim: Claim,
+        done: Done,
+        now: Now,
+        failed: Done | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         self._tasks, self._claim, self._done, self._now = tasks, claim, done, now
+        self._failed, self._patience = failed, patience
 
     async def run(self) -> None:
         """Until cancelled. The tick in which it starts is left alone: it was another's, or there was none."""
@@ -52,27 +65,47 @@ class FallbackScheduler:
                 group.create_task(self._follow(task), name=f"fallback:{task.name}")
 
     async def _follow(self, task: Task) -> None:
-        last = task.tick(self._now())
+        settled = task.tick(self._now())
         while True:
-            due = last + task.every
-            pause = (due - self._now()).total_seconds()
-            # In slices, so that a clock that was set forward or back is noticed.
-            await asyncio.sleep(min(max(pause, 0), 30) + random.random() * 0.2)  # noqa: S311 - spreads load only
             tick = task.tick(self._now())
-            if tick <= last:
-                continue
-            last = tick
-            await self.attempt(task, tick)
+            if tick <= settled:
+                wake = settled + task.every
+            else:
+                wake = tick + await self._stand_back(task)
+                if wake <= self._now():
+                    if await self._attempt(task, tick) is not None:
+                        settled = tick
+                        continue
+                    # Another has it, or had it: asked again, since it may be killed before the end.
+                    wake = min(tick + task.every, self._now() + timedelta(seconds=SLICE_S))
+            pause = (wake - self._now()).total_seconds()
+            # In slices, so that a clock that was set forward or back is noticed.
+            await asyncio.sleep(min(max(pause, 0), SLICE_S) + random.random() * 0.2)  # noqa: S311 - spreads load only
+
+    async def _stand_back(self, task: Task) -> timedelta:
+        if self._patience is None:
+            return timedelta(0)
+        try:
+            return min(await self._patience(task), task.every)
+        except Exception:
+            log.exception("how long to stand back could not be told; the task %s is run at once", task.name)
+            return timedelta(0)
 
     async def attempt(self, task: Task, tick: datetime) -> bool:
         """Run a task for one due moment if nobody else did; True where it ran to its end."""
+        return await self._attempt(task, tick) is True
+
+    async def _attempt(self, task: Task, tick: datetime) -> bool | None:
+        """True where it ran to its end, False where it failed, None where the claim was not given."""
         name = task.claim_name(tick)
         try:
             if not await self._claim(name):
-                return False
+                return None
             await task.run()
             await self._done(name)
         except Exception:
             log.exception("the scheduled task %s failed; it is due again in %s", task.name, task.every)
+            if self._failed is not None:
+                await self._failed(name)
             return False
         return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 PREFIX = re.compile(r"^signkey-(\w+)-")
@@ -11,6 +13,16 @@ PREFIX = re.compile(r"^signkey-(\w+)-")
 def bare_key(text: str) -> str:
     """A signing key without its prefix: what signs and is hashed."""
     return PREFIX.sub("", text)
+
+
+def api_token(signing_key: str) -> str:
+    """What opens the server's API: the key's hash, as the SDK sends it, so that the key itself stays here."""
+    return hashlib.sha256(bytes.fromhex(bare_key(signing_key))).hexdigest()
+
+
+def without_addresses(text: str) -> str:
+    """One of its messages without the addresses in it, which may hold an event key; at most 200 characters."""
+    return re.sub(r"https?://\S+", "the server", text)[:200]
 
 
 def is_hexadecimal(text: str) -> bool:
@@ -28,6 +40,25 @@ def ignores(url: str) -> bool:
         return False
     host = parts.hostname or ""
     return bool(host) and "." not in host and ":" not in parts.netloc.rpartition("@")[2]
+
+
+CLOUD_API, CLOUD_EVENTS = "https://api.inngest.com", "https://inn.gs"
+DEV_SERVER = "http://127.0.0.1:8288"
+ADDRESSES = ("INNGEST_API_BASE_URL", "INNGEST_EVENT_API_BASE_URL", "INNGEST_BASE_URL")
+
+
+def origins(variables: Mapping[str, str], *, cloud: bool) -> tuple[str, str]:
+    """Where it finds the API and sends events: a variable of its own, INNGEST_BASE_URL, INNGEST_DEV, the default."""
+    dev = variables.get("INNGEST_DEV", "")
+    shared = variables.get("INNGEST_BASE_URL") or (dev if "://" in dev else "")
+    defaults = (CLOUD_API, CLOUD_EVENTS) if cloud else (DEV_SERVER, DEV_SERVER)
+    chosen = [variables.get(name) or shared or default for name, default in zip(ADDRESSES, defaults, strict=False)]
+    api, event = (_with_scheme(url.strip().rstrip("/"), cloud=cloud) for url in chosen)
+    return api, event
+
+
+def _with_scheme(url: str, *, cloud: bool) -> str:
+    return url if "://" in url else f"{'https' if cloud else 'http'}://{url}"
 
 
 def is_dev(text: str) -> bool:

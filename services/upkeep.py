@@ -1,15 +1,12 @@
-"""Which regular duties keep the record true? Retention and the daily summary, callable by any scheduler."""
+"""Which regular duties keep the record lean and true? Retention, and sums by the present rules."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from services import clock
-from services.evidence.model import Evidence
-from services.health.state import Health, reckon
-from services.settings.model import Environment, Settings
-from services.store import Store, claims, conditions, jobs, rollups, samples
-from services.store import evidence as evidence_store
+from services.settings.model import Settings
+from services.store import Store, claims, inngest_runs, jobs, rollups, samples, schedules
 from services.store.parts import DAY_MS, HOUR_MS
 
 KEEP_CLAIMS_MS = 2 * DAY_MS
@@ -18,13 +15,15 @@ KEEP_JOBS_MS = 7 * DAY_MS
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dropped:
-    """What retention removed: raw samples, sums of minutes and hours, ended claims, finished jobs."""
+    """What retention removed: raw samples, sums of minutes and hours, ended claims, finished jobs, Inngest runs."""
 
     samples: int
     minutes: int
     hours: int
     claims: int
     jobs: int
+    runs: int
+    schedule_runs: int
 
 
 def drop_old(store: Store, settings: Settings) -> Dropped:
@@ -37,6 +36,8 @@ def drop_old(store: Store, settings: Settings) -> Dropped:
             hours=rollups.drop_before(connection, rollups.HOUR, _hour(now - kept.hour_days * DAY_MS)),
             claims=claims.drop_done_before(connection, now - KEEP_CLAIMS_MS),
             jobs=jobs.drop_finished_before(connection, now - KEEP_JOBS_MS),
+            runs=inngest_runs.drop_before(connection, now - kept.raw_days * DAY_MS),
+            schedule_runs=schedules.drop_before(connection, now - kept.raw_days * DAY_MS),
         )
 
 
@@ -59,34 +60,3 @@ def roll_anew(store: Store) -> int:
         with store.write() as connection:
             rollups.mark_rolled(connection, series_id)
     return len(waiting)
-
-
-def daily_health_check(store: Store, settings: Settings) -> tuple[str, ...]:
-    """Write a summary line per environment, as evidence and as text."""
-    now = clock.now_ms()
-    with store.read() as connection:
-        found = {e.name: reckon(e.name, conditions.load(connection, e.name), now) for e in settings.environments}
-    records = [_evidence(e, found[e.name], now) for e in settings.environments]
-    with store.write() as connection:
-        evidence_store.append(store, connection, records)
-    return tuple(_line(e, found[e.name]) for e in settings.environments)
-
-
-def _evidence(environment: Environment, health: Health, now_ms: int) -> Evidence:
-    return Evidence(
-        environment=environment.name,
-        check="health.daily",
-        outcome={"ready": "pass", "not_ready": "fail"}.get(health.state, "unknown"),  # type: ignore[arg-type]
-        at_ms=now_ms,
-        value=health.state,
-        threshold="ready",
-        version=health.version,
-        simulated=environment.simulated,
-        detail={"policy": health.policy, "summary": _line(environment, health)},
-    )
-
-
-def _line(environment: Environment, health: Health) -> str:
-    mark = " (simulated)" if environment.simulated else ""
-    parts = ", ".join(f"{d.name} {d.state}" for d in health.dependencies) or "nothing measured yet"
-    return f"{environment.name}{mark}: {health.state}, policy {health.policy}; {parts}"

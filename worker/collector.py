@@ -19,6 +19,7 @@ IN_FLIGHT = 8
 FIRST_LOOK_WITHIN_S = 1.5
 JITTER = 0.05
 GRACE_S = 1.0
+WAIT_S = 0.2
 Progress = Callable[[int, int], Awaitable[None]]
 
 
@@ -39,13 +40,14 @@ class Collector:
         sink: Callable[[Observation], None],
         lag: LagMeter,
         holds: Callable[[str], bool],
+        waits: Callable[[str], bool] = lambda _probe: False,
         first_look_within_s: float = FIRST_LOOK_WITHIN_S,
     ) -> None:
         self._environments = {environment.name: environment for environment in environments}
         self._watched = {e.name: [_Watched(probe) for probe in probes_of(e)] for e in environments}
         self._slots = {name: asyncio.Semaphore(IN_FLIGHT) for name in self._environments}
         self._fingerprints: dict[str, str] = {}
-        self._sink, self._lag, self._holds = sink, lag, holds
+        self._sink, self._lag, self._holds, self._waits = sink, lag, holds, waits
         self._first_look_within_s = first_look_within_s
         self.looks = 0
         self.missed = 0  # due moments skipped because the look before took longer than the interval
@@ -75,6 +77,8 @@ class Collector:
         due = loop.time() + random.random() * min(interval, self._first_look_within_s)  # noqa: S311
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
+            while self._waits(watched.probe.name):  # noqa: ASYNC110 - for what it looks at to be set up, after a start
+                await asyncio.sleep(WAIT_S)
             if self._holds(name):
                 await self._look(name, watched)
             due += interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load only

@@ -34,6 +34,7 @@ class Desk:
         self._started_ms = clock.now_ms()
         self._held: set[str] = set()
         self._stopping = False
+        self.busy = False  # whether somebody's request is being carried out
         self.trouble = ""
 
     def holds(self, environment: str) -> bool:
@@ -83,9 +84,12 @@ class Desk:
             try:
                 job = await asyncio.to_thread(self._claim)
                 if job is not None:
+                    self.busy = True
                     await self._carry_out(job, handlers)
             except StoreError:
                 log.debug("no request can be taken: the store is away")
+            finally:
+                self.busy = False
 
     def _claim(self) -> jobs.Job | None:
         # Looked at in a read first: an idle worker must not take the write lock twice a second.
@@ -130,19 +134,6 @@ class Desk:
     def _write(self, action: Callable[..., object]) -> None:
         with self._store.write() as connection:
             action(connection)
-
-    async def claim(self, name: str) -> bool:
-        """Claim one due moment of a schedule, once and for all workers."""
-
-        def take() -> bool:
-            with self._store.write() as connection:
-                return claims.take(connection, name, self.owner, now_ms=clock.now_ms(), lease_ms=JOB_LEASE_MS)
-
-        return await asyncio.to_thread(take)
-
-    async def done(self, name: str) -> None:
-        """Mark a claimed moment as done for ever."""
-        await asyncio.to_thread(self._write, lambda c: claims.finish(c, name, self.owner))
 
     def stop_claiming(self) -> None:
         """From now on take nothing new."""

@@ -1,36 +1,23 @@
-"""Which functions does Inngest run here? The same duties as the fallback scheduler's, each due moment claimed once."""
+"""Which functions does Inngest run here? The fallback's own duties, each due moment claimed once; a replay fanned out
+by case; and the pulse, which does nothing but arrive."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import timedelta
+import functools
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import inngest
 
-from runtime.fallback import FallbackScheduler, Task
 from services import clock
-from services.settings.model import Own
+from services.probes.inngest_pulse import EVENT as PULSE_EVENT
+from services.probes.inngest_sync import APP_ID
+from services.replay.runs import WrongRun
+from services.settings.model import Durable, Own
+from worker.duties import Duty, Roster
+from worker.replays import REPLAY_EVENT, ReplayWork
 
-APP_ID = "greenlight-worker"
-RETRIES = 3  # two or more: with none, a run does not survive a deploy
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Duty:
-    """A regular duty: its cron line for Inngest, and the same rhythm for the fallback."""
-
-    name: str
-    cron: str
-    every: timedelta
-    run: Callable[[], Awaitable[object]]
-    offset: timedelta = timedelta(0)
-
-    @property
-    def task(self) -> Task:
-        """The duty as the fallback scheduler's task."""
-        return Task(name=self.name, every=self.every, run=self.run, offset=self.offset)
+EARLY = timedelta(seconds=2)  # the server's clock may be ahead of ours: the due moment is the next one, then
 
 
 def client(own: Own) -> inngest.Inngest:
@@ -38,21 +25,84 @@ def client(own: Own) -> inngest.Inngest:
     return inngest.Inngest(
         app_id=APP_ID,
         is_production=own.inngest_cloud,
+        api_base_url=own.inngest_api_url,
+        event_api_base_url=own.inngest_event_url,
         signing_key=own.inngest_signing_key.get_secret_value() if own.inngest_signing_key else None,
         event_key=own.inngest_event_key.get_secret_value() if own.inngest_event_key else None,
     )
 
 
 def functions(
-    served_by: inngest.Inngest, duties: tuple[Duty, ...], scheduler: FallbackScheduler
+    served_by: inngest.Inngest, roster: Roster, replays: ReplayWork, durable: Durable
 ) -> list[inngest.Function[Any]]:
-    """One Inngest function a duty. Its due moment is the fallback's own tick, so that only one of them runs it."""
+    """All of them."""
+    scheduled = [_scheduled(served_by, roster, duty, durable.retries) for duty in roster.duties]
+    return [*scheduled, _replay_run(served_by, replays, durable), _pulse(served_by, durable.retries)]
 
-    def build(duty: Duty) -> inngest.Function[Any]:
-        @served_by.create_function(fn_id=duty.name, trigger=inngest.TriggerCron(cron=duty.cron), retries=RETRIES)
-        async def run(_context: inngest.Context) -> dict[str, bool]:
-            return {"ran_here": await scheduler.attempt(duty.task, duty.task.tick(clock.now()))}
 
-        return run
+def declared(crons: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Names and triggers of what is served, as the server should know them."""
+    return tuple(sorted((*crons, ("replay-run", REPLAY_EVENT), ("pulse", PULSE_EVENT))))
 
-    return [build(duty) for duty in duties]
+
+def _scheduled(
+    served_by: inngest.Inngest, roster: Roster, duty: Duty, retries: int
+) -> inngest.Function[dict[str, Any]]:
+    @served_by.create_function(fn_id=duty.name, trigger=inngest.TriggerCron(cron=duty.cron), retries=retries)
+    async def run(context: inngest.Context) -> dict[str, Any]:
+        # The due moment is a step of its own, so that a retry minutes later is still for the same one.
+        due = await context.step.run("due", functools.partial(_due, duty))
+        ran_here = await context.step.run("work", lambda: roster.attend(duty, datetime.fromisoformat(due)))
+        return {"due": due, "ran_here": ran_here}
+
+    return run
+
+
+async def _due(duty: Duty) -> str:
+    return duty.tick(clock.now() + EARLY).astimezone(UTC).isoformat()
+
+
+def _replay_run(served_by: inngest.Inngest, replays: ReplayWork, durable: Durable) -> inngest.Function[dict[str, Any]]:
+    @served_by.create_function(
+        fn_id="replay-run",
+        trigger=inngest.TriggerEvent(event=REPLAY_EVENT),
+        retries=durable.retries,
+        concurrency=[inngest.Concurrency(limit=durable.replay_concurrency)],
+    )
+    async def run(context: inngest.Context) -> dict[str, Any]:
+        run_id = str(context.event.data.get("run_id", ""))
+        shares = await context.step.run("plan", functools.partial(_plan, replays, run_id))
+        await context.group.parallel(
+            tuple(
+                functools.partial(
+                    context.step.run, _step_name(*share), functools.partial(replays.ask_share, run_id, *share)
+                )
+                for share in shares
+            )
+        )
+        return await context.step.run("conclude", functools.partial(replays.conclude, run_id))
+
+    return run
+
+
+async def _plan(replays: ReplayWork, run_id: str) -> list[list[int]]:
+    try:
+        return await replays.shares(run_id)
+    except WrongRun as error:  # trying again would not help
+        raise inngest.NonRetriableError(str(error)) from error
+
+
+def _step_name(first: int, last: int) -> str:
+    return f"case {first + 1}" if first == last else f"cases {first + 1} to {last + 1}"
+
+
+def _pulse(served_by: inngest.Inngest, retries: int) -> inngest.Function[str]:
+    @served_by.create_function(fn_id="pulse", trigger=inngest.TriggerEvent(event=PULSE_EVENT), retries=retries)
+    async def run(context: inngest.Context) -> str:
+        return await context.step.run("arrive", _arrive)  # a step, so that the server must come back for the end
+
+    return run
+
+
+async def _arrive() -> str:
+    return "arrived"

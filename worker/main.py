@@ -13,33 +13,36 @@ import signal
 import socket
 import sys
 import time
-from datetime import timedelta
+from typing import Any
 
+import inngest
 import uvicorn
 
-from runtime.fallback import FallbackScheduler
 from runtime.parent import end_with_parent
-from services import clock, upkeep
+from services import upkeep
 from services.errors import SettingsError, StoreError
-from services.replay import asking
+from services.probes.inngest_pulse import NAME as PULSE
 from services.settings import Settings, load_and_prepare
+from services.settings.model import INSTALLATION, Environment
 from services.store import Store
 from services.store.jobs import Job
 from services.store.migrate import migrate
 from worker import app as worker_app
-from worker import functions
+from worker import chores, functions
 from worker.collector import Collector
 from worker.desk import Desk, JobFailed, Progress
+from worker.duties import Roster
 from worker.environments import EnvironmentWatch
-from worker.functions import Duty
 from worker.lag import LagMeter
 from worker.metrics import WorkerMetrics
 from worker.replays import ReplayWork
+from worker.sync import Registration
 from worker.writer import Writer
 
 ROLL_EVERY_S = 600
 log = logging.getLogger("worker")
 STORE_PATIENCE_S = 60.0
+CANCEL_S = 2.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,80 +108,49 @@ class _Process:
 
     def __init__(self, settings: Settings, store: Store, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]
-        self._settings, self._store, self._listener = settings, store, listener
+        self._store, self._listener = store, listener
         self._address = f"http://{host}:{port}"
+        self._reached_at = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"
+        declared = functions.declared(chores.crons(settings))
+        watched = tuple(
+            _told(environment, self._reached_at, declared)
+            for environment in (*settings.environments, *(e for e in settings.pulsed if e.name == INSTALLATION))
+        )
+        known = tuple(environment for environment in watched if environment.name != INSTALLATION)
+        self._settings = settings = settings.model_copy(update={"environments": known})
         self._writer = Writer(store)
         self._lag = LagMeter()
-        self._desk = Desk(store, owner=_owner(), address=self._address, environments=settings.names)
-        self._collector = Collector(settings.environments, sink=self._writer.put, lag=self._lag, holds=self._desk.holds)
+        self._desk = Desk(store, owner=_owner(), address=self._address, environments=tuple(e.name for e in watched))
+        self._collector = Collector(
+            watched, sink=self._writer.put, lag=self._lag, holds=self._desk.holds, waits=self._waits
+        )
         self._watch = EnvironmentWatch(store, settings, collector=self._collector, holds=self._desk.holds)
         self._replays = ReplayWork(store, settings, owner=self._desk.owner)
-        self._duties = self._make_duties()
-        self._scheduler = FallbackScheduler(
-            tuple(duty.task for duty in self._duties), claim=self._desk.claim, done=self._desk.done, now=clock.now
-        )
+        duties = chores.duties(store, settings, self._collector, self._desk)
+        self._roster = Roster(store, settings, duties, owner=self._desk.owner)
+        self._client = functions.client(settings.own)
+        # Of several environments with our Inngest server, the first one's collector is the worker that it calls.
+        pulsed = next((e for e in watched if e.server is not None and e.server.pulsed), None)
+        self._registration = None if pulsed is None else self._register(pulsed)
+        if self._registration is not None:
+            self._replays.hand_over_by(self._send, self._hands_over)
 
-    def _make_duties(self) -> tuple[Duty, ...]:
-        async def probe_environments() -> int:
-            return await self._probe_overdue()
+    def _register(self, environment: Environment) -> Registration:
+        return Registration(
+            environment, self._settings.own, self._store, address=self._reached_at,
+            holds=lambda: self._desk.holds(environment.name), told=self._announce,
+        )  # fmt: skip
 
-        async def daily_health_check() -> None:
-            for line in await asyncio.to_thread(upkeep.daily_health_check, self._store, self._settings):
-                log.info("daily health check: %s", line)
+    def _waits(self, probe: str) -> bool:
+        """A pulse before the worker is registered would only say that it is not registered yet."""
+        return probe == PULSE and self._registration is not None and self._registration.is_new
 
-        async def replay_canary() -> int:
-            return len(await asyncio.to_thread(asking.ask_canaries, self._store, self._settings))
+    def _hands_over(self) -> bool:
+        """Whether Inngest calls this worker, and moves work."""
+        return self._registration is not None and self._registration.synced and self._roster.inngest_moves()
 
-        async def retention() -> None:
-            dropped = await asyncio.to_thread(upkeep.drop_old, self._store, self._settings)
-            log.info("retention dropped %s", dropped)
-
-        return (
-            Duty(name="probe-environments", cron="*/5 * * * *", every=timedelta(minutes=5), run=probe_environments),
-            Duty(
-                name="daily-health-check",
-                cron="0 8 * * *",
-                every=timedelta(days=1),
-                offset=timedelta(hours=8),
-                run=daily_health_check,
-            ),
-            Duty(
-                name="replay-canary",
-                cron=_every(self._settings.replay.canary_minutes),
-                every=timedelta(minutes=self._settings.replay.canary_minutes),
-                run=replay_canary,
-            ),
-            Duty(
-                name="retention",
-                cron="30 3 * * *",
-                every=timedelta(days=1),
-                offset=timedelta(hours=3, minutes=30),
-                run=retention,
-            ),
-        )
-
-    async def _probe_overdue(self) -> int:
-        """Look at environments that the collector, for whatever reason, left behind; none while all is well."""
-        from services.health.state import reckon
-        from services.store import conditions
-
-        def overdue() -> list[str]:
-            now = clock.now_ms()
-            with self._store.read() as connection:
-                return [
-                    name
-                    for name in self._settings.names
-                    if self._desk.holds(name)
-                    and any(d.stale for d in reckon(name, conditions.load(connection, name), now).dependencies)
-                ]
-
-        async def no_progress(_done: int, _total: int) -> None:
-            return None
-
-        names = await asyncio.to_thread(overdue)
-        for name in names:
-            await self._collector.look_now(name, no_progress)
-        return len(names)
+    async def _send(self, event: str, id_: str, data: dict[str, Any]) -> None:
+        await self._client.send(inngest.Event(name=event, id=id_, data=data))
 
     async def _roll_anew(self) -> None:
         """What an older version rolled up, or none did, follows the present rules."""
@@ -218,8 +190,9 @@ class _Process:
                 ("collector", self._collector.run()),
                 ("environments", self._watch.run()),
                 ("replays", self._replays.run()),
-                ("schedule", self._scheduler.run()),
+                ("schedule", self._roster.fallback().run()),
                 ("rollups", self._roll_anew()),
+                *(() if self._registration is None else (("registration", self._register_once_served(server)),)),
             )
         ]
         log.info("the worker %s listens on %s", self._desk.owner, self._address)
@@ -231,28 +204,39 @@ class _Process:
         await self._stop(parts, server, serving)
 
     def _server(self) -> uvicorn.Server:
-        client = functions.client(self._settings.own)
         token = self._settings.api_token
         app = worker_app.build(
             own=self._settings.own,
             token=token.get_secret_value() if token else None,
             trouble=lambda: self._writer.trouble or self._desk.trouble,
             metrics=WorkerMetrics(store=self._store, collector=self._collector, writer=self._writer, desk=self._desk),
-            client=client,
-            served=functions.functions(client, self._duties, self._scheduler),
+            client=self._client,
+            served=functions.functions(self._client, self._roster, self._replays, self._settings.durable),
             allowed_hosts=self._settings.portal.allowed_hosts,
         )
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5)
+        self._steps = worker_app.Steps(app)
+        config = uvicorn.Config(
+            self._steps,
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=max(1, round(self._settings.drain_seconds)),
+        )
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         return server
 
-    def _announce(self) -> None:
+    async def _register_once_served(self, server: uvicorn.Server) -> None:
+        assert self._registration is not None  # noqa: S101 - the caller looked
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.02)
+        await self._registration.run()
+
+    def _announce(self, inngest_state: dict[str, Any] | None = None) -> None:
         """Keep the address in the data folder, for command lines and other tools beside a running worker."""
         path = self._settings.data_dir / "worker.json"
         draft = path.with_name(path.name + ".draft")
-        functions_served = len(self._duties)
-        text = json.dumps({"address": self._address, "pid": os.getpid(), "functions": functions_served})
+        found = {"address": self._address, "pid": os.getpid(), "functions": len(self._roster.duties) + 2}
+        text = json.dumps(found | ({"inngest": inngest_state} if inngest_state else {}))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft.write_text(text, encoding="utf-8")
@@ -261,30 +245,55 @@ class _Process:
             log.warning("the worker's address can't be kept in the data folder: %s", error.strerror)
 
     async def _stop(self, parts: list[asyncio.Task[None]], server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
-        log.info("stopping: nothing new is taken; what is held is finished or handed back")
+        """Take nothing new; finish what is held within the drain time; hand back the rest."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + self._settings.drain_seconds
+        log.info("stopping: nothing new is taken; what is held is finished, or handed back after %g s",
+                 self._settings.drain_seconds)  # fmt: skip
         self._desk.stop_claiming()
+        self._roster.stop_claiming()
         self._replays.stop_claiming()
-        give_up = asyncio.get_running_loop().time() + self._settings.drain_seconds
+        server.should_exit = True  # no new call is accepted; steps that Inngest called are finished
+        held = {task for task in parts if task.get_name() in {"replays", "requests", "schedule"}}
+        for task in set(parts) - held - {t for t in parts if t.get_name() in {"writer", "lag"}}:
+            task.cancel()
+        steps = self._steps.running
+        if steps or self._replays.at_work:
+            log.info("%d steps and %d replays are at work", steps, self._replays.at_work)
+        idle = asyncio.create_task(self._until_idle(), name="idle")
+        await asyncio.wait([idle, serving], timeout=max(0.1, give_up - loop.time()), return_when=asyncio.ALL_COMPLETED)
+        idle.cancel()
+        if self._steps.running:
+            log.warning("%d steps were cut off; Inngest runs them again on its next try", self._steps.running)
         for task in parts:
             task.cancel()
-        await asyncio.wait(parts, timeout=max(0.1, give_up - asyncio.get_running_loop().time()))
-        server.should_exit = True
+        await asyncio.wait(parts, timeout=CANCEL_S)
+        server.force_exit = True
         try:
             await self._writer.close()
+            await self._replays.close()
             await asyncio.to_thread(self._replays.hand_back)
             await asyncio.to_thread(self._desk.hand_back)
             log.info("everything was written and handed back")
         except StoreError as error:
             log.error("not everything could be handed back: %s Leases end by themselves.", error)
-        await asyncio.wait([serving], timeout=max(0.1, give_up - asyncio.get_running_loop().time()))
+        await asyncio.wait([serving], timeout=CANCEL_S)
         self._store.close()
 
+    async def _until_idle(self) -> None:
+        while (  # noqa: ASYNC110 - counters of several parts, looked at for seconds
+            self._steps.running or self._replays.at_work or self._desk.busy or self._roster.busy
+        ):
+            await asyncio.sleep(0.05)
 
-def _every(minutes: int) -> str:
-    """The cron line of a rhythm of minutes, hours or a day."""
-    if minutes < 60:
-        return f"*/{minutes} * * * *"
-    return f"0 */{minutes // 60} * * *" if minutes < 1440 else "0 0 * * *"
+
+def _told(environment: Environment, worker_url: str, declared: tuple[tuple[str, str], ...]) -> Environment:
+    """An environment whose Inngest server is ours, with what should be registered there."""
+    server = environment.server
+    if server is None or not server.pulsed:
+        return environment
+    told = server.model_copy(update={"worker_url": worker_url, "declared": declared})
+    return environment.model_copy(update={"server": told})
 
 
 def _owner() -> str:

@@ -114,6 +114,9 @@ _HTTP_FAILURES: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
+HTTP_WHY: Mapping[str, str] = {code: cause for code, cause, _, _ in _HTTP_FAILURES}
+
+
 def _http_rows(dependency: str, subject: str) -> tuple[Diagnosis, ...]:
     return tuple(
         _down(f"{dependency}.{code}", f"{subject} could not be read: {cause}.", fix, background)
@@ -472,6 +475,132 @@ _TABLE: tuple[Diagnosis, ...] = (
         "Check which functions the last deploy dropped.",
     ),
     *_http_rows("inngest", "The Inngest route"),
+    # -- Inngest: work seen moving (a pulse), runs, registration ----------------------------------------------------
+    _ok("pulse.ok", "Inngest moves work: the last pulse was accepted, scheduled, started and finished."),
+    _slow(
+        "pulse.slow",
+        "Inngest moves work, but late: the last pulse waited {wait} s to be started, limit {limit} s.",
+        "Look at the queue of the Inngest server: too many runs wait, or its functions' concurrency is too low.",
+    ),
+    _down(
+        "pulse.no_answer",
+        "The Inngest server can't be reached: {why}.",
+        "Start it, or correct its address. Meanwhile the fallback scheduler runs the essentials.",
+    ),
+    _down(
+        "pulse.no_event_key",
+        "Events can't be sent to Inngest: there is no event key.",
+        "Set INNGEST_EVENT_KEY, and start again.",
+    ),
+    _down(
+        "pulse.event_refused",
+        "Inngest refuses our event key.",
+        "Compare INNGEST_EVENT_KEY with the keys that the Inngest server knows.",
+        "HTTP 401 to an event: the server says `Event key not found`.",
+    ),
+    _down(
+        "pulse.not_accepted",
+        "Inngest did not take an event: {why}.",
+        "Look at the Inngest server's log.",
+    ),
+    _down(
+        "pulse.not_scheduled",
+        "Inngest accepted an event, but started no run for it within {seconds} s.",
+        "The worker is not synced, or another process has re-pointed it: look at what is registered, below.",
+        "No run is listed for the event: no function of a synced app listens to it.",
+    ),
+    _down(
+        "pulse.not_started",
+        "Inngest scheduled a run, but did not start it within {seconds} s.",
+        "Look at the Inngest server: its queue does not move, or its limits are used up.",
+    ),
+    _down(
+        "pulse.not_finished",
+        "Inngest started a run, but it did not finish within {seconds} s.",
+        "Check that the Inngest server reaches the worker at the registered address, and look at the worker's log.",
+        "The run is RUNNING: the worker is unreachable (its calls are retried), or refuses the server's signature.",
+    ),
+    _down(
+        "pulse.failed",
+        "Inngest ran our pulse, and the run ended as {status}.",
+        "Look at the run in Inngest and at the worker's log: a function that does nothing should never fail.",
+    ),
+    _unknown(
+        "pulse.api_refused",
+        "Inngest took an event, but refuses to show its run: our signing key does not open its API.",
+        "Compare INNGEST_SIGNING_KEY with the Inngest server's.",
+    ),
+    _unknown(
+        "pulse.no_api",
+        "Inngest took an event, but this server can't show its run.",
+        "Use an Inngest server with the REST API v2 (1.43 or newer).",
+    ),
+    _unknown("pulse.unseen", "Inngest took an event; its run could not be read: {why}.", "Look at the server's log."),
+    _ok("runs.ok", "The list of runs is read; no run is stuck."),
+    _slow(
+        "runs.stuck",
+        "{count} Inngest runs are stuck, the first is of {function} ({run}).",
+        "Cancel each and run it again: the commands are below.",
+        "RUNNING without progress. A server without a Redis of its own loses work in progress at a restart, and "
+        "leaves such runs RUNNING for ever.",
+    ),
+    _down(
+        "runs.none_completed",
+        "No Inngest run completed in the last {hours} hours: work does not move.",
+        "Check that the application is synced with Inngest, and that its functions have a schedule.",
+    ),
+    _unknown(
+        "runs.no_answer",
+        "The Inngest server's list of runs can't be read: {why}.",
+        "Start it, or correct inngest.api_url.",
+    ),
+    _unknown(
+        "runs.key_refused",
+        "The Inngest server refuses to show its runs: our signing key does not open its API.",
+        "Compare INNGEST_SIGNING_KEY with the Inngest server's.",
+    ),
+    _unknown(
+        "runs.no_api",
+        "This Inngest server has no list of runs that we can read.",
+        "Use a server with the REST API v2 (1.43 or newer), or set inngest.runs = false.",
+    ),
+    _unknown(
+        "runs.limited",
+        "Inngest asked us to wait {seconds} s before reading its runs again.",
+        "Nothing: it is read on by itself; nothing is lost. Raise intervals.inngest_runs if this stays.",
+    ),
+    _unknown(
+        "runs.error", "The Inngest server's list of runs can't be understood: {why}.", "Look at the server's log."
+    ),
+    _ok("sync.ok", "What is registered with Inngest is what the worker serves."),
+    _down(
+        "sync.absent",
+        "The worker is not registered with Inngest.",
+        "It registers itself again within a minute; if this stays, its log says why.",
+        "No app of our id is in the server's list.",
+    ),
+    _down(
+        "sync.repointed",
+        "Another process has taken over: Inngest now calls {url} instead of this worker.",
+        "Stop the other process, or give it keys of its own; then restart this worker, which registers itself.",
+        "Whoever holds the keys and syncs the same app id re-points it.",
+    ),
+    _slow(
+        "sync.differs",
+        "Inngest knows other functions than the worker serves: {difference}.",
+        "It registers itself again within a minute; if this stays, its log says why.",
+    ),
+    _down(
+        "sync.error",
+        "Inngest can't use the worker's registration: {why}.",
+        "Look at the worker's log; then restart it, which registers it anew.",
+    ),
+    _unknown("sync.no_answer", "What is registered with Inngest can't be read: {why}.", "Start the Inngest server."),
+    _unknown(
+        "sync.no_api",
+        "This Inngest server doesn't list what is registered.",
+        "Nothing: the worker registers itself at each start, and the pulse proves that it is called.",
+    ),
     # -- queues ---------------------------------------------------------------------------------------------------
     _ok("queue.ok", "Work in this queue is picked up in time."),
     _ok("queue.empty", "This queue is empty."),

@@ -80,6 +80,26 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+async def post(url: str, body: bytes, *, deadline_s: float, headers: Mapping[str, str]) -> Answer | Failure:
+    """POST to an address; a redirect is a failure, since what was sent is not sent again elsewhere."""
+    return await send("POST", url, body, deadline_s=deadline_s, headers=headers)
+
+
+async def send(
+    method: str, url: str, body: bytes, *, deadline_s: float, headers: Mapping[str, str]
+) -> Answer | Failure:
+    """Send a body by any method; like `post`."""
+    watch = Watch()
+    try:
+        async with asyncio.timeout(deadline_s):
+            outcome = await _exchange(url, headers, watch, method, body)
+    except TimeoutError:
+        return watch.failed("timeout", f"no complete answer within {deadline_s:g} s; waited in phase {watch.phase}")
+    if isinstance(outcome, Answer) and 300 <= outcome.status < 400:
+        return watch.failed("redirected", f"HTTP {outcome.status}")
+    return outcome
+
+
 async def get(url: str, *, deadline_s: float, headers: Mapping[str, str] | None = None) -> Answer | Failure:
     """GET an address; redirects are followed on the same host only."""
     watch = Watch()
@@ -108,7 +128,9 @@ def _same_host(before: str, after: str) -> bool:
     return a.hostname == b.hostname and b.scheme in {"http", "https"} and not downgraded
 
 
-async def _exchange(url: str, headers: Mapping[str, str], watch: Watch) -> Answer | Failure:
+async def _exchange(
+    url: str, headers: Mapping[str, str], watch: Watch, method: str = "GET", body: bytes = b""
+) -> Answer | Failure:
     parts = urlsplit(url)
     host = parts.hostname or ""
     secure = parts.scheme == "https"
@@ -120,29 +142,42 @@ async def _exchange(url: str, headers: Mapping[str, str], watch: Watch) -> Answe
         expires, days = certificate_of(writer)
         watch.begin("first_byte")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return await _talk(reader, writer, target, _host_header(url), headers, watch, expires, days)
+        sent = _Sent(method=method, target=target, host=_host_header(url), headers=headers, body=body)
+        return await _talk(reader, writer, sent, watch, expires, days)
     except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, OSError) as error:
         return watch.failed("closed", f"{type(error).__name__} in phase {watch.phase}")
     finally:
         writer.transport.abort()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sent:
+    method: str
+    target: str
+    host: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def wire(self, connection: h11.Connection) -> bytes:
+        base = {"Host": self.host, "User-Agent": USER_AGENT, "Accept": "application/json"}
+        base |= {"Accept-Encoding": "identity"} | ({"Content-Length": str(len(self.body))} if self.body else {})
+        fields = [*(base | dict(self.headers)).items(), ("Connection", "close")]
+        parts = [connection.send(h11.Request(method=self.method, target=self.target, headers=fields))]
+        if self.body:
+            parts.append(connection.send(h11.Data(data=self.body)))
+        return b"".join(part or b"" for part in (*parts, connection.send(h11.EndOfMessage())))
+
+
 async def _talk(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
-    target: str,
-    host: str,
-    headers: Mapping[str, str],
+    sent: _Sent,
     watch: Watch,
     expires: str | None,
     days: float | None,
 ) -> Answer | Failure:
     wire, received = h11.Connection(h11.CLIENT), b""
-    base = {"Host": host, "User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
-    request = h11.Request(
-        method="GET", target=target, headers=[*(base | dict(headers)).items(), ("Connection", "close")]
-    )
-    writer.write((wire.send(request) or b"") + (wire.send(h11.EndOfMessage()) or b""))
+    writer.write(sent.wire(wire))
     response: h11.Response | None = None
     body = bytearray()
     while True:

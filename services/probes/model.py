@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from services.evidence.model import Outcome as EvidenceOutcome
 
 State = Literal["ok", "slow", "down", "unknown"]
+FINAL = ("COMPLETED", "FAILED", "CANCELLED")  # statuses of an Inngest run that has ended
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +32,34 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RunSeen:
+    """A run as the server lists it; times in ms since 1970, None where it doesn't say."""
+
+    id: str
+    app: str
+    function: str
+    status: str
+    queued_ms: int | None
+    started_ms: int | None
+    ended_ms: int | None
+
+    @property
+    def finished(self) -> bool:
+        """A final status and an end: one without the other was seen in the middle of runs."""
+        return self.status in FINAL and self.ended_ms is not None
+
+    @property
+    def wait_s(self) -> float | None:
+        """Seconds from queued to started; None where the server doesn't say."""
+        return _between(self.queued_ms, self.started_ms)
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds from started to ended."""
+        return _between(self.started_ms, self.ended_ms)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
     """What one look found. `code` names an entry of the diagnosis table, which holds the outcome and the words.
 
@@ -44,6 +73,7 @@ class Reading:
     measures: tuple[Measure, ...] = ()
     checks: tuple[Check, ...] = ()
     version: str | None = None
+    runs: tuple[RunSeen, ...] = ()  # finished Inngest runs, which the store keeps once each
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,3 +106,7 @@ class Probe(Protocol):
 def dependency_of(probe: str) -> str:
     """The dependency that a probe belongs to: `redis.ping` → `redis`; `queue:email` → `queue:email`."""
     return probe.split(".", 1)[0]
+
+
+def _between(first: int | None, second: int | None) -> float | None:
+    return None if first is None or second is None else max(0.0, (second - first) / 1000)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from services.probes.dependencies import DependenciesProbe
 from services.probes.inngest import InngestProbe
+from services.probes.inngest_pulse import PulseProbe
+from services.probes.inngest_runs import RunsProbe
+from services.probes.inngest_sync import SyncProbe
 from services.probes.model import Probe
 from services.probes.queues import QueueProbe
 from services.probes.readiness import ReadinessProbe
 from services.probes.redis_info import RedisInfoProbe
 from services.probes.redis_ping import RedisPingProbe
 from services.probes.redis_write import RedisWriteProbe
-from services.settings.model import Environment
+from services.settings.model import INSTALLATION, Environment
 
 
 def probes_of(environment: Environment) -> tuple[Probe, ...]:
     """Every probe of an environment, readiness first."""
+    if environment.name == INSTALLATION:
+        return _of_server(environment)
     return (
         ReadinessProbe.of(environment),
         DependenciesProbe.of(environment),
@@ -22,5 +27,18 @@ def probes_of(environment: Environment) -> tuple[Probe, ...]:
         RedisWriteProbe.of(environment),
         RedisInfoProbe.of(environment),
         InngestProbe.of(environment),
+        *_of_server(environment),
         *(QueueProbe.of(environment, queue) for queue in environment.queues),
     )
+
+
+def _of_server(environment: Environment) -> tuple[Probe, ...]:
+    """What is asked of the Inngest server; nothing where none is known, or its API can't be opened."""
+    server = environment.server
+    if server is None:
+        return ()
+    found: list[Probe] = [PulseProbe.of(environment), SyncProbe.of(environment)] if server.pulsed else []
+    readable = not server.cloud or environment.secrets.inngest_signing_key is not None
+    if environment.inngest.runs and readable:
+        found.append(RunsProbe.of(environment))
+    return tuple(found)

@@ -30,6 +30,7 @@ class Observation:
     at_ms: int
     lag_ms: int
     reading: Reading
+    wait_slow_s: float = 60.0  # an Inngest run that waited longer counts as late
     fingerprint: str | None = None  # of the configuration that the look was made with
 
     @property
@@ -88,7 +89,14 @@ async def observe(environment: Environment, probe: Probe, previous: Mapping[str,
         at_ms=at_ms,
         lag_ms=lag_ms,
         reading=counted(environment, probe.name, reading),
+        wait_slow_s=_wait_limit(environment),
     )
+
+
+def _wait_limit(environment: Environment) -> float:
+    """An objective's own threshold for the wait, else the setting."""
+    own = next((o.threshold for o in environment.objectives if o.sli == "inngest_queue_wait"), None)
+    return environment.inngest.wait_slow_s if own is None else own
 
 
 def excuse_if_late(observation: Observation, lag_ms: int, deadline_s: float) -> Observation:

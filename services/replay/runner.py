@@ -42,6 +42,7 @@ class Runner:
     timeout_s: float
     progress: Progress = lambda _done: None
     stopping: bool = False
+    share: tuple[int, int] | None = None  # first and last position, where it works on a part of the run
     done_here: int = 0
     _waiting: deque[Claimed] = field(default_factory=deque)
     _finished: list[Outcome] = field(default_factory=list)
@@ -110,7 +111,9 @@ class Runner:
             state = replays.state_of(connection, self.run_id)
             claimed: list[Claimed] = []
             if room > 0 and state == "running":
-                claimed = replays.claim(connection, self.run_id, self.owner, limit=room, now_ms=now, lease_ms=LEASE_MS)
+                claimed = replays.claim(
+                    connection, self.run_id, self.owner, limit=room, now_ms=now, lease_ms=LEASE_MS, share=self.share
+                )
         return state, claimed
 
     async def _ask_on(self) -> None:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from services import inngest_sdk
 from services.errors import Problem, SettingsError
 from services.place import database_url as database_url_of
-from services.settings.model import EnvironmentTable, Own
+from services.settings.model import EnvironmentTable, Own, Secrets, Server
 
 STACK_FILE = "stack.json"
 TOKEN_FILE = "api_token"  # noqa: S105 - a file's name, not a token
@@ -34,7 +34,7 @@ def stack_note(data_dir: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-WORKER_FUNCTIONS = 4  # what our own worker serves (a test compares it with the worker)
+WORKER_FUNCTIONS = 6  # what our own worker serves (a test compares it with the worker)
 LOCAL_INTERVALS = {
     "readiness": 5,
     "dependencies": 10,
@@ -77,6 +77,9 @@ def own(variables: Mapping[str, str], problems: list[Problem]) -> Own:
             )
         )
     problems += _inngest_problems(variables)
+    cloud = bool(variables.get("INNGEST_SIGNING_KEY")) and not inngest_sdk.is_dev(variables.get("INNGEST_DEV", ""))
+    api_url, event_url = inngest_sdk.origins(variables, cloud=cloud)
+    origin = variables.get("INNGEST_SERVE_ORIGIN") or ""
     secret = {
         name: SecretStr(variables[key])
         for name, key in (("inngest_signing_key", "INNGEST_SIGNING_KEY"), ("inngest_event_key", "INNGEST_EVENT_KEY"))
@@ -87,18 +90,32 @@ def own(variables: Mapping[str, str], problems: list[Problem]) -> Own:
         redis_required=_is_on(variables.get("REDIS_REQUIRED", "")),
         inngest_required=_is_on(variables.get("INNGEST_REQUIRED", "")),
         inngest_dev=inngest_sdk.is_dev(variables.get("INNGEST_DEV", "")),
+        inngest_configured=cloud or any(variables.get(name) for name in ("INNGEST_DEV", *BASE_URLS)),
+        inngest_api_url=api_url,
+        inngest_event_url=event_url,
+        inngest_serve_origin=(origin if "://" in origin else f"https://{origin}") if origin else None,
         **secret,
     )
 
 
-BASE_URLS = ("INNGEST_BASE_URL", "INNGEST_API_BASE_URL", "INNGEST_EVENT_API_BASE_URL")
+BASE_URLS = inngest_sdk.ADDRESSES
+GRPC_PORTS = ("INNGEST_CONNECT_GATEWAY_GRPC_PORT", "INNGEST_CONNECT_EXECUTOR_GRPC_PORT")
+EPHEMERAL_FROM = 32_768  # from here on a system takes ports for its own outgoing connections
 
 
 def _inngest_problems(variables: Mapping[str, str]) -> list[Problem]:
     """What the SDK accepts in silence, and what then goes wrong, is refused before the worker starts."""
     found = []
-    key = variables.get("INNGEST_SIGNING_KEY") or ""
-    if key and not inngest_sdk.is_hexadecimal(inngest_sdk.bare_key(key)):
+    key = variables.get("INNGEST_SIGNING_KEY")
+    if key is not None and not key.strip():
+        found.append(
+            problem(
+                "environment variables", "INNGEST_SIGNING_KEY",
+                "is set but empty: the Inngest SDK would then take jobs from anyone, signed with the empty key.",
+                "Set the key as Inngest shows it, or remove the variable.",
+            )
+        )  # fmt: skip
+    elif key and not inngest_sdk.is_hexadecimal(inngest_sdk.bare_key(key)):
         found.append(
             problem(
                 "environment variables", "INNGEST_SIGNING_KEY",
@@ -116,6 +133,17 @@ def _inngest_problems(variables: Mapping[str, str]) -> list[Problem]:
                     "Write the port, as in http://inngest:8288.",
                 )
             )  # fmt: skip
+    for name in GRPC_PORTS:
+        port = variables.get(name) or ""
+        if port.isdecimal() and int(port) >= EPHEMERAL_FROM:
+            found.append(
+                problem(
+                    "environment variables", name,
+                    "lies in the range from which the system takes ports for outgoing connections: the Inngest server "
+                    "fails to start whenever one of those holds it.",
+                    f"Choose a port below {EPHEMERAL_FROM}, or unset it.",
+                )
+            )  # fmt: skip
     return found
 
 
@@ -123,17 +151,66 @@ def _is_on(text: str) -> bool:
     return text.strip().lower() in {"1", "true", "yes", "on"}
 
 
-def local_tables(stack: dict[str, Any], port: int) -> tuple[EnvironmentTable, ...]:
+def local_tables(port: int, own: Own) -> tuple[EnvironmentTable, ...]:
     """The environment `local`: the stack on this machine, whose Redis has no budget, so probes are frequent."""
+    inngest: dict[str, Any] = {"mode": "cloud" if own.inngest_cloud else "dev", "expected_functions": WORKER_FUNCTIONS}
+    if own.inngest_cloud and own.inngest_api_url != inngest_sdk.CLOUD_API:
+        inngest["api_url"] = own.inngest_api_url
     return (
         EnvironmentTable.model_validate(
             {
                 "name": "local",
                 "base_url": f"http://127.0.0.1:{port}",
-                "inngest": {"mode": stack.get("inngest_mode") or "dev", "expected_functions": WORKER_FUNCTIONS},
+                "inngest": inngest,
                 "intervals": LOCAL_INTERVALS,
             }
         ),
+    )
+
+
+def with_stack_inngest(variables: Mapping[str, str], stack: dict[str, Any]) -> Mapping[str, str]:
+    """The variables, with the Inngest server of the running stack where they name none: for command lines beside it."""
+    named = ("INNGEST_DEV", "INNGEST_SIGNING_KEY", "INNGEST_EVENT_KEY", *BASE_URLS)
+    url = stack.get("inngest_url")
+    if not isinstance(url, str) or any(name in variables for name in named):
+        return variables
+    if stack.get("inngest_mode") == "dev":
+        return {**variables, "INNGEST_DEV": url}
+    keys = {name: _read_secret_file(stack.get(f"{name.lower()}_file"))
+            for name in ("INNGEST_SIGNING_KEY", "INNGEST_EVENT_KEY")}  # fmt: skip
+    return {**variables, "INNGEST_BASE_URL": url} | {name: key for name, key in keys.items() if key}
+
+
+def server_of(
+    table: EnvironmentTable, secrets: Secrets, own: Own, *, is_own: bool, stack: dict[str, Any]
+) -> Server | None:
+    """The Inngest server of an environment; None where none is known, or it may not be asked.
+
+    A simulated environment's made-up key is never sent to Inngest Cloud.
+    """
+    cloud = table.inngest.mode == "cloud"
+    if is_own:
+        if not own.inngest_configured:
+            return None
+        persistent = {"dev": False, "production": True}.get(str(stack.get("inngest")))
+        return Server(
+            api_url=own.inngest_api_url, event_url=own.inngest_event_url, cloud=own.inngest_cloud, pulsed=True,
+            persistent=persistent,
+        )  # fmt: skip
+    api_url = table.inngest.api_url
+    if api_url is None and (not cloud or table.simulated):
+        return None
+    shared = (
+        own.inngest_configured
+        and own.inngest_event_key is not None
+        and own.inngest_event_key == secrets.inngest_event_key
+        and (api_url or inngest_sdk.CLOUD_API) == own.inngest_api_url
+    )
+    return Server(
+        api_url=api_url or inngest_sdk.CLOUD_API,
+        event_url=api_url or inngest_sdk.CLOUD_EVENTS,
+        cloud=cloud,
+        pulsed=shared and not table.simulated,
     )
 
 

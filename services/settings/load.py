@@ -19,7 +19,7 @@ from services.errors import Problem, SettingsError
 from services.place import ROOT, TEAM_KEYS, config_path
 from services.settings import installation
 from services.settings.installation import problem
-from services.settings.model import Agent, Environment, EnvironmentTable, Secrets, Settings, SettingsFile
+from services.settings.model import Agent, Environment, EnvironmentTable, Own, Secrets, Settings, SettingsFile
 
 BUILT_IN = "built-in"
 MAX_FILE_BYTES = 1 << 20
@@ -44,6 +44,8 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     path = config_path(variables, root)
     explicit = bool(variables.get("GREENLIGHT_CONFIG"))
     stack = installation.stack_note(data_dir)
+    variables = installation.with_stack_inngest(variables, stack)
+    own = installation.own(variables, problems)
     worker_port = installation.worker_port(variables, stack, problems)
 
     if path.is_file() or explicit:
@@ -56,7 +58,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
             )
     else:
         parsed, source, tables = SettingsFile(), f"{BUILT_IN} (no greenlight.toml)", ()
-        tables += installation.local_tables(stack, worker_port)
+        tables += installation.local_tables(worker_port, own)
     demo_agents: tuple[Agent, ...] = ()
     demo = stack.get("demo_config")
     if isinstance(demo, str) and Path(demo).is_file():
@@ -68,11 +70,10 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     _check_unique(tables, source, problems)
     is_built_in = source.startswith(BUILT_IN)
     environments = tuple(
-        _resolve(table, path.parent, variables, stack if is_built_in else None, problems) for table in tables
+        _resolve(table, path.parent, variables, stack if is_built_in else None, own, problems) for table in tables
     )
     drain = installation.drain_seconds(variables, problems)
     database_url = installation.database_url(variables, data_dir, problems)
-    own = installation.own(variables, problems)
     if problems:
         raise SettingsError(tuple(problems))
     return Settings(
@@ -84,6 +85,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
         slo=parsed.slo,
         environments=environments,
         replay=parsed.replay.model_copy(update={"agents": (*parsed.replay.agents, *demo_agents)}),
+        durable=parsed.durable,
         drain_seconds=drain,
         worker_port=worker_port,
         own=own,
@@ -199,6 +201,7 @@ def _resolve(
     folder: Path,
     variables: Mapping[str, str],
     stack: dict[str, Any] | None,
+    own: Own,
     problems: list[Problem],
 ) -> Environment:
     if table.env_file is not None:
@@ -211,7 +214,10 @@ def _resolve(
     else:
         found, source = {}, "nowhere: set env_file or env_prefix"
     env_path = None if table.env_file is None else (folder / table.env_file).resolve()
-    return Environment(**_fields(table), secrets=_secrets(found), secrets_source=source, env_path=env_path)
+    secrets = _secrets(found)
+    is_own = table.name == "local" and stack is not None
+    server = installation.server_of(table, secrets, own, is_own=is_own, stack=stack or {})
+    return Environment(**_fields(table), secrets=secrets, secrets_source=source, env_path=env_path, server=server)
 
 
 def _secrets(found: Mapping[str, str]) -> Secrets:

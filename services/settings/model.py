@@ -18,6 +18,7 @@ SLI_NAMES = (
     "queue_aging_p95",
     "canary_pass_rate",
 )
+INSTALLATION = "_greenlight"  # stands for this installation itself, where no environment does
 Window = Literal["7d", "28d", "30d", "90d"]
 BurnRule = Literal["page_fast", "page_slow", "ticket_fast", "ticket_slow"]
 # What each burn-rate rule multiplies the budget by (services/slo/burn.py says where they come from).
@@ -68,6 +69,15 @@ class Inngest(_Table):
     api_url: str | None = Field(None, description="API origin that the app should use; unset means Inngest Cloud.")
     slow_ms: Milliseconds = 2000
     deadline_s: Seconds = 10
+    runs: bool = Field(True, description="Read the list of runs from Inngest's API, where its signing key is known.")
+    app_id: str | None = Field(None, max_length=120, description="Count this app's runs only; unset means all.")
+    wait_slow_s: Seconds = Field(60, description="A run that waits longer before it starts counts as late.")
+    moved_within_s: Annotated[float, Field(gt=0, le=31 * 86_400)] = Field(
+        86_400, description="A run must have completed within this time, or work does not move."
+    )
+    stuck_after_s: Annotated[float, Field(gt=0, le=31 * 86_400)] = Field(
+        1800, description="A run without progress for this long is named as stuck."
+    )
 
     @field_validator("api_url")
     @classmethod
@@ -158,6 +168,8 @@ class Intervals(_Table):
     redis_write: Seconds = 60
     redis_info: Seconds = 300
     inngest: Seconds = 60
+    inngest_pulse: Seconds = 60
+    inngest_runs: Seconds = 60
     queues: Seconds = 60
 
 
@@ -219,6 +231,22 @@ class EnvironmentTable(_Table):
             raise ValueError(f"an objective names an unknown SLI; choose one of: {known}")
 
 
+class Server(_Table):
+    """The Inngest server that moves an environment's work: where its API and its events are.
+
+    `pulsed`: our own worker is synced with it too, so that a pulse can be sent through it. `worker_url` and `declared`
+    (names and crons of functions) are then filled in by the worker.
+    """
+
+    api_url: str
+    event_url: str
+    cloud: bool
+    pulsed: bool = False
+    persistent: bool | None = None  # whether its work survives a restart; None where we did not start it ourselves
+    worker_url: str = ""
+    declared: tuple[tuple[str, str], ...] = ()
+
+
 class Environment(EnvironmentTable):
     """A watched environment with its secrets resolved, and its env file's place."""
 
@@ -226,6 +254,7 @@ class Environment(EnvironmentTable):
 
     secrets: Secrets = Secrets()
     env_path: Path | None = None
+    server: Server | None = None
     secrets_source: str = "nowhere: set env_file or env_prefix"
 
 
@@ -296,6 +325,22 @@ class JudgeTable(_Table):
         return _http_url(value)
 
 
+class Durable(_Table):
+    """How our own worker's functions run on Inngest."""
+
+    retries: int = Field(3, le=20, description="Of a run that fails; two or more.")
+    replay_concurrency: int = Field(8, ge=1, le=1000, description="Cases of replays that Inngest runs side by side.")
+
+    @field_validator("retries")
+    @classmethod
+    def _survives_a_deploy(cls, value: int) -> int:
+        if value < 2:
+            raise ValueError(
+                "is less than 2: a run whose worker is restarted uses up a try, so it would fail at every deploy"
+            )
+        return value
+
+
 class Replay(_Table):
     """How replays are run."""
 
@@ -317,6 +362,7 @@ class SettingsFile(_Table):
     retention: Retention = Retention()
     slo: Slo = Slo()
     replay: Replay = Replay()
+    durable: Durable = Durable()
     environments: tuple[EnvironmentTable, ...] = ()
 
     @model_validator(mode="after")
@@ -351,6 +397,10 @@ class Own(_Table):
     inngest_signing_key: SecretStr | None = None
     inngest_event_key: SecretStr | None = None
     inngest_dev: bool = False
+    inngest_configured: bool = False  # an Inngest server is there for our worker: keys, INNGEST_DEV or an address
+    inngest_api_url: str = ""
+    inngest_event_url: str = ""
+    inngest_serve_origin: str | None = None  # under which Inngest reaches the worker, behind a proxy
 
     @property
     def inngest_cloud(self) -> bool:
@@ -376,12 +426,31 @@ class Settings(_Table):
     slo: Slo = Slo()
     environments: tuple[Environment, ...]
     replay: Replay = Replay()
+    durable: Durable = Durable()
     drain_seconds: float = 30.0
     worker_port: int = 8502
     own: Own = Own()
     api_token: SecretStr | None = None
     deploy_key: SecretStr | None = None  # signs what pipelines tell of deploys; the API token where it is unset
     keys_file: Path | None = None
+
+    @property
+    def pulsed(self) -> tuple[Environment, ...]:
+        """Environments whose Inngest server is our own worker's too. Where none is, but the worker has a server, one
+        that stands for the installation itself (its name can't be an environment's)."""
+        found = tuple(e for e in self.environments if e.server is not None and e.server.pulsed)
+        if found or not self.own.inngest_configured:
+            return found
+        own = self.own
+        return (
+            Environment(
+                name=INSTALLATION.lstrip("_"),
+                base_url=f"http://127.0.0.1:{self.worker_port}",
+                secrets=Secrets(inngest_signing_key=own.inngest_signing_key, inngest_event_key=own.inngest_event_key),
+                server=Server(api_url=own.inngest_api_url, event_url=own.inngest_event_url, cloud=own.inngest_cloud,
+                              pulsed=True),
+            ).model_copy(update={"name": INSTALLATION}),
+        )  # fmt: skip
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -3,16 +3,20 @@ beyond the lease's length."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, or_, update
+from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.schema import claims
 
 
-def take(connection: Connection, name: str, owner: str, *, now_ms: int, lease_ms: int) -> bool:
-    """Take or renew the lease `name`; False while another owner's lease runs, or once it is done."""
+def take(connection: Connection, name: str, owner: str, *, now_ms: int, lease_ms: int, anew: bool = False) -> bool:
+    """Take or renew the lease `name`; False while another owner's lease runs, or once it is done.
+
+    `anew`: one's own running lease is no reason either: two parts of a worker must not both begin the same work.
+    """
     until = now_ms + lease_ms
-    free = or_(claims.c.owner == owner, claims.c.until_ms <= now_ms)
+    ended = claims.c.until_ms <= now_ms
+    free = ended if anew else or_(claims.c.owner == owner, ended)
     renewed = connection.execute(
         update(claims).where(claims.c.name == name, claims.c.done.is_(False), free).values(owner=owner, until_ms=until)
     )
@@ -26,6 +30,17 @@ def take(connection: Connection, name: str, owner: str, *, now_ms: int, lease_ms
         .returning(claims.c.name)
     )
     return made.first() is not None
+
+
+def is_taken(connection: Connection, name: str, *, now_ms: int) -> bool:
+    """Whether it is done, or somebody's lease on it runs: looked at without locking anything."""
+    held = or_(claims.c.done, claims.c.until_ms > now_ms)
+    return connection.execute(select(claims.c.name).where(claims.c.name == name, held)).first() is not None
+
+
+def until(connection: Connection, name: str) -> int | None:
+    """When a lease ends or ended (ms); None where nobody ever took it."""
+    return connection.execute(select(claims.c.until_ms).where(claims.c.name == name)).scalar()
 
 
 def finish(connection: Connection, name: str, owner: str) -> bool:

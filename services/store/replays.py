@@ -76,13 +76,18 @@ def create(connection: Connection, run: Run, pieces: Sequence[tuple[str, int]], 
     connection.execute(insert(replay_results), rows)
 
 
-def claim(connection: Connection, run_id: str, owner: str, *, limit: int, now_ms: int, lease_ms: int) -> list[Claimed]:
-    """Take up to `limit` pieces that nobody holds, or whose holder's lease ran out."""
+def claim(
+    connection: Connection, run_id: str, owner: str, *, limit: int, now_ms: int, lease_ms: int,
+    share: tuple[int, int] | None = None,
+) -> list[Claimed]:  # fmt: skip
+    """Take up to `limit` pieces that nobody holds, or whose holder's lease ran out; of a share (first, last) alone."""
     free = or_(
         replay_results.c.state == "pending",
         and_(replay_results.c.state == "running", replay_results.c.lease_until_ms <= now_ms),
     )
     wanted = select(replay_results.c.position).where(replay_results.c.run_id == run_id, free)
+    if share is not None:
+        wanted = wanted.where(replay_results.c.position.between(*share))
     wanted = wanted.order_by(replay_results.c.position).limit(limit)
     if connection.dialect.name == "postgresql":
         wanted = wanted.with_for_update(skip_locked=True)
@@ -130,10 +135,11 @@ def renew(connection: Connection, run_id: str, owner: str, until_ms: int) -> Non
 
 
 def hand_back(connection: Connection, owner: str) -> None:
-    """Give back every piece that this owner holds."""
+    """Give back every piece that this owner holds, or one of its parts (`owner#part`)."""
+    held = or_(replay_results.c.owner == owner, replay_results.c.owner.startswith(f"{owner}#", autoescape=True))
     connection.execute(
         update(replay_results)
-        .where(replay_results.c.owner == owner, replay_results.c.state == "running")
+        .where(held, replay_results.c.state == "running")
         .values(state="pending", owner=None, lease_until_ms=None)
     )
 
@@ -147,11 +153,12 @@ def take_over(connection: Connection, run_id: str) -> None:
     )
 
 
-def start(connection: Connection, run_id: str, now_ms: int) -> None:
-    """Mark a run as running, from its first taker on; a cancelled or failed one that is taken up again, too."""
+def start(connection: Connection, run_id: str, now_ms: int, *, again: bool = True) -> None:
+    """Mark a run as running, from its first taker on; with `again` also a cancelled or failed one."""
+    states = ("queued", "cancelled", "failed") if again else ("queued",)
     connection.execute(
         update(replay_runs)
-        .where(replay_runs.c.id == run_id, replay_runs.c.state.in_(("queued", "cancelled", "failed")))
+        .where(replay_runs.c.id == run_id, replay_runs.c.state.in_(states))
         .values(state="running", started_ms=func.coalesce(replay_runs.c.started_ms, now_ms), message="")
     )
 
@@ -246,9 +253,11 @@ def unconcluded(connection: Connection) -> tuple[Run, ...]:
     return tuple(_run(row) for row in rows)
 
 
-def is_complete(connection: Connection, run_id: str) -> bool:
-    """Whether every piece of a run is done."""
+def is_complete(connection: Connection, run_id: str, share: tuple[int, int] | None = None) -> bool:
+    """Whether every piece of a run, or of a share of it, is done."""
     left = select(replay_results.c.position).where(replay_results.c.run_id == run_id, replay_results.c.state != "done")
+    if share is not None:
+        left = left.where(replay_results.c.position.between(*share))
     return connection.execute(left.limit(1)).first() is None
 
 

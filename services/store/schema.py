@@ -170,6 +170,35 @@ jobs = Table(
     Index("jobs_by_state", "state", "requested_ms"),
 )
 
+# Finished runs of an environment's Inngest, once each by their id; `at_ms`, the time of their samples, is their end,
+# moved on by a millisecond where two end in the same one.
+inngest_runs = Table(
+    "inngest_runs",
+    metadata,
+    Column("environment", String(40), primary_key=True),
+    Column("run_id", String(60), primary_key=True),
+    Column("function", String(120), nullable=False),
+    Column("status", String(10), nullable=False),  # COMPLETED, FAILED, CANCELLED
+    Column("at_ms", BigInteger, nullable=False),
+    Column("wait_s", Float),
+    Column("took_s", Float),
+    UniqueConstraint("environment", "at_ms"),
+)
+
+# Which due moment of a schedule ran, by whom: Inngest or the fallback scheduler.
+schedule_runs = Table(
+    "schedule_runs",
+    metadata,
+    Column("duty", String(80), primary_key=True),
+    Column("due_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("by", String(10), nullable=False),  # inngest, fallback
+    Column("worker", String(80), nullable=False),
+    Column("begun_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    Column("outcome", String(10), nullable=False),  # running, done, failed
+    Column("tries", Integer, nullable=False),
+)
+
 workers = Table(
     "workers",
     metadata,

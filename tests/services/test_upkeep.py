@@ -1,4 +1,4 @@
-"""Regular duties: retention and the daily summary."""
+"""Retention."""
 
 from pathlib import Path
 
@@ -16,12 +16,3 @@ def test_retention_drops_old_samples_and_keeps_evidence(store: Store, tmp_path: 
     with store.read() as connection:
         assert samples.count(connection) == 1
         assert len(evidence.history(connection, "e")) == 2
-
-
-def test_the_daily_summary_is_written_as_evidence(store: Store, tmp_path: Path) -> None:
-    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
-    (line,) = upkeep.daily_health_check(store, settings)
-    assert line.startswith("local: unknown")
-    with store.read() as connection:
-        (record,) = evidence.latest(connection, "local")
-    assert (record.check, record.outcome) == ("health.daily", "unknown")

@@ -21,7 +21,7 @@ TOKEN = "worker-test-token"
 class RealWorker:
     """`python -m worker` with a data folder of a test's own."""
 
-    def __init__(self, data: Path, port: int, variables: dict[str, str]) -> None:
+    def __init__(self, data: Path, port: int, variables: dict[str, str], module: str = "worker") -> None:
         self.data, self.url = data, f"http://127.0.0.1:{port}"
         self.log = data / "worker.log"
         data.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ class RealWorker:
         }
         with self.log.open("ab") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "worker"],
+                [sys.executable, "-m", module],
                 cwd=ROOT,
                 env=clean | settings | variables,
                 stdout=stream,
@@ -70,8 +70,8 @@ def start_worker(tmp_path: Path) -> Iterator[Callable[..., RealWorker]]:
     """Start a worker; `data=` to share a folder, more keywords are environment variables."""
     made: list[RealWorker] = []
 
-    def start(data: Path | None = None, **variables: str) -> RealWorker:
-        worker = RealWorker(data or tmp_path / "data", free_port(), variables)
+    def start(data: Path | None = None, module: str = "worker", **variables: str) -> RealWorker:
+        worker = RealWorker(data or tmp_path / "data", free_port(), variables, module)
         made.append(worker)
         return worker
 

@@ -65,7 +65,7 @@ def test_it_measures_itself_and_redis_for_real(start_worker: Start, make_redis: 
 
 
 def test_its_inngest_route_is_in_dev_mode_without_a_key(start_worker: Start) -> None:
-    worker = start_worker(INNGEST_SIGNING_KEY="")
+    worker = start_worker()
     worker.wait()
     body = httpx.get(f"{worker.url}/inngest").json()
     assert (body["mode"], body["function_count"]) == ("dev", WORKER_FUNCTIONS)
@@ -84,9 +84,23 @@ def test_it_would_register_its_duties_with_inngest(start_worker: Start) -> None:
     headers = {"X-Inngest-Sync-Kind": "in_band", "X-Inngest-Signature": signed}
     answer = httpx.put(url, headers=headers, content=body).json()
     names = {function["id"].removeprefix("greenlight-worker-") for function in answer["functions"]}
-    assert names == {"probe-environments", "daily-health-check", "replay-canary", "retention"}
-    assert "0 8 * * *" in {t["cron"] for f in answer["functions"] for t in f["triggers"]}
+    assert names == {
+        "probe-environments", "daily-health-check", "replay-canary", "retention", "replay-run", "pulse",
+    }  # fmt: skip
+    triggers = [t for f in answer["functions"] for t in f["triggers"]]
+    assert {t.get("cron") for t in triggers} >= {"0 8 * * *", "*/5 * * * *", "30 3 * * *"}
+    assert {t.get("event") for t in triggers} >= {"greenlight/pulse", "greenlight/replay.requested"}
+    assert answer["url"] == url
+    (fanned,) = (f for f in answer["functions"] if f["id"].endswith("replay-run"))
+    assert fanned["concurrency"] == [{"limit": 8}]
     assert all(step["retries"]["attempts"] >= 2 for f in answer["functions"] for step in f["steps"].values())
+
+
+def test_a_stranger_can_have_it_registered_nowhere(start_worker: Start) -> None:
+    worker = start_worker(INNGEST_SIGNING_KEY="signkey-prod-" + "ab" * 32, INNGEST_EVENT_KEY="event")
+    worker.wait()
+    assert httpx.put(f"{worker.url}/inngest").status_code == 401
+    assert httpx.put(f"{worker.url}/inngest", headers={"Host": "evil.example"}).status_code == 400
 
 
 def test_redis_going_away_turns_it_down_and_coming_back_turns_it_up(

@@ -23,9 +23,10 @@ def test_sentences_are_short_enough_to_be_read() -> None:
 def test_every_code_that_the_probes_use_has_a_row() -> None:
     folder = Path(diagnosis.__file__).parent
     text = "\n".join(p.read_text() for p in folder.glob("*.py") if p.name != "diagnosis.py")
-    used = set(re.findall(r'"((?:readiness|dependencies|redis|inngest|queue|prober)\.[a-z_]+)"', text))
+    used = set(re.findall(r'"((?:readiness|dependencies|redis|inngest|queue|prober|pulse|runs|sync)\.[a-z_]+)"', text))
     names = {"redis.ping", "redis.write", "redis.info", "redis.condition", "readiness.ready", "dependencies.ready",
-             "inngest.route", "inngest.functions"}  # fmt: skip
+             "inngest.route", "inngest.functions", "inngest.pulse", "inngest.moves_work", "inngest.runs",
+             "inngest.stuck_runs", "inngest.sync", "inngest.registered"}  # fmt: skip
     assert used - names <= set(diagnosis.DIAGNOSES)
     assert len(used) > 50
 

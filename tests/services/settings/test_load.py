@@ -182,9 +182,28 @@ def test_a_signing_key_that_breaks_the_route_is_refused_without_quoting_it(tmp_p
     assert key not in words
 
 
-@pytest.mark.parametrize("key", ["signkey-prod-" + "ab" * 32, "ab" * 32, "signkey-branch-AB12", ""])
+@pytest.mark.parametrize("key", ["signkey-prod-" + "ab" * 32, "ab" * 32, "signkey-branch-AB12"])
 def test_a_sound_signing_key_or_none_is_taken(tmp_path: Path, key: str) -> None:
     load(write(tmp_path, '[[environments]]\nname="p"\nbase_url="http://p"\n') | {"INNGEST_SIGNING_KEY": key})
+
+
+@pytest.mark.parametrize("key", ["", "  "])
+def test_an_empty_signing_key_is_refused_since_anyone_could_sign_with_it(tmp_path: Path, key: str) -> None:
+    text = '[[environments]]\nname="p"\nbase_url="http://p"\n'
+    assert "take jobs from anyone" in problems(write(tmp_path, text) | {"INNGEST_SIGNING_KEY": key})
+
+
+def test_a_grpc_port_that_outgoing_connections_may_hold_is_refused(tmp_path: Path) -> None:
+    text = '[[environments]]\nname="p"\nbase_url="http://p"\n'
+    for name in ("INNGEST_CONNECT_GATEWAY_GRPC_PORT", "INNGEST_CONNECT_EXECUTOR_GRPC_PORT"):
+        assert "below 32768" in problems(write(tmp_path, text) | {name: "50052"})
+        load(write(tmp_path, text) | {name: "20052"})
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_functions_that_would_not_survive_a_deploy_are_refused(tmp_path: Path, retries: int) -> None:
+    text = f'[durable]\nretries = {retries}\n[[environments]]\nname="p"\nbase_url="http://p"\n'
+    assert "it would fail at every deploy" in problems(write(tmp_path, text))
 
 
 @pytest.mark.parametrize("name", ["INNGEST_BASE_URL", "INNGEST_API_BASE_URL", "INNGEST_EVENT_API_BASE_URL"])

@@ -1,0 +1,66 @@
+"""Which due moments of the schedules ran, who ran them, and how did they end?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.store.schema import schedule_runs as table
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScheduleRun:
+    """A due moment of a duty; `by` is `inngest` or `fallback`, `outcome` running, done or failed."""
+
+    duty: str
+    due_ms: int
+    by: str
+    worker: str
+    begun_ms: int
+    ended_ms: int | None
+    outcome: str
+    tries: int
+
+
+def begin(connection: Connection, *, duty: str, due_ms: int, by: str, worker: str, now_ms: int) -> None:
+    """Note that somebody runs it now; a further try takes the place of the one before."""
+    make = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+    values = {"by": by, "worker": worker, "begun_ms": now_ms, "ended_ms": None, "outcome": "running"}
+    connection.execute(
+        make.values(duty=duty, due_ms=due_ms, tries=1, **values).on_conflict_do_update(
+            index_elements=["duty", "due_ms"], set_={**values, "tries": table.c.tries + 1}
+        )
+    )
+
+
+def end(connection: Connection, *, duty: str, due_ms: int, worker: str, outcome: str, now_ms: int) -> None:
+    """Note how it ended."""
+    connection.execute(
+        update(table)
+        .where(table.c.duty == duty, table.c.due_ms == due_ms, table.c.worker == worker)
+        .values(ended_ms=now_ms, outcome=outcome)
+    )
+
+
+def newest(connection: Connection) -> tuple[ScheduleRun, ...]:
+    """The newest due moment of each duty."""
+    last = select(table.c.duty, func.max(table.c.due_ms).label("due_ms")).group_by(table.c.duty).subquery()
+    rows = connection.execute(
+        select(table)
+        .join(last, (table.c.duty == last.c.duty) & (table.c.due_ms == last.c.due_ms))
+        .order_by(table.c.duty)
+    )
+    return tuple(ScheduleRun(**row._mapping) for row in rows)
+
+
+def history(connection: Connection, *, limit: int = 200) -> tuple[ScheduleRun, ...]:
+    """The newest due moments, newest first."""
+    rows = connection.execute(select(table).order_by(table.c.begun_ms.desc()).limit(limit))
+    return tuple(ScheduleRun(**row._mapping) for row in rows)
+
+
+def drop_before(connection: Connection, moment_ms: int) -> int:
+    """Forget due moments before then; returns how many."""
+    return connection.execute(delete(table).where(table.c.due_ms < moment_ms)).rowcount

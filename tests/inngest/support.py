@@ -1,0 +1,84 @@
+"""What the scenarios look at: conditions, runs and who did what."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from services import clock
+from services.replay import asking
+from services.replay.asking import Wish
+from services.settings import load
+from services.store import Store, conditions, replays, schedules
+from services.store.conditions import Condition
+from services.store.replays import Run
+from services.store.schedules import ScheduleRun
+from tests.conftest import Served
+from tests.inngest.conftest import Inngest, configure
+from tests.services.replay.test_runs import make_set
+from tests.worker.conftest import RealWorker
+from tests.worker.test_process import open_store, wait_until
+from tests.worker.test_replays import serve_agent
+
+
+def condition(store: Store, probe: str) -> Condition | None:
+    with store.read() as connection:
+        return {c.probe: c for c in conditions.load(connection, "prod")}.get(probe)
+
+
+def is_at(store: Store, probe: str, code: str) -> bool:
+    found = condition(store, probe)
+    return found is not None and found.code == code and clock.now_ms() - found.at_ms < 5_000
+
+
+def moving(worker: RealWorker) -> Store:
+    """The worker's store, once a pulse has finished and the registration is in order."""
+    worker.wait()
+    store = open_store(worker)
+    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"), 30)
+    wait_until(lambda: is_at(store, "inngest.sync", "sync.ok"), 30)
+    return store
+
+
+def kept(store: Store) -> set[str]:
+    with store.read() as connection:
+        return set(connection.exec_driver_sql("SELECT run_id FROM inngest_runs").scalars())
+
+
+def all_runs(server: Inngest) -> list[dict[str, object]]:
+    from services.probes.inngest_api import rfc3339
+
+    query = {"from": rfc3339(clock.now_ms() - 3_600_000), "until": rfc3339(clock.now_ms() + 60_000), "limit": "100"}
+    return list(server.api("GET", "/v2/runs", params=query).get("data") or [])
+
+
+def wished(worker: RealWorker, variables: dict[str, str]) -> Run:
+    settings = load(variables | {"GREENLIGHT_DATA": str(worker.data)})
+    return asking.ask(open_store(worker), settings, Wish(agent="mine"), by="test")
+
+
+def state(store: Store, run_id: str) -> str:
+    with store.read() as connection:
+        return replays.state_of(connection, run_id)
+
+
+def replay_runs(server: Inngest) -> list[str]:
+    return [str(r["status"]) for r in all_runs(server) if "replay-run" in str(r["function"])]
+
+
+def with_agent(
+    server: Inngest, serve: Callable[..., Served], folder: Path, asked: list[str], *, pause_s: float, cases: int
+) -> dict[str, str]:
+    make_set(folder, cases)
+    return configure(folder, server, agent=serve_agent(serve, asked, pause_s), cases="set.json")
+
+
+def finished(store: Store, run_id: str) -> set[str]:
+    with store.read() as connection:
+        rows = connection.exec_driver_sql(
+            f"SELECT case_id FROM replay_results WHERE run_id='{run_id}' AND state='done'"
+        )
+        return set(rows.scalars())
+
+
+def history(store: Store) -> tuple[ScheduleRun, ...]:
+    with store.read() as connection:
+        return schedules.history(connection)

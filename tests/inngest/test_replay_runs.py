@@ -1,0 +1,73 @@
+"""With any Inngest server: a replay is fanned out by case, and no finished case is repeated when a worker ends."""
+
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Served
+from tests.inngest.conftest import Inngest
+from tests.inngest.support import finished, moving, replay_runs, state, wished, with_agent
+from tests.worker.conftest import RealWorker
+from tests.worker.test_process import wait_until
+
+Make = Callable[..., Inngest]
+Start = Callable[..., RealWorker]
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_a_replay_of_fifty_cases_is_fanned_out_over_two_workers_and_each_case_asked_once(
+    inngest: Make, start_worker: Start, serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    server = inngest("start", redis=True)
+    server.start()
+    asked: list[str] = []
+    variables = with_agent(server, serve, tmp_path, asked, pause_s=0.4, cases=50)
+    one = start_worker(**variables)
+    store = moving(one)
+    two = start_worker(data=one.data, **variables)
+    two.wait()
+    run = wished(one, variables)
+    owners: set[str] = set()
+
+    def done() -> bool:
+        with store.read() as connection:
+            rows = connection.exec_driver_sql("SELECT DISTINCT owner FROM replay_results WHERE owner IS NOT NULL")
+            owners.update(row[0] for row in rows)
+        return state(store, run.id) == "done"
+
+    wait_until(done, 90)
+    assert Counter(asked) == {f"c{n}": 1 for n in range(50)}
+    assert len({owner.partition("#")[0] for owner in owners}) == 2
+    assert any("#" in owner for owner in owners), "some cases were asked in Inngest's steps"
+    wait_until(lambda: replay_runs(server) == ["COMPLETED"], 90)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_ends_in_the_middle_repeats_no_finished_case(
+    inngest: Make, start_worker: Start, serve: Callable[..., Served], tmp_path: Path, how: signal.Signals
+) -> None:
+    server = inngest("start", redis=True)
+    server.start()
+    asked: list[str] = []
+    variables = with_agent(server, serve, tmp_path, asked, pause_s=0.5, cases=40) | {"GREENLIGHT_DRAIN_SECONDS": "10"}
+    one = start_worker(**variables)
+    store = moving(one)
+    run = wished(one, variables)
+    wait_until(lambda: len(finished(store, run.id)) >= 8)
+    done = finished(store, run.id)
+    assert one.stop(how) == (0 if how is signal.SIGTERM else -signal.SIGKILL)
+    done = finished(store, run.id) if how is signal.SIGTERM else done
+    before = Counter(asked)
+    two = start_worker(data=one.data, **variables)
+    two.wait()
+    wait_until(lambda: state(store, run.id) == "done", 150)
+    again = {case for case, times in Counter(asked).items() if times > 1}
+    assert not again & done
+    if how is signal.SIGTERM:
+        assert not again, "what was being asked was finished within the drain time"
+        assert set(before) == done
+        assert "everything was written and handed back" in one.log.read_text()
+    wait_until(lambda: replay_runs(server) == ["COMPLETED"], 150)

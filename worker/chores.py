@@ -1,0 +1,93 @@
+"""What does each regular duty do? Bodies alone: who calls them, and when, is the roster's affair."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from services import clock, summary, upkeep
+from services.health.state import reckon
+from services.replay import asking
+from services.settings.model import Settings
+from services.store import Store, conditions
+from worker.collector import Collector
+from worker.desk import Desk
+from worker.duties import Duty
+
+log = logging.getLogger(__name__)
+
+
+def duties(store: Store, settings: Settings, collector: Collector, desk: Desk) -> tuple[Duty, ...]:
+    """The worker's duties. Each may be run twice for the same moment and leaves the same."""
+
+    async def probe_environments(_due: datetime) -> int:
+        return await _probe_overdue(store, settings, collector, desk)
+
+    async def daily_health_check(due: datetime) -> None:
+        at_ms = round(due.timestamp() * 1000)
+        for line in await asyncio.to_thread(summary.write, store, settings, due_ms=at_ms):
+            log.info("daily health check: %s", line)
+
+    async def replay_canary(_due: datetime) -> int:
+        return len(await asyncio.to_thread(asking.ask_canaries, store, settings))
+
+    async def retention(_due: datetime) -> None:
+        log.info("retention dropped %s", await asyncio.to_thread(upkeep.drop_old, store, settings))
+
+    bodies: dict[str, Callable[[datetime], Awaitable[object]]] = {
+        "probe-environments": probe_environments,
+        "daily-health-check": daily_health_check,
+        "replay-canary": replay_canary,
+        "retention": retention,
+    }
+    return tuple(
+        Duty(name=name, cron=cron, every=every, offset=offset, run=bodies[name])
+        for name, cron, every, offset in _rhythms(settings)
+    )
+
+
+def crons(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Names and cron lines alone."""
+    return tuple((name, cron) for name, cron, _, _ in _rhythms(settings))
+
+
+def _rhythms(settings: Settings) -> tuple[tuple[str, str, timedelta, timedelta], ...]:
+    """Name, cron line, and the same rhythm as an interval and its offset from midnight UTC."""
+    canary, day, none = settings.replay.canary_minutes, timedelta(days=1), timedelta(0)
+    return (
+        ("probe-environments", "*/5 * * * *", timedelta(minutes=5), none),
+        ("daily-health-check", "0 8 * * *", day, timedelta(hours=8)),
+        ("replay-canary", _cron(canary), timedelta(minutes=canary), none),
+        ("retention", "30 3 * * *", day, timedelta(hours=3, minutes=30)),
+    )
+
+
+async def _probe_overdue(store: Store, settings: Settings, collector: Collector, desk: Desk) -> int:
+    """Look at environments that the collector, for whatever reason, left behind; none while all is well."""
+
+    def overdue() -> list[str]:
+        now = clock.now_ms()
+        with store.read() as connection:
+            return [
+                name
+                for name in settings.names
+                if desk.holds(name)
+                and any(d.stale for d in reckon(name, conditions.load(connection, name), now).dependencies)
+            ]
+
+    async def no_progress(_done: int, _total: int) -> None:
+        return None
+
+    names = await asyncio.to_thread(overdue)
+    for name in names:
+        await collector.look_now(name, no_progress)
+    return len(names)
+
+
+def _cron(minutes: int) -> str:
+    """The cron line of a rhythm of minutes, hours or a day."""
+    if minutes < 60:
+        return f"*/{minutes} * * * *"
+    return f"0 */{minutes // 60} * * *" if minutes < 1440 else "0 0 * * *"
