@@ -18,7 +18,7 @@ from api import replays, slos
 from runtime import Contract, Dependency, TokenPolicy, mount
 from services import clock, export
 from services.errors import SettingsError, StoreError, UnknownEnvironment
-from services.health import view
+from services.health import moving, view
 from services.settings import Settings
 from services.store import Store
 from services.version import VERSION
@@ -141,6 +141,11 @@ def _facts(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callabl
                 for p in proofs
             ],
         }
+
+    @app.get("/api/v1/environments/{name}/inngest", dependencies=[Depends(guard)])
+    def inngest(name: str) -> dict[str, Any]:
+        """How work moves through Inngest: pulse, registration, runs of the last day, stuck ones, schedules."""
+        return moving.document(moving.moving(get_store(), settings, name, clock.now_ms()))
 
 
 def _time(milliseconds: int | None) -> str | None:

@@ -119,7 +119,7 @@ base_url = "http://127.0.0.1:{port}"
 env_file = "{path}"
 simulated = true
 inngest = {{ mode = "cloud", expected_functions = 4 }}
-redis = {{ command_budget_per_month = 3000000 }}
+redis = {{ command_budget_per_month = 10000000 }}
 {_INTERVALS}
 queues = [
   {{ name = "email", kind = "list", key = "caio:{name}:queue:email", timestamp_field = "enqueued_at" }},

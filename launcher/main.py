@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import json
 import os
 import signal
 import sys
 import threading
+import time
 import webbrowser
 from pathlib import Path
 from typing import Any
 
-from launcher import demo, environment, redis_server
+from launcher import demo, environment, inngest_server, redis_server
 from launcher.environment import PYTHON, ROOT
 from launcher.lock import Stack, free_port, is_free
 from launcher.processes import Child
@@ -20,6 +22,7 @@ from launcher.say import Refusal, complain, line, step
 
 WORKER_STOP_S, OTHER_STOP_S = 6.0, 2.0
 START_PATIENCE_S = 90.0
+SYNC_PATIENCE_S = 30.0
 
 
 def main(arguments: list[str]) -> int:
@@ -48,6 +51,16 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
     parser.add_argument("--data", default=os.environ.get("GREENLIGHT_DATA") or "data", help="the data folder (data)")
     parser.add_argument("--demo", action="store_true", help="add two simulated environments with switchable faults")
+    parser.add_argument(
+        "--inngest",
+        nargs="?",
+        const="auto",
+        choices=(*inngest_server.MODES, "auto"),
+        metavar="{off,dev,production}",
+        help="run an Inngest server too: dev (ephemeral) or production (persistent); without a value ENVIRONMENT "
+        "decides, else dev",
+    )
+    parser.add_argument("--inngest-port", type=_port, default=8288, help="the Inngest server's port (8288)")
     parser.add_argument("--no-browser", action="store_true", help="don't open the browser")
     return parser.parse_args(arguments)
 
@@ -90,7 +103,7 @@ def _start(stack: Stack, options: argparse.Namespace, children: list[Child], sto
     note: dict[str, Any] = {"pid": os.getpid(), "api_token_file": str(stack.data / "api_token")}
     token = os.environ.get("GREENLIGHT_API_TOKEN")
     stack.secret("api_token", make=token)
-    variables = {
+    variables: dict[str, str | None] = {
         "GREENLIGHT_DATA": str(stack.data),
         "GREENLIGHT_PARENT_PID": str(os.getpid()),
         "GREENLIGHT_WORKER_ID": "stack",
@@ -106,6 +119,14 @@ def _start(stack: Stack, options: argparse.Namespace, children: list[Child], sto
             variables["REDIS_URL"] = url
     worker_port = free_port(_preferred(before.get("worker_port"), options.port + 1), taken)
     variables["GREENLIGHT_WORKER_PORT"] = str(worker_port)
+    mode = inngest_server.mode_of(options.inngest)
+    if mode != "off":
+        served = inngest_server.start(
+            stack, mode, port=options.inngest_port, worker_url=f"http://127.0.0.1:{worker_port}", taken=taken, logs=logs
+        )
+        children.extend(served.children)
+        variables |= served.variables
+        note |= served.note
     if options.demo:
         with step("Starting the simulated environments"):
             swarm, described = demo.start(stack, taken, logs)
@@ -126,7 +147,29 @@ def _start(stack: Stack, options: argparse.Namespace, children: list[Child], sto
         if options.demo:
             _seed_history(variables, logs)
         portal.wait_for(f"http://{_reachable(options.host)}:{options.port}/api/health/live", START_PATIENCE_S)
+    if mode != "off":
+        _wait_for_sync(stack, worker, stop)
     return address
+
+
+def _wait_for_sync(stack: Stack, worker: Child, stop: threading.Event) -> None:
+    """Until the worker says that Inngest took its registration; said aloud where it doesn't."""
+    file = stack.data / "worker.json"
+    found: dict[str, Any] = {}
+    with step("Registering the worker's functions with Inngest"):
+        give_up = time.monotonic() + SYNC_PATIENCE_S
+        while time.monotonic() < give_up and worker.status is None and not stop.wait(0.1):
+            try:
+                known = json.loads(file.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            found = known.get("inngest") or {} if known.get("pid") == worker.pid else {}
+            if found.get("synced"):
+                return
+    complain(
+        f"  Inngest did not take the registration yet ({found.get('trouble') or 'no answer'}). The worker goes on "
+        "trying, and the fallback scheduler runs the essentials meanwhile."
+    )
 
 
 def _local_redis(
@@ -148,7 +191,7 @@ def _local_redis(
     return port
 
 
-def _seed_history(variables: dict[str, str], logs: Path) -> None:
+def _seed_history(variables: dict[str, str | None], logs: Path) -> None:
     """Generate the simulated environments' past; once, and beside everything else."""
     Child("history", [str(PYTHON), str(ROOT / "scripts" / "seed_demo.py")], logs=logs, variables=variables)
 
@@ -208,7 +251,7 @@ def _watch(children: list[Child], stop: threading.Event) -> int:
 
 def _stop_all(children: list[Child]) -> None:
     """Portal, then worker (it hands back what it holds), then what they stand on."""
-    by_rank = sorted(children, key=lambda child: {"portal": 0, "worker": 1}.get(child.name, 2))
+    by_rank = sorted(children, key=lambda child: {"portal": 0, "worker": 1, "inngest": 2}.get(child.name, 3))
     for child in by_rank:
         if child.name in {"portal", "worker"}:
             child.ask_to_stop()

@@ -25,7 +25,16 @@ else:
 class Child:
     """One of our processes, in a group of its own so that Ctrl-C reaches the launcher alone, which stops in order."""
 
-    def __init__(self, name: str, command: Sequence[str], *, logs: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        logs: Path,
+        variables: Mapping[str, str | None],
+        folder: Path = ROOT,
+    ) -> None:
+        """Start it; a variable given as None is taken out of its environment."""
         self.name = name
         logs.mkdir(parents=True, exist_ok=True)
         self.log = logs / f"{name}.log"
@@ -35,8 +44,8 @@ class Child:
         with self.log.open("ab") as stream:
             self._process = subprocess.Popen(
                 command,
-                cwd=ROOT,
-                env={**os.environ, **variables},
+                cwd=folder,
+                env={name: value for name, value in {**os.environ, **variables}.items() if value is not None},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,

@@ -19,8 +19,9 @@ def binary() -> str | None:
     return str(shipped[0]) if shipped else shutil.which("redis-server")
 
 
-def start(name: str, *, folder: Path, port: int, password: str, logs: Path) -> Child:
-    """Start a Redis on loopback with a password, keeping its data in that folder. Raises Refusal."""
+def start(name: str, *, folder: Path, port: int, password: str, logs: Path, append_only: bool = False) -> Child:
+    """Start a Redis on loopback with a password, keeping its data in that folder; `append_only` loses nothing that
+    was written when it is killed. Raises Refusal."""
     server = binary()
     if server is None:
         raise Refusal("No Redis server is on this machine.")
@@ -29,7 +30,8 @@ def start(name: str, *, folder: Path, port: int, password: str, logs: Path) -> C
     write_private(
         config,
         f'bind 127.0.0.1\nport {port}\nrequirepass "{password}"\ndir "{folder.as_posix()}"\n'
-        "save 300 1\nappendonly no\nmaxmemory 256mb\nmaxmemory-policy noeviction\ndaemonize no\n",
+        f"save 300 1\nappendonly {'yes' if append_only else 'no'}\nappendfsync everysec\n"
+        "maxmemory 256mb\nmaxmemory-policy noeviction\ndaemonize no\n",
     )
     child = Child(name, [server, str(config)], logs=logs, variables={})
     give_up = time.monotonic() + 10

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import cached, dependency_detail, dependency_health, html, state, widgets
+from ui import cached, dependency_detail, dependency_health, html, moving, state, widgets
 
 QUESTION = "What condition is each dependency in, what does it mean, and what is to be done?"
 names = cached.settings().names
@@ -15,10 +15,12 @@ def body() -> None:
     widgets.probe_button(chosen, key="probe-now")
     for piece in cached.dependency_health_markup(chosen, widgets.zone_name()):
         html.show(piece)
+    html.show(cached.moving_markup(chosen, widgets.zone_name()))
 
 
 body()
 dependency_health.downloads(chosen)
+moving.daily_summary(chosen, widgets.zone())
 opened = state.detail(dependency_detail.names(chosen))
 if opened is not None:
     dependency_detail.show(chosen, opened)

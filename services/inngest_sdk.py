@@ -20,8 +20,13 @@ def api_token(signing_key: str) -> str:
     return hashlib.sha256(bytes.fromhex(bare_key(signing_key))).hexdigest()
 
 
-def without_addresses(text: str) -> str:
-    """One of its messages without the addresses in it, which may hold an event key; at most 200 characters."""
+def without_secrets(text: str, *keys: str) -> str:
+    """One of its messages without these keys, what is made of them, and addresses, which may hold an event key; at most
+    200 characters."""
+    for key in filter(None, keys):
+        made = (api_token(key),) if is_hexadecimal(bare_key(key)) else ()
+        for secret in (key, bare_key(key), *made):
+            text = text.replace(secret, "[removed]")
     return re.sub(r"https?://\S+", "the server", text)[:200]
 
 

@@ -10,11 +10,12 @@ from sqlalchemy import Connection
 from services import clock
 from services.evidence.model import Evidence
 from services.health.state import Dependency, Health, reckon
+from services.health.view import wanted
 from services.probes.diagnosis import fix, sentence
 from services.settings.model import Environment, Settings
 from services.slo import view, words
 from services.slo.view import Row
-from services.store import Store, conditions, inngest_runs
+from services.store import Store, inngest_runs
 from services.store import evidence as evidence_store
 from services.store.inngest_runs import Tally
 from services.store.parts import DAY_MS
@@ -79,7 +80,7 @@ def _is_written(connection: Connection, environment: str, due_ms: int) -> bool:
 
 
 def _of(connection: Connection, environment: Environment, settings: Settings, now: int) -> tuple[Health, Summary]:
-    health = reckon(environment.name, conditions.load(connection, environment.name), now)
+    health = reckon(environment.name, wanted(connection, environment), now)
     minute_days = settings.retention.minute_days
     own = view.reckoned(connection, environment, now, days=None, minute_days=minute_days)
     day = view.reckoned(connection, environment, now, days=1, minute_days=minute_days)

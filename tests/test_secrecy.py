@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from playwright.sync_api import Page
 from starlette.responses import JSONResponse, Response
 
+from services.inngest_sdk import api_token
 from services.slo.changes import sign
 from tests import portal
 from tests.conftest import ROOT, RealRedis, Served
@@ -30,6 +31,7 @@ SECRETS = {
     "signing": f"signkey-prod-{MARK.encode().hex()}",
     "deploy": f"{MARK}-deploy-key",
 }
+SECRETS["api"] = api_token(SECRETS["signing"])  # opens the Inngest server's API as the key itself does
 
 
 def forms() -> set[str]:
@@ -59,6 +61,11 @@ def target() -> FastAPI:
             return JSONResponse(
                 {"output": f"I was sent {said}", "tool_calls": [{"tool": said, "arguments": {said: said}}]}
             )
+        path = request.url.path
+        if path.startswith("/e/"):
+            return JSONResponse({"ids": [path], "status": 200, "error": path})
+        if path.startswith(("/v2/", "/v0/", "/fn/")):
+            return JSONResponse({"error": f"{path} {said}", "errors": [said], "message": said})
         body = {"ready": False, "version": said, "echo": dict(request.headers)}
         return JSONResponse(body, status_code=503)
 
@@ -160,7 +167,8 @@ def test_no_secret_gets_out_anywhere(
     config += "".join(
         f'[[environments]]\nname = "{name}"\nbase_url = "{url}"\nenv_file = "{name}.env"\n'
         "intervals = { readiness = 1, dependencies = 1, redis_ping = 1, redis_write = 1, redis_info = 1, "
-        "inngest = 1 }\n"
+        "inngest = 1, inngest_pulse = 1, inngest_runs = 1 }\n"
+        f'inngest = {{ api_url = "{urls["right"]}" }}\n'
         for name, url in urls.items()
     )
     (tmp_path / "greenlight.toml").write_text(config)
@@ -171,7 +179,7 @@ def test_no_secret_gets_out_anywhere(
         )
     settings = {"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml"), "GREENLIGHT_DEPLOY_KEY": SECRETS["deploy"]}
     worker = start_worker(data=data, REDIS_URL=good, INNGEST_SIGNING_KEY=SECRETS["signing"],
-                          INNGEST_EVENT_KEY=SECRETS["event"], **settings)  # fmt: skip
+                          INNGEST_EVENT_KEY=SECRETS["event"], INNGEST_BASE_URL=urls["right"], **settings)  # fmt: skip
     worker.wait()
     said: dict[str, str | bytes] = {}
     time.sleep(5)
@@ -192,7 +200,7 @@ def test_no_secret_gets_out_anywhere(
     with portal.running(data, **settings) as url:
         headers = {"Authorization": f"Bearer {portal.TOKEN}"}
         for path in ("/api/health/ready", "/metrics", "/api/v1/environments", "/api/v1/environments/right/evidence",
-                     "/api/v1/environments/wrong", "/api/openapi.json", "/api/runtime/dependencies"):  # fmt: skip
+                     "/api/v1/environments/wrong", "/api/v1/environments/right/inngest", "/api/openapi.json", "/api/runtime/dependencies"):  # fmt: skip
             said[f"portal {path}"] = httpx.get(url + path, headers=headers, timeout=10).text
         assert json.loads(said["portal /api/v1/environments"])["environments"]
         said |= replayed(url, headers)

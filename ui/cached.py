@@ -113,6 +113,17 @@ def overview_markup(only: str | None, zone_name: str) -> tuple[str, str]:
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
+def moving_markup(name: str, zone_name: str) -> str:
+    """How work is moved in an environment as markup, in a time zone."""
+    from services.health.moving import moving
+    from ui import moving as section
+    from ui import present
+
+    now = clock.now_ms()
+    return section.render(moving(store(), settings(), name, now), present.zone(zone_name), now)
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
 def dependency_health_markup(name: str, zone_name: str) -> tuple[str, str]:
     """Dependency health of an environment as markup, in a time zone: the answer, and the rest."""
     from ui import dependency_health, present

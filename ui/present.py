@@ -63,6 +63,9 @@ TITLES: Mapping[str, str] = {
     "redis.ping": "Redis PING",
     "redis.write": "Redis write",
     "redis.info": "Redis condition",
+    "inngest.pulse": "Pulse",
+    "inngest.sync": "Registration",
+    "inngest.runs": "Runs",
 }
 
 # Findings that stand for the state "slow" without anything being slow, in their own word.

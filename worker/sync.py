@@ -84,7 +84,9 @@ class Registration:
         if isinstance(body, dict) and body.get("ok") is True:
             return ""
         found = body.get("error") or body.get("message") or body.get("code") if isinstance(body, dict) else None
-        return inngest_sdk.without_addresses(str(found)) if found else f"HTTP {answer.status}"
+        keys = (self._own.inngest_signing_key, self._own.inngest_event_key)
+        known = [key.get_secret_value() for key in keys if key is not None]
+        return inngest_sdk.without_secrets(str(found), *known) if found else f"HTTP {answer.status}"
 
     async def _is_lost(self) -> bool:
         """Whether the server no longer knows us as we are: a new dev server, another version, a sibling's address."""

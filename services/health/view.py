@@ -208,7 +208,7 @@ def _worker(connection: Connection, now_ms: int) -> WorkerLife:
 
 
 def _card(connection: Connection, environment: Environment, now_ms: int) -> Card:
-    health = reckon(environment.name, _wanted(connection, environment), now_ms)
+    health = reckon(environment.name, wanted(connection, environment), now_ms)
     past = spans.load(connection, environment.name, since_ms=now_ms - 30 * DAY_MS, probe=ENVIRONMENT)
     made = [
         with_present(
@@ -227,7 +227,7 @@ def _card(connection: Connection, environment: Environment, now_ms: int) -> Card
     )
 
 
-def _wanted(connection: Connection, environment: Environment) -> list[Condition]:
+def wanted(connection: Connection, environment: Environment) -> list[Condition]:
     """Conditions of probes that the settings still ask for: a queue taken out of them is history."""
     from services.probes.registry import probes_of
 

@@ -24,6 +24,7 @@ from services.settings.model import Environment, Inngest
 CHECK = "inngest.route"
 CLOUD_API = "https://api.inngest.com"
 EMPTY_KEY = ""
+FORGE_EVERY_MS = 600_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,12 +59,13 @@ class InngestProbe:
         if self.signing_key is not None and signed.status != 200:
             retried = await self._ask(None)
             plain = retried if isinstance(retried, http.Answer) else signed
-        guarded = _mode_of(signed) != "dev" and plain.status in {200, 401}
+        guarded = _mode_of(signed) != "dev" and plain.status in {200, 401} and _is_due(previous)
         forged = await self._ask(EMPTY_KEY) if guarded else None
         return judge(
             Looks(plain=plain, signed=signed if self.signing_key is not None else None, forged=forged),
             expected=self.expected,
             best_before=_best_before(previous),
+            forged_ms=clock.now_ms() if guarded else previous.get("forged_ms"),
         )
 
     async def _ask(self, key: str | None) -> http.Answer | Failure:
@@ -90,7 +92,7 @@ def signature(signing_key: str, at_s: int) -> str:
     return f"t={at_s}&s={digest}"
 
 
-def judge(looks: Looks, *, expected: Inngest, best_before: int | None) -> Reading:
+def judge(looks: Looks, *, expected: Inngest, best_before: int | None, forged_ms: int | None = None) -> Reading:
     """Read the answers into one code; the gravest finding wins."""
     best = looks.signed or looks.plain
     body = best.json()
@@ -111,6 +113,7 @@ def judge(looks: Looks, *, expected: Inngest, best_before: int | None) -> Readin
             "signed": looks.signed is not None,
             "unsigned_status": looks.plain.status,
             "accepts_empty_key": _accepted(looks.forged),
+            "forged_ms": forged_ms,
             "facts": facts,
             "best_function_count": count if good else best_before,
         },
@@ -218,6 +221,17 @@ def _accepted(forged: http.Answer | Failure | None) -> bool:
         return False
     body = forged.json()
     return isinstance(body, dict) and body.get("authentication_succeeded") is True
+
+
+def _is_due(previous: Mapping[str, Any]) -> bool:
+    """Whether to try the empty key again: now and then, as each refusal is an error in the application's log; and at
+    every look while it was let in."""
+    last = previous.get("forged_ms")
+    return (
+        previous.get("accepts_empty_key") is True
+        or not isinstance(last, int)
+        or (abs(clock.now_ms() - last) > FORGE_EVERY_MS)
+    )
 
 
 def _best_before(previous: Mapping[str, Any]) -> int | None:

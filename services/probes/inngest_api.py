@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
-from services.inngest_sdk import api_token
+from services.inngest_sdk import api_token, bare_key, is_hexadecimal
 from services.probes import http
 from services.probes.model import FINAL, Failure, RunSeen
 
@@ -33,6 +33,9 @@ class Refusal:
     code: str
     why: str = ""
     wait_s: int = 0
+
+
+UNUSABLE = Refusal(code="key_refused", why="it is not hexadecimal")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,21 +75,39 @@ class Api:
 
     async def graphql(self, query: str, *, deadline_s: float) -> Mapping[str, Any] | Refusal:
         """The `data` of a GraphQL query: self-hosted servers only, and not with `--no-ui`."""
+        if self._unusable:
+            return UNUSABLE
         body = json.dumps({"query": query}).encode()
         headers = {"Content-Type": "application/json"} | self._headers()
-        found = _read(await http.post(f"{self.url}/v0/gql", body, deadline_s=deadline_s, headers=headers))
+        found = self._read(await http.post(f"{self.url}/v0/gql", body, deadline_s=deadline_s, headers=headers))
         if isinstance(found, Refusal):
             return found
         data = found.get("data")
         return data if isinstance(data, dict) else Refusal(code="error", why="its answer holds no data")
 
     async def _get(self, path: str, query: Mapping[str, object], deadline_s: float) -> dict[str, Any] | Refusal:
+        if self._unusable:
+            return UNUSABLE
         text = urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)
         address = f"{self.url}{path}" + (f"?{text}" if text else "")
-        return _read(await http.get(address, deadline_s=deadline_s, headers=self._headers()))
+        return self._read(await http.get(address, deadline_s=deadline_s, headers=self._headers()))
+
+    def _read(self, answer: http.Answer | Failure) -> dict[str, Any] | Refusal:
+        """The answer's body; a server that gives our token back gives it to nobody further."""
+        if isinstance(answer, Failure) or not self._token:
+            return _read(answer)
+        return _read(replace(answer, body=answer.body.replace(self._token.encode(), b"[removed]")))
+
+    @property
+    def _unusable(self) -> bool:
+        return self.key is not None and not is_hexadecimal(bare_key(self.key.get_secret_value()))
+
+    @property
+    def _token(self) -> str:
+        return "" if self.key is None else api_token(self.key.get_secret_value())
 
     def _headers(self) -> dict[str, str]:
-        return {} if self.key is None else {"Authorization": f"Bearer {api_token(self.key.get_secret_value())}"}
+        return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
 
 def no_answer(failure: Failure) -> Refusal:

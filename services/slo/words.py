@@ -23,8 +23,10 @@ WHAT_IS_GOOD = {
 }
 NOT_MEASURED = {
     "canary_pass_rate": "No canary ran. Name an agent of this environment under [replay] agents in the settings.",
-    "inngest_run_success": "No run history was read or imported. Import it with scripts/import_history.py.",
-    "inngest_queue_wait": "No waiting time was measured or imported. Import it with scripts/import_history.py.",
+    "inngest_run_success": "No run was read. Give this environment its INNGEST_SIGNING_KEY (and inngest.api_url, if "
+    "self-hosted), or import the past with scripts/import_history.py.",
+    "inngest_queue_wait": "No waiting time was read. Give this environment its INNGEST_SIGNING_KEY (and "
+    "inngest.api_url, if self-hosted), or import the past with scripts/import_history.py.",
 }
 
 

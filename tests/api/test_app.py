@@ -48,7 +48,7 @@ def test_a_living_worker_is_told(portal: tuple[str, Store]) -> None:
 
 @pytest.mark.parametrize(
     "path", ["/api/v1/environments", "/api/v1/environments/local", "/api/v1/environments/local/evidence",
-             "/api/runtime/dependencies"],
+             "/api/v1/environments/local/inngest", "/api/runtime/dependencies"],
 )  # fmt: skip
 @pytest.mark.parametrize("token", [None, "wrong", TOKEN + "x", TOKEN[:-1]])
 def test_everything_else_asks_for_the_token(portal: tuple[str, Store], path: str, token: str | None) -> None:

@@ -35,8 +35,10 @@ def test_it_says_what_was_measured_and_no_more(store: Store, tmp_path: Path) -> 
     assert headline.startswith("e: ")
     assert "readiness: ok" in text
     assert "Inngest function a-scan: 1 of 3 runs failed." in text
-    assert "Inngest run success: 1 of 3 bad (33.3 %)." in text
+    assert "Inngest run success: 1 of 3 bad (33.33 %)." in text
     assert "**Error budgets**" in text
+    assert "email: its depth is not known." in text
+    assert "ready, policy" not in headline.replace("not ready", ""), "what was never measured is not ready"
 
 
 def test_a_due_moment_is_written_once_whoever_tries_again(store: Store, tmp_path: Path) -> None:

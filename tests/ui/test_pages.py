@@ -205,3 +205,15 @@ def test_probe_now_leaves_a_request_for_the_worker(data: Store, pressed: Callabl
         job = jobs.open_job(connection, kind="probe", environment="staging")
     assert job is not None
     assert job.requested_by == "local operator (unverified)"
+
+
+def test_how_work_is_moved_is_told_in_words(data: Store) -> None:
+    migrate(data)
+    beat(data)
+    assert "Run history: not known." in shown("dependency_health", env="staging")
+    see(data, "runs.stuck", probe="inngest.runs", kind="cloud", words={"count": 1, "function": "scan", "run": "01X"},
+        stuck=[{"id": "01X", "function": "<b>scan</b>", "progress_ms": 5}])  # fmt: skip
+    text = shown("dependency_health", env="production")
+    assert "How work is moved" in text
+    assert "none was written yet" in text
+    assert "&lt;b&gt;scan" in text, "names from outside are text"

@@ -248,6 +248,13 @@ def test_what_can_t_be_read_is_unknown_and_forgets_nothing(serve: Serve, status:
     assert {check.outcome for check in found.checks} == {"unknown"}
 
 
+def test_a_malformed_key_is_told_and_sent_nowhere(serve: Serve) -> None:
+    fake = Fake()
+    url = serve(fake.app()).url
+    assert look(runs(url, api=Api(url=url, key=SecretStr("signkey-prod-not-hex")))).code == "runs.key_refused"
+    assert fake.queries == []
+
+
 def test_a_run_without_progress_is_stuck_and_one_that_sleeps_is_not(serve: Serve) -> None:
     fake = Fake()
     fake.rows = [row("old", "RUNNING", ended_s=None, began_s=500), row("young", "RUNNING", ended_s=None, began_s=5)]

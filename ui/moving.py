@@ -1,0 +1,170 @@
+"""How is the section on Inngest drawn? The pulse's way first, then what a restart would lose, runs, schedules."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from services import summary
+from services.health.moving import Moving
+from services.probes import inngest_pulse, inngest_runs, inngest_sync
+from services.probes.diagnosis import fix, sentence
+from services.store.conditions import Condition
+from services.units import milliseconds, seconds
+from ui import cached, html, present
+
+WHAT = "Whether background work really moves: a small event is sent through Inngest every minute and followed."
+MOST = 12
+
+
+def render(found: Moving, where: tzinfo, now: int) -> str:
+    """The section as markup."""
+    title = f'<div class="row">{html.heading("How work is moved", WHAT)}<span class="grow"></span>'
+    title += f"{html.simulated() if found.simulated else ''}</div>"
+    history = (
+        f'<p style="margin:.25rem 0 0"><b>Run history: {escape(found.title.lower())}.</b> '
+        f'<span class="dim">{escape(found.loses)}</span></p>'
+    )
+    parts = [title, history]
+    if found.why_not:
+        parts.append(f'<p class="dim">{escape(found.why_not)}</p>')
+    parts += [_probe(found.current[name], now) for name in (inngest_pulse.NAME, inngest_sync.NAME, inngest_runs.NAME)
+              if name in found.current]  # fmt: skip
+    parts += [_stuck(found, where), _registered(found), _tallies(found, where), _schedules(found, where)]
+    return html.block(html.tile(*parts))
+
+
+def _probe(condition: Condition, now: int) -> str:
+    words = condition.detail.get("words") or {}
+    step = fix(condition.code, words)
+    name = present.title(condition.probe)
+    state, word = condition.state, present.finding_word(condition.code, condition.state)
+    if condition.outcome == "down" and state != "down":
+        state, word = "degraded", f"failed {condition.failures} of 3 looks"
+    row = (
+        f'<div class="row">{html.badge(state, word=f"{name}: {word}")}<span class="grow"></span>'
+        f'<span class="dim">measured {present.age(condition.at_ms, now)}</span></div>'
+        f'<p style="margin:0">{escape(sentence(condition.code, words))}</p>'
+    )
+    if condition.probe == inngest_pulse.NAME:
+        row += f'<p class="dim" style="margin:0">{escape(_way(condition.detail.get("facts") or {}))}</p>'
+    if step:
+        row += f'<p class="dim" style="margin:0">{escape(step)}</p>'
+    return f'<div style="margin-top:.6rem">{row}</div>'
+
+
+def _way(facts: dict[str, Any]) -> str:
+    """`accepted in 12 ms → scheduled → started after 0.2 s → finished 0.1 s later`, as far as it came."""
+    accepted = facts.get("accepted_ms")
+    if accepted is None:
+        return "Not accepted."
+    parts = [f"accepted in {milliseconds(accepted)}", "scheduled" if facts.get("scheduled") else "not scheduled"]
+    if facts.get("wait_s") is not None:
+        parts.append(f"started after {_took(facts['wait_s'])}")
+    if facts.get("finished") and facts.get("took_s") is not None:
+        parts.append(f"finished {_took(facts['took_s'])} later")
+    return " → ".join(parts)
+
+
+def _took(value: float) -> str:
+    return milliseconds(value * 1000) if value < 1 else seconds(value)
+
+
+def _stuck(found: Moving, where: tzinfo) -> str:
+    if not found.stuck:
+        return ""
+    rows = [
+        (escape(s.function), escape(s.id), escape(present.moment(s.since_ms, where, short=True)),
+         "".join(f"<div><code>{escape(c)}</code></div>" for c in s.commands))
+        for s in found.stuck[:MOST]
+    ]  # fmt: skip
+    head = html.heading("Stuck runs", "Runs in progress that have not moved for too long.")
+    table = html.table(("Function", "Run", "No progress since", "To free it"), rows)
+    return f'<div style="margin-top:.8rem">{head}{table}</div>'
+
+
+def _registered(found: Moving) -> str:
+    sync = found.current.get(inngest_sync.NAME)
+    if sync is None or not isinstance(sync.detail.get("registered"), list):
+        return ""
+    served: dict[str, str] = dict(sync.detail.get("declared") or [])
+    known: dict[str, str] = dict(sync.detail["registered"])
+    rows = [
+        (escape(name), escape(served.get(name, "not served")), escape(known.get(name) or "not registered"),
+         html.badge("ok" if name in served and known.get(name) in {served[name], ""} else "degraded",
+                    word="same" if known.get(name) == served.get(name) else "differs"))
+        for name in sorted({*served, *known})
+    ]  # fmt: skip
+    head = html.heading("Registered functions", "What Inngest calls, beside what this worker serves.")
+    address = f'<p class="dim" style="margin:0">Inngest calls {escape(str(sync.detail.get("url")))}</p>'
+    return (
+        f'<div style="margin-top:.8rem">{head}{address}'
+        f"{html.table(('Function', 'Served here', 'Registered', 'Compared'), rows)}</div>"
+    )
+
+
+def _tallies(found: Moving, where: tzinfo) -> str:
+    if not found.tallies:
+        return ""
+    rows = [
+        (escape(t.function), present.number(t.completed),
+         html.badge("down", word=present.number(t.failed)) if t.failed else "0", present.number(t.cancelled),
+         escape("–" if t.mean_s is None else _took(t.mean_s)), escape(present.moment(t.newest_ms, where, short=True)))
+        for t in found.tallies[:MOST]
+    ]  # fmt: skip
+    head = html.heading("Runs of the last 24 hours", "As Inngest lists them; each run is counted once.")
+    return (
+        f'<div style="margin-top:.8rem">{head}'
+        f"{html.table(('Function', 'Completed', 'Failed', 'Cancelled', 'Takes', 'Last ended'), rows)}</div>"
+    )
+
+
+def _schedules(found: Moving, where: tzinfo) -> str:
+    if not found.own:
+        return ""
+    who = (
+        "Inngest runs Greenlight's own schedules; the fallback scheduler takes over when a pulse fails."
+        if found.scheduler == "inngest"
+        else "The fallback scheduler runs Greenlight's own schedules."
+    )
+    rows = [
+        (escape(r.duty), escape(present.moment(r.due_ms, where, short=True)),
+         "Inngest" if r.by == "inngest" else "fallback",
+         html.badge({"done": "ok", "failed": "down"}.get(r.outcome, "unknown"), word=r.outcome))
+        for r in found.schedules
+    ]  # fmt: skip
+    table = html.table(("Duty", "Last due", "Run by", "Result"), rows) if rows else (
+        '<p class="dim">None was due since the start.</p>'
+    )  # fmt: skip
+    head = html.heading(
+        "Greenlight's own schedules", "Duties of this installation, run once each, whoever comes first."
+    )
+    return f'<div style="margin-top:.8rem">{head}<p class="dim" style="margin:0">{escape(who)}</p>{table}</div>'
+
+
+def _line(line: str) -> str:
+    """A line of the summary. Its words partly came from outside: they are shown as text, not as Markdown."""
+    if line.startswith("**"):
+        return html.heading(line.strip("*"))
+    if line.startswith("- "):
+        return f'<div style="margin-left:.75rem">{escape(line.removeprefix("- "))}</div>'
+    return f"<div><b>{escape(line)}</b></div>"
+
+
+def daily_summary(environment: str, where: tzinfo) -> None:
+    """The last written summary, to read and to take along."""
+    found = summary.newest(cached.store(), environment)
+    with st.expander("Daily summary", icon=":material/summarize:"):
+        if found is None:
+            st.caption("Written each morning at 08:00 UTC; none was written yet.")
+            return
+        at_ms, text = found
+        st.caption(f"Written {present.moment(at_ms, where)}")
+        html.show(html.block(*(_line(line) for line in text.splitlines() if line.strip())))
+        st.download_button(
+            "Download", text, file_name=f"{environment}-daily-summary.md", mime="text/markdown", on_click="ignore",
+            icon=":material/download:", key="download-summary",
+        )  # fmt: skip
