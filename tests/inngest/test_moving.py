@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from services.store import inngest_runs, schedules
@@ -80,3 +81,42 @@ def test_a_dev_server_that_restarts_is_registered_with_again(
     server.start()
     wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"), 60)
     wait_until(lambda: is_at(store, "inngest.sync", "sync.ok"), 60)
+
+
+def test_another_installation_with_the_same_keys_is_told_and_not_fought(
+    inngest: Make, start_worker: Start, tmp_path: Path
+) -> None:
+    server = inngest("start")
+    server.start()
+    variables = configure(tmp_path, server)
+    one = start_worker(**variables)
+    store = moving(one)
+    other = start_worker(data=tmp_path / "other", **variables)
+    theirs = moving(other)
+    wait_until(lambda: is_at(store, "inngest.sync", "sync.repointed"), 30)
+    found = condition(store, "inngest.sync")
+    assert found is not None
+    assert str(other.url.rsplit(":", 1)[1]) in found.detail["url"]
+    wait_until(lambda: "another process has taken over the registration" in one.log.read_text(), 30)
+    assert is_at(theirs, "inngest.sync", "sync.ok")
+
+
+def test_a_run_that_can_t_be_carried_out_fails_at_once_and_others_are_tried_again(
+    inngest: Make, start_worker: Start, tmp_path: Path
+) -> None:
+    server = inngest("start")
+    server.start()
+    moving(start_worker(**configure(tmp_path, server)))
+    event = server.send("greenlight/replay.requested", {"run_id": "no such run"})
+    wait_until(lambda: [r["status"] for r in server.runs_of(event)] == ["FAILED"], 30)
+
+
+def test_a_stranger_can_start_nothing(inngest: Make, start_worker: Start, tmp_path: Path) -> None:
+    server = inngest("start")
+    server.start()
+    worker = start_worker(**configure(tmp_path, server))
+    moving(worker)
+    forged = {"event": {"name": "greenlight/pulse"}, "events": [], "steps": {}, "ctx": {}, "use_api": False}
+    path = f"{worker.url}/inngest?fnId=greenlight-worker-pulse&stepId=step"
+    assert httpx.post(path, json=forged).status_code == 401
+    assert httpx.post(path, json=forged, headers={"X-Inngest-Signature": "t=1&s=" + "0" * 64}).status_code == 401

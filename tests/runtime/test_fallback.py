@@ -76,3 +76,54 @@ def test_a_task_that_fails_is_logged_and_not_marked_done(caplog: pytest.LogCaptu
     assert asyncio.run(scheduler.attempt(task, task.tick(START))) is False
     assert ended == []
     assert "the scheduled task t failed" in caplog.text
+
+
+def test_it_stands_back_while_something_more_durable_has_the_schedule_and_takes_what_that_left() -> None:
+    claimed: list[str] = []
+    ran: list[str] = []
+    patient = timedelta(seconds=0.6)
+
+    async def claim(name: str) -> bool:
+        claimed.append(name)
+        return len(claimed) > 1  # the first look finds it held by another, who is then killed
+
+    async def done(name: str) -> None:
+        ran.append(name)
+
+    async def patience(_task: Task) -> timedelta:
+        return patient
+
+    async def watch() -> None:
+        task = Task(name="t", every=timedelta(seconds=2), run=nothing)
+        scheduler = FallbackScheduler((task,), claim=claim, done=done, now=lambda: datetime.now(UTC), patience=patience)
+        async with asyncio.timeout(4.5):
+            await scheduler.run()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(watch())
+    assert ran
+    assert len(claimed) > len(ran)
+
+
+def test_how_long_to_stand_back_being_unknown_it_does_not(caplog: pytest.LogCaptureFixture) -> None:
+    ran: list[str] = []
+
+    async def claim(_name: str) -> bool:
+        return True
+
+    async def done(name: str) -> None:
+        ran.append(name)
+
+    async def patience(_task: Task) -> timedelta:
+        raise OSError("the store is away")
+
+    async def watch() -> None:
+        task = Task(name="t", every=timedelta(seconds=1), run=nothing)
+        scheduler = FallbackScheduler((task,), claim=claim, done=done, now=lambda: datetime.now(UTC), patience=patience)
+        async with asyncio.timeout(2.4):
+            await scheduler.run()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(watch())
+    assert ran
+    assert "run at once" in caplog.text

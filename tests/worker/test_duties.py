@@ -1,0 +1,117 @@
+"""Due moments: claimed once by whoever comes first, given back by whoever fails, kept while the work lasts."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from services import clock
+from services.settings import load
+from services.settings.model import Settings
+from services.store import Store, schedules
+from services.store.schedules import ScheduleRun
+from worker import duties
+from worker.duties import Duty, Roster
+
+DUE = datetime(2026, 11, 21, 8, tzinfo=UTC)
+
+
+def settings(folder: Path) -> Settings:
+    return load({"GREENLIGHT_DATA": str(folder)}, root=folder)
+
+
+def duty(run: object) -> Duty:
+    return Duty(name="d", cron="* * * * *", every=timedelta(minutes=1), run=run)  # type: ignore[arg-type]
+
+
+def rows(store: Store) -> list[tuple[str, str, int]]:
+    with store.read() as connection:
+        found: tuple[ScheduleRun, ...] = schedules.history(connection)
+    return [(r.by, r.outcome, r.tries) for r in found]
+
+
+def test_of_many_callers_one_runs_it(store: Store, tmp_path: Path) -> None:
+    ran: list[datetime] = []
+
+    async def work(due: datetime) -> None:
+        ran.append(due)
+        await asyncio.sleep(0.05)
+
+    made = duty(work)
+    rosters = [Roster(store, settings(tmp_path), (made,), owner=f"w{n % 2}") for n in range(6)]
+
+    async def all_at_once() -> list[bool]:
+        attended = await asyncio.gather(*(r.attend(made, DUE) for r in rosters))
+        late = await rosters[0].claim(made.claim_name(DUE), by="fallback")
+        return [*attended, late]
+
+    assert sum(asyncio.run(all_at_once())) == 1
+    assert ran == [DUE]
+    assert rows(store) == [("inngest", "done", 1)]
+
+
+def test_a_failure_is_raised_given_back_and_may_be_tried_by_the_other_scheduler(store: Store, tmp_path: Path) -> None:
+    tries: list[int] = []
+
+    async def work(_due: datetime) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError("planned")
+
+    made = duty(work)
+    roster = Roster(store, settings(tmp_path), (made,), owner="w")
+    with pytest.raises(OSError, match="planned"):
+        asyncio.run(roster.attend(made, DUE))
+    assert rows(store) == [("inngest", "failed", 1)]
+    scheduler = roster.fallback()
+    now = clock.now()
+    assert asyncio.run(scheduler.attempt(scheduler._tasks[0], now)) is True
+    assert asyncio.run(roster.attend(made, DUE)) is True
+    assert ("inngest", "done", 2) in rows(store)
+
+
+def test_a_long_duty_keeps_its_claim(sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duties, "LEASE_MS", 300)
+    monkeypatch.setattr(duties, "RENEW_S", 0.05)
+
+    async def work(_due: datetime) -> None:
+        await asyncio.sleep(1)
+
+    made = duty(work)
+    one, two = (Roster(sqlite_store, settings(tmp_path), (made,), owner=name) for name in ("a", "b"))
+
+    async def both() -> tuple[bool, bool]:
+        first = asyncio.create_task(one.attend(made, DUE))
+        await asyncio.sleep(0.7)
+        return await two.attend(made, DUE), await first
+
+    assert asyncio.run(both()) == (False, True)
+
+
+def test_a_claim_whose_holder_was_killed_ends_with_its_lease(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duties, "LEASE_MS", 200)
+
+    async def work(_due: datetime) -> None:
+        return None
+
+    made = duty(work)
+    killed, other = (Roster(sqlite_store, settings(tmp_path), (made,), owner=name) for name in ("a", "b"))
+
+    async def story() -> tuple[bool, bool]:
+        assert await killed.claim(made.claim_name(DUE), by="fallback")
+        early = await other.attend(made, DUE)
+        await asyncio.sleep(0.3)
+        return early, await other.attend(made, DUE)
+
+    assert asyncio.run(story()) == (False, True)
+    assert rows(sqlite_store) == [("inngest", "done", 2)]
+
+
+def test_a_stopping_worker_claims_nothing(sqlite_store: Store, tmp_path: Path) -> None:
+    made = duty(lambda _due: asyncio.sleep(0))
+    roster = Roster(sqlite_store, settings(tmp_path), (made,), owner="w")
+    roster.stop_claiming()
+    assert asyncio.run(roster.attend(made, DUE)) is False
