@@ -16,7 +16,7 @@ from launcher.processes import Child
 NAMES = ("staging", "production")
 _INTERVALS = (
     "intervals = { readiness = 5, dependencies = 10, redis_ping = 5, redis_write = 10, redis_info = 30, "
-    "inngest = 10, queues = 10 }"
+    "inngest = 10, inngest_runs = 10, queues = 10 }"
 )
 POLICY = {"staging": "true", "production": "false"}  # the story: staging is strict already, production is next
 
@@ -72,10 +72,13 @@ def _write_env_file(path: Path, name: str, redis_url: str, port: int) -> None:
         "REDIS_URL": redis_url,
         "INNGEST_WEBHOOK_URL": f"http://127.0.0.1:{port}/inngest",
         "INNGEST_SERVE_ORIGIN": f"http://127.0.0.1:{port}",
+        "INNGEST_BASE_URL": f"http://127.0.0.1:{port}",
     }
     if path.exists():
         kept = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        write_private(path, "".join(_with_address(line, addresses) for line in kept))
+        known = {line.partition("=")[0].strip() for line in kept}
+        new = [f"{key}={value}\n" for key, value in addresses.items() if key not in known]
+        write_private(path, "".join([*(_with_address(line, addresses) for line in kept), *new]))
         return
     word = "prod" if name == "production" else "test"
     lines = {
@@ -118,7 +121,7 @@ role = "{role}"
 base_url = "http://127.0.0.1:{port}"
 env_file = "{path}"
 simulated = true
-inngest = {{ mode = "cloud", expected_functions = 4 }}
+inngest = {{ mode = "cloud", expected_functions = 4, api_url = "http://127.0.0.1:{port}" }}
 redis = {{ command_budget_per_month = 10000000 }}
 {_INTERVALS}
 queues = [

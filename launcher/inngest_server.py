@@ -190,12 +190,13 @@ def _stop_left_over(note: dict[str, object]) -> None:
     port = str(note.get("inngest_url", "")).rsplit(":", 1)[-1]
     if "inngest" not in done.stdout or f"--port {port}" not in done.stdout:
         return
-    try:
-        os.kill(pid, signal.SIGTERM)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
         give_up = time.monotonic() + 5
         while time.monotonic() < give_up:
-            os.kill(pid, 0)
+            if is_free(int(port)):
+                return
             time.sleep(0.05)
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -7,6 +7,8 @@ from sqlalchemy import Connection
 from services.evidence.freshness import Under
 from services.store import conditions, snapshots
 
+NOTHING = Under()
+
 
 def under(connection: Connection, environment: str) -> Under:
     """What evidence of this environment must have been taken under to count."""

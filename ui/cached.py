@@ -7,6 +7,7 @@ from functools import cache
 import streamlit as st
 
 from services import clock
+from services.checklist import view as checklists
 from services.envs.catalogue import Catalogue
 from services.envs.catalogue import load as load_catalogue
 from services.health import view
@@ -110,6 +111,12 @@ def overview_markup(only: str | None, zone_name: str) -> tuple[str, str]:
 
     now = clock.now_ms()
     return overview.render(view.overview(store(), settings(), now, only), present.zone(zone_name), now)
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
+def checklist(name: str) -> checklists.Checklist:
+    """The checklist of an environment."""
+    return checklists.checklist(store(), settings(), name, clock.now_ms())
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)

@@ -23,6 +23,9 @@ _SYMBOLS = {
     "help": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm1 17h-2v-2h2v2zm2.07-7.75-.9.92C13.45 12.9 13 13.5 13 15h-2"
     "v-.5c0-1.1.45-2.1 1.17-2.83l1.24-1.26c.37-.36.59-.86.59-1.41a2 2 0 0 0-4 0H8a4 4 0 0 1 8 0c0 .88-.36 1.68-.93 "
     "2.25z",
+    "radio_button_unchecked": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 18a8 8 0 1 1 0-16 8 8 0 0 1 0 16z",
+    "schedule": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 18a8 8 0 1 1 0-16 8 8 0 0 1 0 16zm.5-13H11v6l5.25 3.15"
+    ".75-1.23-4.5-2.67z",
     "science": "M19.8 18.4 14 10.67V6.5l1.35-1.69c.26-.33.03-.81-.39-.81H9.04c-.42 0-.65.48-.39.81L10 6.5v4.17L4.2 "
     "18.4c-.49.66-.02 1.6.8 1.6h14c.82 0 1.29-.94.8-1.6z",
 }
@@ -67,6 +70,9 @@ transparent calc(100%/var(--n) - 1px) calc(100%/var(--n)))}
 .gl .spark{width:100%;max-width:22rem;height:36px;display:block}
 .gl .slo{display:grid;grid-template-columns:3fr 1fr;gap:.25rem 1.5rem;align-items:center;margin:.4rem 0}
 .gl .three{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.25rem 1rem}
+.gl .step{display:grid;grid-template-columns:2.2rem minmax(0,1fr) auto;gap:.1rem .6rem;padding:.45rem 0;
+border-top:1px solid var(--line);align-items:baseline}.gl .step .n{color:var(--dim);text-align:right}
+.gl .step.now{background:light-dark(#F3F6FF,#1B2130)}
 .gl .big{font-size:1.3rem;font-weight:600;line-height:1.3}
 .gl .key{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.82rem;
 overflow-wrap:anywhere}

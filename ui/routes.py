@@ -30,6 +30,12 @@ def env_diff() -> StreamlitPage:
     return st.Page(PAGES / "env_diff.py", title="Env diff", icon=":material/difference:")
 
 
+def strict_mode_checklist() -> StreamlitPage:
+    """Strict-mode checklist, at /strict_mode_checklist."""
+    page = PAGES / "strict_mode_checklist.py"
+    return st.Page(page, title="Strict-mode checklist", icon=":material/checklist:")
+
+
 def replay_harness() -> StreamlitPage:
     """Replay harness, at /replay_harness."""
     return st.Page(PAGES / "replay_harness.py", title="Replay harness", icon=":material/replay:")

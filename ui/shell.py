@@ -17,7 +17,7 @@ if signin.passed():
         {
             "Watch": [routes.overview(), routes.dependency_health(), routes.slo_trends()],
             "Prove": [routes.replay_harness()],
-            "Change": [routes.env_diff()],
+            "Change": [routes.env_diff(), routes.strict_mode_checklist()],
         }
     )
     widgets.guarded(page.run)()

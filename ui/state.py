@@ -18,6 +18,7 @@ AGAINST = "against"
 SLI = "sli"
 WINDOW = "window"
 CHART = "chart"
+STEP = "step"
 KEPT = (VIEW, SLI, WINDOW, CHART)  # mean the same in another environment
 
 

@@ -24,6 +24,7 @@ from services.errors import SettingsError, StoreError
 from services.probes.inngest_pulse import NAME as PULSE
 from services.settings import Settings, load_and_prepare
 from services.settings.model import INSTALLATION, Environment
+from services.soak import reading as soaks
 from services.store import Store
 from services.store.jobs import Job
 from services.store.migrate import migrate
@@ -40,6 +41,7 @@ from worker.sync import Registration
 from worker.writer import Writer
 
 ROLL_EVERY_S = 600
+SOAK_EVERY_S = 10.0
 log = logging.getLogger("worker")
 STORE_PATIENCE_S = 60.0
 CANCEL_S = 2.0
@@ -163,6 +165,15 @@ class _Process:
                 log.warning("series could not be rolled up anew: %s It is tried again.", error.sentence)
             await asyncio.sleep(ROLL_EVERY_S)
 
+    async def _keep_soaks(self) -> None:
+        """How long staging stands, as evidence."""
+        while True:
+            await asyncio.sleep(SOAK_EVERY_S)
+            try:
+                await asyncio.to_thread(soaks.keep, self._store, self._settings, self._desk.holds)
+            except StoreError as error:
+                log.debug("the soak could not be reckoned: %s", error)
+
     async def _probe_now(self, job: Job, progress: Progress) -> str:
         count = await self._collector.look_now(job.environment, progress)
         if not await self._writer.flush():
@@ -192,6 +203,7 @@ class _Process:
                 ("replays", self._replays.run()),
                 ("schedule", self._roster.fallback().run()),
                 ("rollups", self._roll_anew()),
+                ("soaks", self._keep_soaks()),
                 *(() if self._registration is None else (("registration", self._register_once_served(server)),)),
             )
         ]

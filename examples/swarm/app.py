@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
+from examples.swarm import runs
 from examples.swarm.agent.degrade import Weakness, named
 from examples.swarm.agent.engine import answer
 from examples.swarm.faults import Faults, FaultyContract, InngestSwitch, control
@@ -97,6 +98,8 @@ def _faulty(
     def admits(request: Request) -> bool:
         return token.admits(bearer(request.headers.get("authorization")))
 
+    listed = runs.listing(policy.app_id, policy.signing_key, lambda: "runs_fail" in faults.on)
+    app.add_route("/v2/runs", listed, methods=["GET"])
     switch = control(faults, client, admits)
     app.add_route("/demo/faults", switch, methods=["GET"])
     app.add_route("/demo/faults/{name}", switch, methods=["PUT", "DELETE"])
@@ -114,6 +117,8 @@ def _serve_inngest(app: FastAPI, policy: Policy, labour: Work, *, dev: bool, lea
         is_production=bool(policy.signing_key) and not dev,
         signing_key=policy.signing_key,
         event_key=policy.event_key,
+        api_base_url=policy.inngest_url,
+        event_api_base_url=policy.inngest_url,
     )
     functions: list[inngest.Function[Any]] = labour.functions(client)
     served = functions[: len(functions) - leave_out]

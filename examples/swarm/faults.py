@@ -23,6 +23,7 @@ DESCRIPTIONS = {
     "mode_dev": "the Inngest route runs in dev mode",
     "route_not_mounted": "there is no Inngest route",
     "wrong_function_count": "the Inngest route serves one function too few",
+    "runs_fail": "the newest background run failed",
     "redis_read_only": "Redis becomes a read-only replica",
     "redis_full": "Redis' memory is full",
 }

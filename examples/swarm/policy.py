@@ -22,6 +22,7 @@ class Policy:
     signing_key: str | None = field(repr=False)
     event_key: str | None = field(repr=False)
     serve_origin: str | None
+    inngest_url: str | None
     token: str | None = field(repr=False)
     legacy_token_sha256: frozenset[str]
     trace_file: Path | None
@@ -50,6 +51,7 @@ def read(env_file: str | None) -> Policy:
         signing_key=get("INNGEST_SIGNING_KEY") or None,
         event_key=get("INNGEST_EVENT_KEY") or None,
         serve_origin=get("INNGEST_SERVE_ORIGIN") or None,
+        inngest_url=get("INNGEST_BASE_URL") or None,
         token=get("DASHBOARD_AUTH_TOKEN") or None,
         legacy_token_sha256=frozenset((get("LEGACY_TOKEN_SHA256") or "").split()),
         trace_file=Path(trace) if trace and _is_on(get("TRACE_ENVELOPE_ENABLED") or "true") else None,

@@ -8,7 +8,11 @@ from services.evidence.model import Evidence
 
 HOUR_MS = 3_600_000
 # Longest prefix wins. Probes write at least hourly while they run, so two hours mean that they no longer do.
+FOR_EVER = 1000 * 365 * 24 * HOUR_MS
+PERSONAL = "confirm."  # what a person decided: it stands until that person, or another, says otherwise
 MAX_AGE_MS: tuple[tuple[str, int], ...] = (
+    (PERSONAL, FOR_EVER),
+    ("soak", 7 * 24 * HOUR_MS),
     ("env.", 26 * HOUR_MS),
     ("health.daily", 26 * HOUR_MS),
     ("replay.canary", 26 * HOUR_MS),
@@ -42,7 +46,7 @@ def why_stale(record: Evidence, now: Under, now_ms: int) -> str | None:
     """
     for name, words in _CAUSES:
         current, taken = getattr(now, name), getattr(record, name)
-        plays_a_part = taken is not None or name == "fingerprint"
+        plays_a_part = taken is not None or (name == "fingerprint" and not record.check.startswith(PERSONAL))
         if current is None or not plays_a_part or taken == current:
             continue
         if name == "fingerprint" and taken is not None and taken.split("-")[0] != current.split("-")[0]:

@@ -86,6 +86,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
         environments=environments,
         replay=parsed.replay.model_copy(update={"agents": (*parsed.replay.agents, *demo_agents)}),
         durable=parsed.durable,
+        soak=parsed.soak,
         drain_seconds=drain,
         worker_port=worker_port,
         own=own,

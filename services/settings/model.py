@@ -325,6 +325,14 @@ class JudgeTable(_Table):
         return _http_url(value)
 
 
+class Soak(_Table):
+    """What staging must stand before production may be made strict."""
+
+    hours: float = Field(24, gt=0, le=24 * 14, allow_inf_nan=False)
+    coverage: float = Field(0.99, gt=0, le=1, description="The part of the time that must have been observed.")
+    canaries: int = Field(3, ge=0, le=100, description="Canary runs that must have passed inside.")
+
+
 class Durable(_Table):
     """How our own worker's functions run on Inngest."""
 
@@ -363,6 +371,7 @@ class SettingsFile(_Table):
     slo: Slo = Slo()
     replay: Replay = Replay()
     durable: Durable = Durable()
+    soak: Soak = Soak()
     environments: tuple[EnvironmentTable, ...] = ()
 
     @model_validator(mode="after")
@@ -427,6 +436,7 @@ class Settings(_Table):
     environments: tuple[Environment, ...]
     replay: Replay = Replay()
     durable: Durable = Durable()
+    soak: Soak = Soak()
     drain_seconds: float = 30.0
     worker_port: int = 8502
     own: Own = Own()

@@ -63,6 +63,15 @@ def history(
     return tuple((row.seq, row.hash, parse(row.body)) for row in rows)
 
 
+def passed_since(connection: Connection, environment: str, check: str, since_ms: int) -> bool:
+    """Whether a check passed at some time since then."""
+    query = select(evidence.c.seq).where(
+        evidence.c.environment == environment, evidence.c.check_name == check, evidence.c.outcome == "pass",
+        evidence.c.at_ms >= since_ms,
+    )  # fmt: skip
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def verify(connection: Connection) -> ChainBreak | None:
     """Walk the whole chain; the first break, or None."""
     return find_break(_links(connection))

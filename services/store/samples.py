@@ -172,6 +172,14 @@ def raw(connection: Connection, series_id: int, low: int, high: int) -> list[Raw
     return [(at, value, good, every) for at, value, good, every in connection.execute(query.order_by(samples.c.at_ms))]
 
 
+def of(connection: Connection, key: SeriesKey, low: int, high: int) -> list[Raw]:
+    """The same of a series by its name; [] where there is none."""
+    found = connection.execute(
+        select(series.c.id).where(series.c.environment == key[0], series.c.sli == key[1])
+    ).scalar()
+    return [] if found is None else raw(connection, found, low, high)
+
+
 def times(connection: Connection, key: SeriesKey, low: int, high: int) -> frozenset[int]:
     """The times (ms) of a series' raw samples from `low` to `high`, both included."""
     query = select(samples.c.at_ms).join_from(series, samples, samples.c.series_id == series.c.id)

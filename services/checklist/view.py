@@ -1,0 +1,213 @@
+"""Where does a team stand on its way to strict? The steps, each with what proves it, from evidence alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from services import decisions
+from services.checklist import steps as table
+from services.checklist.steps import Step
+from services.decisions import Decision
+from services.settings.model import Environment, Settings
+from services.soak import reading as soaks
+from services.soak.reckon import Soak
+from services.store import Store
+from services.store import evidence as evidence_store
+from services.verdict import view as verdict_view
+from services.verdict.model import Facts, Standing, Verdict
+from services.verdict.reckon import reckon, standing, worst
+from services.verdict.rules import SOAK
+
+State = Literal["done", "failed", "open", "waiting"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepView:
+    """One step as it stands. `key` is its place in an address, unique on the page."""
+
+    key: str
+    number: int
+    step: Step
+    environment: str
+    state: State
+    checks: tuple[Standing, ...]
+    decision: Decision | None
+    how: tuple[str, ...]
+    bash: str
+    powershell: str
+    confirm_words: str
+    waits_for: tuple[str, ...]  # titles of steps that are not done
+    out_of_order: str  # which step is missing before it, where it is done already
+    reopened: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checklist:
+    """The way of one environment, with the verdict that all of it adds up to."""
+
+    environment: str
+    simulated: bool
+    as_of_ms: int
+    steps: tuple[StepView, ...]
+    verdict: Verdict
+    soak: Soak | None
+    campaign: Decision | None
+    message: str
+
+    @property
+    def current(self) -> StepView | None:
+        """The step to do next: one that was done and is so no more, else the first that can be done; None for none."""
+        undone = [step for step in self.steps if step.state in {"failed", "open"}]
+        return next((step for step in undone if step.reopened), next(iter(undone), None))
+
+    @property
+    def progress(self) -> str:
+        """Progress in a sentence."""
+        done = sum(step.state == "done" for step in self.steps)
+        mark = " (simulated)" if self.simulated else ""
+        head = f"{done} of {len(self.steps)} steps are done for {self.environment}{mark}."
+        current = self.current
+        return head if current is None else f"{head} Next: step {current.number}, {current.step.title.lower()}."
+
+
+def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Checklist:
+    """The checklist of an environment. Raises UnknownEnvironment, SettingsError or StoreError."""
+    environment = settings.environment(name)
+    staging = verdict_view.staging_of(settings, environment)
+    with store.read() as connection:
+        walk = [e for e in (staging, environment) if e is not None]
+        facts = {e.name: verdict_view.facts(connection, settings, e, now_ms) for e in walk}
+        campaign = decisions.newest(connection, name, "campaign")
+        views = _views(connection, environment, staging, facts, campaign)
+        soaking = staging or (environment if environment.role == "staging" else None)
+        soak = None if soaking is None else soaks.read(connection, settings, soaking, now_ms)
+    found = reckon(facts[name])
+    return Checklist(
+        environment=name,
+        simulated=environment.simulated,
+        as_of_ms=now_ms,
+        steps=views,
+        verdict=found,
+        soak=soak,
+        campaign=campaign,
+        message=message(environment),
+    )
+
+
+def _views(
+    connection: Connection, environment: Environment, staging: Environment | None,
+    facts: Mapping[str, Facts], campaign: Decision | None,
+) -> tuple[StepView, ...]:  # fmt: skip
+    views: list[StepView] = []
+    for step in table.load():
+        for target in _targets(step, environment, staging):
+            if step.id == SOAK and target.role != "staging":
+                continue
+            views.append(_view(connection, step, target, facts[target.name], len(views) + 1, campaign,
+                               verdict=facts[environment.name]))  # fmt: skip
+    return _in_order(views, environment, staging)
+
+
+def _targets(step: Step, environment: Environment, staging: Environment | None) -> list[Environment]:
+    """For which environments a step is to be done on this way."""
+    own = [environment]
+    if step.environment == "last":
+        return own
+    if environment.role != "production":  # a way of its own: its steps are those written for staging
+        return own if step.environment in {"each", "staging"} else []
+    both: list[Environment | None] = [staging, environment]
+    wanted = {"each": both, "staging": both[:1], "production": both[1:]}[step.environment]
+    return [e for e in wanted if e is not None]
+
+
+def _view(
+    connection: Connection, step: Step, target: Environment, facts: Facts, number: int,
+    campaign: Decision | None, *, verdict: Facts,
+) -> StepView:  # fmt: skip
+    names = (*step.checks, *((f"queue:{q.name}" for q in target.queues) if step.queues else ()))
+    checks = tuple(_standing(connection, name, facts) for name in names)
+    decision = decisions.newest(connection, target.name, step.confirm or step.confirm_optional or "-")
+    outcomes = [check.outcome for check in checks]
+    if step.confirm:
+        outcomes.append("pass" if decision is not None else "unknown")
+    if step.environment == "last":
+        outcomes.append({"GO": "pass", "NO_GO": "fail"}.get(reckon(verdict).state, "unknown"))  # type: ignore[arg-type]
+    outcome = worst(tuple(outcomes))
+    since = 0 if campaign is None else campaign.at_ms
+    return StepView(
+        key=f"{step.id}-{target.name}",
+        number=number,
+        step=step,
+        environment=target.name,
+        state={"pass": "done", "fail": "failed"}.get(outcome, "open"),  # type: ignore[arg-type]
+        checks=checks,
+        decision=decision,
+        how=tuple(_filled(text, target) for text in step.how),
+        bash=_filled(step.bash, target),
+        powershell=_filled(step.powershell, target),
+        confirm_words=_filled(step.confirm_words, target),
+        waits_for=(),
+        out_of_order="",
+        reopened=outcome != "pass" and _all_passed_once(connection, target.name, names, since),
+    )
+
+
+def _standing(connection: Connection, name: str, facts: Facts) -> Standing:
+    if name == SOAK:
+        found = evidence_store.history(connection, facts.subject.name, check=SOAK, limit=1)
+        return standing(SOAK, found[0][2] if found else None, facts.under, facts)
+    return standing(name, facts.records.get(name), facts.under, facts)
+
+
+def _all_passed_once(connection: Connection, environment: str, names: tuple[str, ...], since_ms: int) -> bool:
+    """Whether every check of a step passed at some time in this campaign: then it was done, and is so no more."""
+    return bool(names) and all(evidence_store.passed_since(connection, environment, name, since_ms) for name in names)
+
+
+def _in_order(views: list[StepView], environment: Environment, staging: Environment | None) -> tuple[StepView, ...]:
+    """What waits for what; and what was done before its turn."""
+    done = {view.key: view.state == "done" for view in views}
+    titles = {view.key: f"step {view.number}, {view.step.title.lower()} ({view.environment})" for view in views}
+    settled = []
+    for view in views:
+        own = [f"{name}-{view.environment}" for name in view.step.after]
+        if staging is not None and view.environment == environment.name:
+            own += [f"{name}-{staging.name}" for name in view.step.after if name == SOAK]
+        missing = tuple(titles[key] for key in own if key in done and not done[key])
+        view = replace(view, reopened=view.reopened and not missing)  # noqa: PLW2901 - the same view, settled
+        if view.state == "done":
+            settled.append(replace(view, out_of_order=missing[0] if missing else ""))
+        elif missing and not view.reopened:  # not done yet, as it should be: that is no failure
+            settled.append(replace(view, state="waiting", waits_for=missing))
+        else:
+            settled.append(replace(view, waits_for=missing))
+    return tuple(settled)
+
+
+def _filled(text: str, environment: Environment) -> str:
+    """A text with this environment's own names; never a secret."""
+    file = environment.env_file or "your.env"
+    return text.format(
+        name=environment.name,
+        mode=environment.name if environment.role == "other" else environment.role,
+        env_file=f'"{file}"' if " " in file else file,
+        base_url=environment.base_url,
+        python=".venv/bin/python",
+        python_windows=".venv\\Scripts\\python",
+    )
+
+
+def message(environment: Environment) -> str:
+    """A message that collects the inputs, to send to whoever has them. It asks for a place, never for a secret."""
+    return (
+        f"Hello, we are preparing {environment.name} ({environment.base_url}) for strict mode and need four things:\n"
+        f"1. REDIS_URL of {environment.name} (rediss://…)\n"
+        f"2. INNGEST_SIGNING_KEY and INNGEST_EVENT_KEY of {environment.name}\n"
+        f"3. The final INNGEST_WEBHOOK_URL (we expect {environment.base_url}{environment.inngest.path})\n"
+        "4. The decision that it may run strict, and who made it\n"
+        "Do not send keys by e-mail or chat: put them into the password manager and tell us the entry's name.\n"
+    )

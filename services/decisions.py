@@ -1,0 +1,167 @@
+"""What did people decide? Confirmations, waivers, sign-offs: records in the same chain as every measurement.
+
+Append-only: what was said stays; saying otherwise is a further record. Each holds who, when, what, and under which
+configuration it was said.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+
+from services import clock, currency
+from services.errors import GreenlightError
+from services.evidence.model import Evidence
+from services.settings.model import Environment
+from services.store import Store
+from services.store import evidence as evidence_store
+
+PREFIX = "confirm."
+CAMPAIGN, WAIVE_CANARIES, SIGN_OFF = "confirm.campaign", "confirm.waive_canaries", "confirm.sign_off"
+DAY_MS = 86_400_000
+Kind = Literal["campaign", "policy", "saved", "waive_canaries", "sign_off"]
+
+
+class Refused(GreenlightError):
+    """Something that may not be decided so; the message is a sentence with what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """Who decides. `verified`: signed in; without sign-in a name is only what somebody typed."""
+
+    name: str
+    verified: bool = False
+    role: str = "operator"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """One decision as recorded. `holds`: said yes; False: taken back."""
+
+    environment: str
+    kind: str
+    holds: bool
+    by: str
+    verified: bool
+    note: str
+    at_ms: int
+    number: int
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def decide(
+    store: Store, environment: Environment, kind: str, person: Person, *, note: str, holds: bool = True,
+    more: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Record a decision. Raises Refused without a name or a note, StoreError."""
+    name, said = " ".join(person.name.split()), " ".join(note.split())
+    if not name:
+        raise Refused("Type your name: a decision without a name is none.")
+    if not said:
+        raise Refused("Write a note: what was decided, and where it is written down.")
+    now = clock.now_ms()
+    with store.write() as connection:
+        under = currency.under(connection, environment.name)
+        record = Evidence(
+            environment=environment.name,
+            check=PREFIX + kind,
+            outcome="pass" if holds else "fail",
+            at_ms=now,
+            value=name[:120],
+            code=f"decision.{kind}",
+            version=None,
+            fingerprint=None,
+            simulated=environment.simulated,
+            detail={
+                "by": name[:120],
+                "verified": person.verified,
+                "role": person.role,
+                "note": said[:1000],
+                "under_fingerprint": under.fingerprint,
+                "under_version": under.version,
+            }
+            | dict(more or {}),
+        )
+        evidence_store.append(store, connection, [record])
+
+
+def history(connection: Connection, environment: str, kind: str, limit: int = 50) -> tuple[Decision, ...]:
+    """Decisions of a kind, newest first."""
+    found = evidence_store.history(connection, environment, check=PREFIX + kind, limit=limit)
+    return tuple(_decision(number, record) for number, _, record in found)
+
+
+def newest(connection: Connection, environment: str, kind: str) -> Decision | None:
+    """The last word on it; None where nothing was said, or it was taken back."""
+    found = next(iter(history(connection, environment, kind, limit=1)), None)
+    return found if found is not None and found.holds else None
+
+
+def _decision(number: int, record: Evidence) -> Decision:
+    detail = dict(record.detail)
+    return Decision(
+        environment=record.environment,
+        kind=record.check.removeprefix(PREFIX),
+        holds=record.outcome == "pass",
+        by=str(detail.get("by", "")),
+        verified=detail.get("verified") is True,
+        note=str(detail.get("note", "")),
+        at_ms=record.at_ms,
+        number=number,
+        detail=detail,
+    )
+
+
+def waive_canaries(store: Store, environment: Environment, person: Person, *, note: str, days: int) -> None:
+    """Let a soak pass without its canary runs, for some days, by name and with a reason. Raises Refused."""
+    if not 1 <= days <= 30:
+        raise Refused("A waiver lasts from 1 to 30 days.")
+    until = clock.now_ms() + days * DAY_MS
+    decide(store, environment, "waive_canaries", person, note=note, more={"until_ms": until})
+
+
+def waived_canaries(connection: Connection, environment: str, now_ms: int) -> str:
+    """By whom and why the canaries are waived now; "" where they aren't."""
+    found = newest(connection, environment, "waive_canaries")
+    if found is None or int(found.detail.get("until_ms", 0)) < now_ms:
+        return ""
+    return f"{found.by}: {found.note}"
+
+
+def begin_campaign(store: Store, environment: Environment, person: Person, *, note: str) -> str:
+    """Begin a campaign towards strict mode; returns its id."""
+    id_ = f"{clock.now():%Y%m%d}-{secrets.token_hex(3)}"
+    decide(store, environment, "campaign", person, note=note, more={"campaign": id_})
+    return id_
+
+
+def request_go(store: Store, environment: Environment, person: Person, *, note: str, verdict: str, head: str) -> None:
+    """Ask for the final Go; somebody else gives it. Raises Refused where the verdict is not GO."""
+    if verdict != "GO":
+        raise Refused("The final Go can be asked for once the verdict is Go; the blocking rules say what is missing.")
+    decide(store, environment, "go_request", person, note=note, more={"verdict": verdict, "head": head})
+
+
+def sign_off(
+    store: Store, environment: Environment, person: Person, *, note: str, verdict: str, head: str, second_person: bool
+) -> None:
+    """Give the final Go under the verdict of this moment.
+
+    With sign-in on (`second_person`) it needs a request by somebody else: nobody approves their own. Raises Refused.
+    """
+    if verdict != "GO":
+        raise Refused("The final Go needs the verdict Go; the blocking rules say what is missing.")
+    if second_person:
+        with store.read() as connection:
+            asked = newest(connection, environment.name, "go_request")
+            last = next(iter(history(connection, environment.name, "sign_off", limit=1)), None)
+        if asked is None or (last is not None and last.number > asked.number):
+            raise Refused("Somebody has to ask for the Go first: use Ask for the Go.")
+        if asked.by == " ".join(person.name.split()):
+            raise Refused("You asked for this Go yourself: a second person has to give it.")
+    decide(store, environment, "sign_off", person, note=note, more={"verdict": verdict, "head": head})

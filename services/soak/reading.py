@@ -1,0 +1,176 @@
+"""Where does the soak read what it is reckoned from, and how does it become evidence?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from services import clock, currency
+from services.decisions import waived_canaries
+from services.evidence.freshness import why_stale
+from services.evidence.model import REWRITE_AFTER_MS, Evidence
+from services.settings.model import Environment, Settings
+from services.soak.reckon import DEPENDENCY, READINESS, RELAXED, STRICT, VARIABLES, VERSION, Event, Look, Soak, reckon
+from services.store import Store, deploys, samples, snapshots, spans
+from services.store import evidence as evidence_store
+
+CHECK = "soak"
+HOUR_MS = 3_600_000
+FLAGS = ("redis.required", "inngest.required")
+WATCHED = ("redis.ping", "redis.write", "dependencies", "inngest")
+SHOWN = 20
+
+
+def soak(store: Store, settings: Settings, environment: Environment, now_ms: int) -> Soak:
+    """Where an environment's soak stands. Raises StoreError."""
+    with store.read() as connection:
+        return read(connection, settings, environment, now_ms)
+
+
+def read(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Soak:
+    """The same inside a transaction."""
+    length_ms = round(settings.soak.hours * HOUR_MS)
+    since = now_ms - 2 * length_ms
+    name = environment.name
+    raw = samples.of(connection, (name, "readiness_uptime"), since, now_ms + 1)
+    looks = [Look(at_ms=at, good=bool(good), interval_s=every or 60) for at, _, good, every in raw if good is not None]
+    strict, changes = _strict(connection, name, now_ms)
+    events = [*changes, *_bad_looks(looks), *_down(connection, name, since), *_changed(connection, name, since, now_ms)]
+    proofs = evidence_store.history(connection, name, check="replay.canary", limit=200)
+    return reckon(
+        name, settings.soak, strict=strict, events=events, looks=looks,
+        canaries=[e.at_ms for _, _, e in proofs if e.outcome == "pass"],
+        waived=waived_canaries(connection, name, now_ms), now_ms=now_ms,
+    )  # fmt: skip
+
+
+def _strict(connection: Connection, name: str, now_ms: int) -> tuple[bool | None, list[Event]]:
+    """Whether the running application is strict, and the moment since when it is."""
+    now = currency.under(connection, name)
+    states: list[bool | None] = []
+    events = []
+    for check in FLAGS:
+        history = evidence_store.history(connection, name, check=check, limit=500)
+        newest = history[0][2] if history else None
+        known = newest is not None and why_stale(newest, now, now_ms) in {None, *_BY_CHANGE}
+        states.append(None if newest is None or not known else newest.outcome == "pass")
+        if history and all(e.outcome == "pass" for _, _, e in history):
+            first = history[-1][2]
+            events.append(Event(at_ms=first.at_ms, kind=STRICT, why="It was first seen strict then"))
+        relaxed = next((i for i, (_, _, e) in enumerate(history) if e.outcome != "pass"), None)
+        if relaxed is not None:
+            _, _, was = history[relaxed]
+            after = history[relaxed - 1][2] if relaxed else None
+            words = "was relaxed" if was.outcome == "fail" else "was not known to be strict"
+            at_ms = now_ms if after is None else after.at_ms
+            events.append(Event(at_ms=at_ms, kind=RELAXED if after is None else STRICT,
+                                why=f"{check.split('.')[0].capitalize()} {words} until then"))  # fmt: skip
+    if any(state is False for state in states):
+        return False, events
+    return (True if all(states) else None), events
+
+
+# A change of variables or version is an event of its own; it does not make strictness unknown.
+_BY_CHANGE = ("the environment's variables changed since", "another version was deployed since")
+
+
+def _bad_looks(looks: list[Look]) -> list[Event]:
+    bad = [look for look in looks if not look.good]
+    return [
+        Event(at_ms=look.at_ms, kind=READINESS, why="Readiness failed: the application was not ready")
+        for look in bad[-SHOWN:]
+    ]
+
+
+def _down(connection: Connection, name: str, since: int) -> list[Event]:
+    found = spans.load(connection, name, since_ms=since)
+    return [
+        Event(at_ms=span.until_ms, kind=DEPENDENCY, why=f"{span.probe} was down")
+        for span in found
+        if span.state == "down" and span.probe in WATCHED
+    ][:SHOWN]
+
+
+def _changed(connection: Connection, name: str, since: int, now_ms: int) -> list[Event]:
+    """Changes of the variables and of the version; the first of either that was ever seen is none."""
+    history = snapshots.history(connection, name, limit=SHOWN)
+    events = [Event(at_ms=s.first_ms, kind=VARIABLES, why="Its variables changed") for s in history[:-1]]
+    told = deploys.since(connection, name, since, now_ms + 1)
+    return events + [Event(at_ms=d.at_ms, kind=VERSION, why=f"Version {d.version} was deployed") for d in told]
+
+
+def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda _name: True) -> int:
+    """Write what the soaks of environments that `holds` names have come to, as evidence; how many records were new.
+
+    A soak that has passed stands while variables and version do (and for a week): a bad minute later does not undo a
+    day that was proven; losing strict mode does.
+    """
+    written = 0
+    for environment in settings.environments:
+        if environment.role != "staging" or not holds(environment.name):
+            continue
+        now = clock.now_ms()
+        with store.read() as connection:
+            found = read(connection, settings, environment, now)
+            current = currency.under(connection, environment.name)
+            last = next(iter(evidence_store.history(connection, environment.name, check=CHECK, limit=1)), None)
+        before = None if last is None else last[2]
+        proof = _proof(environment, found, current.fingerprint, current.version, now)
+        if not _says_more(proof, before, stands=before is not None and why_stale(before, current, now) is None):
+            continue
+        with store.write() as connection:
+            evidence_store.append(store, connection, [proof])
+        written += 1
+    return written
+
+
+def _says_more(proof: Evidence, before: Evidence | None, *, stands: bool) -> bool:
+    if before is None:
+        return True
+    if before.outcome == "pass" and stands and proof.outcome == "unknown":
+        return False
+    under = (proof.outcome, proof.value, proof.fingerprint, proof.version)
+    changed = under != (before.outcome, before.value, before.fingerprint, before.version)
+    return changed or proof.at_ms - before.at_ms >= REWRITE_AFTER_MS
+
+
+def _proof(
+    environment: Environment, found: Soak, fingerprint: str | None, version: str | None, now_ms: int
+) -> Evidence:
+    relaxed = found.state == "not_begun" and any(e.kind == RELAXED for e in found.events)
+    return Evidence(
+        environment=environment.name,
+        check=CHECK,
+        outcome="pass" if found.state == "passed" else "fail" if relaxed else "unknown",
+        at_ms=now_ms,
+        value=found.state,
+        threshold="passed",
+        code=f"soak.{found.state}",
+        version=version,
+        fingerprint=fingerprint,
+        simulated=environment.simulated,
+        detail={
+            "why": why(found),
+            "since": None if found.since_ms is None else clock.iso(found.since_ms),
+            "coverage": found.coverage,
+            "looks": found.looks,
+            "canaries": found.canaries,
+            "waived": found.waived,
+            "certifies": found.certifies,
+        },
+    )
+
+
+def why(found: Soak) -> str:
+    """Why it has not passed, in a sentence; "" where it has."""
+    if found.state == "passed":
+        return ""
+    if found.state == "not_begun":
+        relaxed = any(e.kind == RELAXED for e in found.events)
+        return "staging is not strict" if relaxed else "staging was not seen strict yet"
+    if found.state == "running":
+        return f"{found.left_ms / HOUR_MS:.1f} hours are left"
+    if found.canaries < found.canaries_wanted and not found.waived:
+        return f"{found.canaries} of {found.canaries_wanted} canary runs passed inside"
+    return f"only {found.coverage:.1%} of the time was observed"

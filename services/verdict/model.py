@@ -1,0 +1,91 @@
+"""What is a verdict made of? Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from services.evidence.freshness import Under
+from services.evidence.model import Evidence, Outcome
+
+State = Literal["GO", "NO_GO", "INCONCLUSIVE"]
+STATE_WORDS: Mapping[State, str] = {"GO": "Go", "NO_GO": "No-Go", "INCONCLUSIVE": "Not enough evidence"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What the verdict is about: an environment as far as the rules depend on it."""
+
+    name: str
+    role: str = "other"
+    simulated: bool = False
+    queues: tuple[str, ...] = ()
+    staging: str | None = None  # whose soak counts for it; None where it needs none, or where there is none
+    needs_soak: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """Everything that a verdict depends on: the newest record of each check, what it must have been taken under, time.
+
+    `soak` and `soak_under` are staging's.
+    """
+
+    subject: Subject
+    now_ms: int
+    under: Under = field(default_factory=Under)
+    records: Mapping[str, Evidence] = field(default_factory=dict)
+    soak: Evidence | None = None
+    soak_under: Under = field(default_factory=Under)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """One check as it counts now. `why` says, where it does not pass, what is the matter; "" where it passes."""
+
+    check: str
+    outcome: Outcome
+    why: str
+    record: Evidence | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One rule as it stands: false as soon as one of its checks is, true only if all are."""
+
+    rule: str
+    title: str
+    outcome: Outcome
+    why: str
+    fix: str
+    step: str  # of the checklist
+    checks: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """The verdict of an environment. `blocking` are the rules in its way, what to do first first."""
+
+    environment: str
+    simulated: bool
+    state: State
+    findings: tuple[Finding, ...]
+    as_of_ms: int
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """Rules measured false, then rules that nobody can vouch for."""
+        order = {"fail": 0, "unknown": 1}
+        return tuple(sorted((f for f in self.findings if f.outcome in order), key=lambda f: order[f.outcome]))
+
+    @property
+    def next_step(self) -> str:
+        """The one thing that would change this."""
+        first = next(iter(self.blocking), None)
+        return "" if first is None else first.fix
+
+    @property
+    def words(self) -> str:
+        """The state in words, marked where it is simulated."""
+        return STATE_WORDS[self.state] + (" (simulated)" if self.simulated else "")

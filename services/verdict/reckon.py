@@ -1,0 +1,101 @@
+"""Go or No-Go? Any rule measured false: NO_GO. Otherwise any rule not known: INCONCLUSIVE. Pure.
+
+Absent, stale and unknown evidence never counts as pass, and what was measured of a simulated environment counts for no
+real one. The verdict depends on the facts alone, never on the order in which they came.
+"""
+
+from __future__ import annotations
+
+from services.evidence.freshness import Under, why_stale
+from services.evidence.model import Evidence, Outcome
+from services.verdict import words
+from services.verdict.model import Facts, Finding, Standing, State, Verdict
+from services.verdict.rules import RULES, SOAK, Rule
+
+NOT_MEASURED = "it was not measured yet"
+MEASURED_FALSE = {"RELAXED": "it is relaxed: nothing is enforced"}
+
+
+def reckon(facts: Facts) -> Verdict:
+    """The verdict of an environment."""
+    findings = tuple(_finding(rule, facts) for rule in RULES if rule.applies(facts.subject))
+    outcomes = {finding.outcome for finding in findings}
+    state: State = "NO_GO" if "fail" in outcomes else "INCONCLUSIVE" if "unknown" in outcomes else "GO"
+    return Verdict(
+        environment=facts.subject.name,
+        simulated=facts.subject.simulated,
+        state=state,
+        findings=findings,
+        as_of_ms=facts.now_ms,
+    )
+
+
+def _finding(rule: Rule, facts: Facts) -> Finding:
+    checks = tuple(_standing(name, facts) for name in rule.checks(facts.subject))
+    outcome = worst(tuple(check.outcome for check in checks))
+    first = next((check for check in checks if check.outcome == outcome and check.why), None)
+    return Finding(
+        rule=rule.id,
+        title=rule.title,
+        outcome=outcome,
+        why="" if outcome == "pass" or first is None else sentence(first),
+        fix={"pass": "", "fail": rule.fix}.get(outcome, rule.measure),
+        step=rule.step,
+        checks=checks,
+    )
+
+
+def sentence(check: Standing) -> str:
+    """Why a check does not pass, as a sentence."""
+    if check.why == NOT_MEASURED:
+        return f"Not measured yet: {words.title(check.check).lower()}."
+    if check.outcome == "fail":
+        return f"{check.why[:1].upper()}{check.why[1:]}."
+    return f"{words.title(check.check)}: {check.why}."
+
+
+def worst(outcomes: tuple[Outcome, ...]) -> Outcome:
+    """False as soon as one is; true only if there are some and all are."""
+    if "fail" in outcomes:
+        return "fail"
+    return "pass" if outcomes and set(outcomes) == {"pass"} else "unknown"
+
+
+def _standing(name: str, facts: Facts) -> Standing:
+    if name != SOAK:
+        return standing(name, facts.records.get(name), facts.under, facts)
+    if facts.subject.staging is None:
+        return Standing(check=SOAK, outcome="unknown", why="no staging environment is configured")
+    return standing(SOAK, facts.soak, facts.soak_under, facts)
+
+
+def standing(name: str, record: Evidence | None, under: Under, facts: Facts) -> Standing:
+    """A check as it counts now."""
+    if record is None:
+        return Standing(check=name, outcome="unknown", why=NOT_MEASURED)
+    if record.simulated != facts.subject.simulated:
+        whose = "it was measured of a simulated environment" if record.simulated else "it is another environment's"
+        return Standing(check=name, outcome="unknown", why=whose, record=record)
+    stale = why_stale(record, under, facts.now_ms)
+    if stale is not None:
+        return Standing(
+            check=name, outcome="unknown", why=f"what is known of it no longer counts: {stale}", record=record
+        )
+    if str(record.value) in MEASURED_FALSE:
+        return Standing(check=name, outcome="fail", why=MEASURED_FALSE[str(record.value)], record=record)
+    if record.outcome == "pass":
+        return Standing(check=name, outcome="pass", why="", record=record)
+    return Standing(check=name, outcome=record.outcome, why=_said(record), record=record)
+
+
+def _said(record: Evidence) -> str:
+    """The cause in words, as the record names it, or what the check's being false means."""
+    said = record.detail.get("why")
+    if isinstance(said, str) and said:
+        return said
+    if record.outcome == "fail" and record.check in words.FALSE:
+        return words.FALSE[record.check]
+    from services.probes.diagnosis import DIAGNOSES, brief
+
+    cause = brief(record.code).rstrip(".") if record.code in DIAGNOSES else ""
+    return cause or ("it was measured and is false" if record.outcome == "fail" else "it could not be measured")

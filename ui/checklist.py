@@ -1,0 +1,93 @@
+"""How is the checklist drawn? The verdict, the progress in a sentence, and the steps as a task list."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from html import escape
+
+from services.checklist.view import Checklist, StepView
+from services.soak.reckon import Soak
+from services.units import share
+from services.verdict.model import Verdict
+from ui import html, present, state
+
+HOUR_MS = 3_600_000
+
+
+def render(found: Checklist, where: tzinfo) -> str:
+    """The verdict, and the list of steps; the one that is open is marked."""
+    opened = opened_step(found)
+    parts = [answer(found.verdict), f'<p class="dim" style="margin:.2rem 0 .6rem">{escape(found.progress)}</p>']
+    rows = "".join(_row(found, view, now=opened is not None and view.key == opened.key) for view in found.steps)
+    return html.block(*parts, html.tile(html.heading("Steps"), rows), soak(found.soak, where) if found.soak else "")
+
+
+def opened_step(found: Checklist) -> StepView | None:
+    """The step that the address names, else the one to do next, else the last."""
+    wanted = state.one_of(state.STEP, tuple(view.key for view in found.steps), "")
+    chosen = next((view for view in found.steps if view.key == wanted), None)
+    return chosen or found.current or (found.steps[-1] if found.steps else None)
+
+
+def answer(found: Verdict) -> str:
+    """The verdict as the page's one sentence, why, and the one thing that would change it."""
+    name = found.environment
+    if found.state == "GO":
+        return html.answer("GO", f"Go for {name}: every rule holds, on fresh evidence.", "Sign it off and export the report.",
+                           mark=found.simulated)  # fmt: skip
+    first = found.blocking[0]
+    what = {"NO_GO": "No-Go", "INCONCLUSIVE": "Not enough evidence"}[found.state]
+    return html.answer(found.state, f"{what} for {name}: {first.why}", first.fix, mark=found.simulated)
+
+
+def _row(found: Checklist, view: StepView, *, now: bool) -> str:
+    link = html.link(view.step.title, "strict_mode_checklist", env=found.environment, step=view.key)
+    notes = []
+    if view.state == "waiting":
+        notes.append(f"waits for {view.waits_for[0]}")
+    if view.out_of_order:
+        notes.append(f"done before its turn: {view.out_of_order} is still missing")
+    if view.reopened:
+        notes.append("was done, and is so no more")
+    mark = f'<span class="dim">{escape(view.environment)}</span> {html.simulated() if found.simulated else ""}'
+    note = f'<div class="{"warn" if view.reopened else "dim"}">{escape("; ".join(notes))}</div>' if notes else ""
+    return (
+        f'<div class="step{" now" if now else ""}"><span class="n">{view.number}</span>'
+        f"<div>{link} {mark}{note}</div><span>{html.badge(view.state)}</span></div>"
+    )
+
+
+def soak(found: Soak, where: tzinfo) -> str:
+    """The soak live: since when, what is left, what broke it last, what it certifies and what it can't."""
+    head = html.heading("Soak", f"How long {found.environment} has stood strict, still and well.")
+    parts = [head, f'<p style="margin:.2rem 0">{escape(_soak_words(found))}</p>']
+    if found.since_ms is not None:
+        canaries = (
+            f"waived by {found.waived}" if found.waived else f"{found.canaries} of {found.canaries_wanted} passed"
+        )
+        rows = [
+            ("Since", escape(present.moment(found.since_ms, where))),
+            ("Left", escape(present.seconds(found.left_ms / 1000) if found.left_ms else "nothing")),
+            ("Observed", f"{share(found.coverage)} of the time, {present.number(found.looks)} looks"),
+            ("Canary runs inside", escape(canaries)),
+        ]
+        parts.append(html.table(("", ""), rows))
+    if found.certifies is not None:
+        parts.append(
+            f'<p class="dim">So many looks without a failure prove {share(found.certifies)} availability with 95 % '
+            "confidence, not more. They prove nothing of a load that staging never saw.</p>"
+        )
+    if found.events:
+        rows = [(escape(present.moment(e.at_ms, where)), escape(e.why)) for e in found.events[:6]]
+        parts.append(html.table(("When", "What began it anew"), rows))
+    return html.tile(*parts)
+
+
+def _soak_words(found: Soak) -> str:
+    if found.state == "passed":
+        return "Passed: this is production's evidence, while staging's variables and version stay as they are."
+    if found.state == "running":
+        return f"Running: {present.seconds(found.left_ms / 1000)} are left if nothing changes."
+    if found.state == "waiting":
+        return "Long enough, but not all is proven yet: see what is missing."
+    return f"Not begun: {found.environment} has to be strict first, seen in the running application."

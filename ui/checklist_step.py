@@ -1,0 +1,133 @@
+"""How is one step done? Why, how, what proves it, the Verify button, and what to do if it doesn't hold."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from services import decisions, requests
+from services.checklist.view import Checklist, StepView
+from services.decisions import Decision, Person
+from services.errors import GreenlightError
+from services.verdict import words
+from services.verdict.reckon import sentence
+from ui import cached, checklist, html, present, widgets
+
+CONFIRM = {"policy": "Confirm the decision", "saved": "Note that it was saved", "sign_off": "Sign off the Go"}
+
+
+def show(environment: str) -> None:
+    """The step that is open."""
+    found = cached.checklist(environment)
+    view = checklist.opened_step(found)
+    if view is None:
+        return
+    mark = html.simulated() if found.simulated else ""
+    title = html.heading(f"Step {view.number}: {view.step.title}")
+    where = f'<span class="dim">{escape(view.environment)}</span>'
+    head = f'<div class="row" style="margin-top:1rem">{title}{where}{mark}</div>'
+    lines = "".join(f"<li>{escape(text)}</li>" for text in view.how)
+    html.show(html.block(head, f"<p>{escape(view.step.why)}</p>", f"<ul>{lines}</ul>"))
+    _commands(view)
+    if view.step.id == "inputs":
+        with st.expander("Message that asks for the inputs", icon=":material/mail:"):
+            st.code(found.message, language=None, wrap_lines=True)
+    _proof(found, view)
+    if view.step.id == "go":
+        _report(found)
+
+
+def _commands(view: StepView) -> None:
+    if not view.bash:
+        return
+    with st.expander("The same by command line", icon=":material/terminal:"):
+        bash, powershell = st.tabs(["bash", "PowerShell"])
+        bash.code(view.bash, language="bash", wrap_lines=True)
+        powershell.code(view.powershell, language="powershell", wrap_lines=True)
+
+
+@widgets.live
+def _proof(found: Checklist, view: StepView) -> None:
+    """What proves the step, now; the button that measures it anew; what only a person can know."""
+    fresh = cached.checklist(found.environment)
+    now = next((item for item in fresh.steps if item.key == view.key), view)
+    rows = [(html.badge(check.outcome), escape(words.title(check.check)), escape(_why(check)))
+            for check in now.checks]  # fmt: skip
+    if now.step.confirm:
+        said = now.decision
+        rows.append((html.badge("pass" if said else "unknown"), "Confirmed by a person", escape(_said(said))))
+    elif now.step.confirm_optional and now.decision is not None:
+        rows.append((html.badge("pass"), "Noted by a person", escape(_said(now.decision))))
+    parts = [html.heading("What proves it"), html.table(("", "Check", "Why"), rows)] if rows else []
+    if now.state != "done":
+        parts.append(f'<p class="dim">{escape(now.step.if_not)}</p>')
+    html.show(html.block(*parts))
+    kind = now.step.verify
+    if kind:
+        ask = requests.probe_now if kind == "probe" else requests.validate_now
+        widgets.request_button(
+            "Verify", ask, now.environment, key=f"verify-{now.key}", icon=":material/verified:",
+            help_="Measures it for real, now; the result is kept as evidence.",
+        )  # fmt: skip
+    confirm = now.step.confirm or now.step.confirm_optional
+    if (
+        confirm
+        and now.decision is None
+        and st.button(CONFIRM[confirm], icon=":material/person_check:", key=f"c-{now.key}")
+    ):
+        _confirm(found, now, confirm)
+
+
+def _why(check: object) -> str:
+    from services.verdict.model import Standing
+
+    assert isinstance(check, Standing)  # noqa: S101 - the caller's own rows
+    if check.outcome == "pass" and check.record is not None:
+        return f"measured {present.moment(check.record.at_ms, widgets.zone())}"
+    return sentence(check)
+
+
+def _said(said: Decision | None) -> str:
+    if said is None:
+        return "not confirmed yet"
+    sure = "" if said.verified else " (unverified)"
+    return f"{said.by}{sure}, {present.moment(said.at_ms, widgets.zone())}: {said.note}"
+
+
+@st.dialog("Confirm by name")
+def _confirm(found: Checklist, view: StepView, kind: str) -> None:
+    """A confirmation holds name, time and note, and is shown as what it is: a person's word."""
+    environment = cached.settings().environment(view.environment)
+    st.write(view.confirm_words)
+    with st.form("confirm", border=False):
+        name = st.text_input("Your name", max_chars=120)
+        note = st.text_area(
+            "Note", max_chars=1000, placeholder="Decided in the meeting of 20 November; see the minutes."
+        )
+        sent = st.form_submit_button("Confirm", type="primary")
+    if not sent:
+        return
+    person = Person(name=name, verified=False)
+    try:
+        if kind == "sign_off":
+            decisions.sign_off(
+                cached.store(), environment, person, note=note, verdict=found.verdict.state, head="",
+                second_person=False,
+            )  # fmt: skip
+        else:
+            decisions.decide(cached.store(), environment, kind, person, note=note)
+    except GreenlightError as error:
+        html.show(html.answer("unknown", "Nothing was confirmed.", str(error)))
+        return
+    cached.checklist.clear()
+    st.rerun()
+
+
+def _report(found: Checklist) -> None:
+    blocking = found.verdict.blocking
+    if blocking:
+        html.show(html.block(html.heading("In the way"), html.table(
+            ("", "Rule", "Why", "What to do"),
+            [(html.badge(f.outcome), escape(f.title), escape(f.why), escape(f.fix)) for f in blocking],
+        )))  # fmt: skip
