@@ -21,6 +21,7 @@ from services.errors import SettingsError, StoreError, UnknownEnvironment
 from services.health import moving, view
 from services.settings import Settings
 from services.store import Store
+from services.verdict import view as verdicts
 from services.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,11 @@ def _facts(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callabl
                 for p in proofs
             ],
         }
+
+    @app.get("/api/v1/environments/{name}/verdict", dependencies=[Depends(guard)])
+    def verdict(name: str) -> dict[str, Any]:
+        """Go, No-Go or not enough evidence, with what blocks it and the one thing that would change it."""
+        return export.verdict(verdicts.verdict(get_store(), settings, name, clock.now_ms()))
 
     @app.get("/api/v1/environments/{name}/inngest", dependencies=[Depends(guard)])
     def inngest(name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from services.health import view
 from services.settings import Settings
 from services.slo.view import slos as view_slos
 from services.store import Store
+from services.verdict.view import verdicts
 
 STATES = ("ready", "degraded", "not_ready", "unknown")
 SLO_STATES = ("ok", "at_risk", "broken", "no_data")
@@ -58,10 +59,19 @@ class PortalMetrics:
                     age.add_metric((card.name, probe.probe), max(0.0, (found.as_of_ms - probe.at_ms) / 1000))
         yield from (state, probe_state, latency, age)
         yield from self._promises(store, found.as_of_ms)
+        yield self._verdicts(store, found.as_of_ms)
         yield GaugeMetricFamily("greenlight_worker_up", "1 while a worker lives.", float(found.worker.alive))
         size = store.size_bytes()
         if size is not None:
             yield GaugeMetricFamily("greenlight_store_bytes", "Size of the database on disk.", size)
+
+    def _verdicts(self, store: Store, now_ms: int) -> Metric:
+        labels = ("environment", "simulated", "verdict")
+        made = GaugeMetricFamily("greenlight_verdict", "1 for the verdict that holds now.", labels=labels)
+        for found in verdicts(store, self._settings, now_ms):
+            for state in ("GO", "NO_GO", "INCONCLUSIVE"):
+                made.add_metric((found.environment, str(found.simulated).lower(), state), float(found.state == state))
+        return made
 
     def _promises(self, store: Store, now_ms: int) -> Iterable[Metric]:
         labels = ("environment", "simulated", "sli")

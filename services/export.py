@@ -11,6 +11,7 @@ from typing import Any
 from services import clock
 from services.health.state import NEVER
 from services.health.view import Card, EnvironmentView
+from services.verdict.model import Verdict
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 COLUMNS = (
@@ -79,6 +80,20 @@ def health_json(view: EnvironmentView) -> str:
         ]
     }
     return json.dumps(body, indent=2, ensure_ascii=False)
+
+
+def verdict(found: Verdict) -> dict[str, Any]:
+    """A verdict as JSON values."""
+    return {
+        "environment": found.environment,
+        "simulated": found.simulated,
+        "verdict": found.state,
+        "blocking": [{"check": f.rule, "title": f.title, "outcome": f.outcome, "why": f.why, "fix": f.fix}
+                     for f in found.blocking],
+        "next_step": found.next_step,
+        "rules": {f.rule: f.outcome for f in found.findings},
+        "as_of": clock.iso(found.as_of_ms),
+    }  # fmt: skip
 
 
 def environment_summary(card: Card, as_of_ms: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from services.store.spans import ENVIRONMENT, Span
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 STEP_MS = 300_000
+BATCH = 1500
+BREATH_S = 0.05
 DAYS = 30
 
 
@@ -48,21 +51,36 @@ def seed(store: Store, environment: Environment, now_ms: int) -> bool:
     if not environment.simulated:
         return False
     generator = random.Random(f"greenlight {environment.name}")  # noqa: S311 - a reproducible story
+    now_ms -= now_ms % STEP_MS  # on a grid: a start that was killed is gone on with, and leaves nothing twice
     begin = now_ms - DAYS * DAY_MS
     incidents = _incidents(environment, begin, now_ms, generator)
+    name = f"history:{environment.name}"
     with store.write() as connection:
         # For ever: retention forgets claims only by their end, which lies far ahead.
-        name = f"history:{environment.name}"
         if not claims.take(connection, name, "seed", now_ms=now_ms, lease_ms=3650 * DAY_MS):
             return False
+    batch: list[Sample] = []
+    for sample in _samples(environment, begin, now_ms, incidents, generator):
+        batch.append(sample)
+        if len(batch) >= BATCH:
+            _append(store, batch)
+            batch = []
+    _append(store, batch)
+    with store.write() as connection:
         claims.finish(connection, name, "seed")
-        samples.append(connection, _samples(environment, begin, now_ms, incidents, generator), {})
         spans.insert_all(connection, list(_spans(environment, begin, now_ms, incidents)))
         for at_ms, version in ((begin + 9 * DAY_MS, "2.4.0"), (begin + 23 * DAY_MS, "2.5.0")):
             told = Deploy(environment=environment.name, at_ms=at_ms, version=version, source="told", note="generated")
             deploys.note(connection, told)
         evidence_store.append(store, connection, _evidence(environment, incidents))
     return True
+
+
+def _append(store: Store, batch: list[Sample]) -> None:
+    """A part at a time, with a breath between: meanwhile the worker and people must be able to write."""
+    with store.write() as connection:
+        samples.append(connection, batch, {})
+    time.sleep(BREATH_S)
 
 
 def _incidents(environment: Environment, begin: int, now_ms: int, generator: random.Random) -> list[Incident]:

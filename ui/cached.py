@@ -12,11 +12,14 @@ from services.envs.catalogue import Catalogue
 from services.envs.catalogue import load as load_catalogue
 from services.health import view
 from services.replay import view as replay_view
+from services.report import make
+from services.report.document import Kind
 from services.settings import Settings, load_and_prepare
 from services.slo import depth as slo_depths
 from services.slo import view as slo
 from services.store import Store
 from services.store.migrate import check
+from services.verdict import view as verdicts
 
 FRESH_S = 1.0
 SLO_FRESH_S = 10.0  # promises change by the minute
@@ -110,13 +113,23 @@ def overview_markup(only: str | None, zone_name: str) -> tuple[str, str]:
     from ui import overview, present
 
     now = clock.now_ms()
-    return overview.render(view.overview(store(), settings(), now, only), present.zone(zone_name), now)
+    where = present.zone(zone_name)
+    seen = view.overview(store(), settings(), now, only)
+    answer, rest = overview.render(seen, where, now)
+    told = verdicts.told(store(), settings(), now, tuple(card.name for card in seen.cards))
+    return overview.verdicts(told, where) + answer, rest
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
 def checklist(name: str) -> checklists.Checklist:
     """The checklist of an environment."""
     return checklists.checklist(store(), settings(), name, clock.now_ms())
+
+
+@st.cache_data(ttl=SLO_FRESH_S, max_entries=20, show_spinner=False)
+def report(name: str, kind: Kind) -> make.Report:
+    """A report on an environment, a moment old."""
+    return make.report(store(), settings(), name, kind)
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)

@@ -6,6 +6,7 @@ from datetime import tzinfo
 from html import escape
 
 from services.checklist.view import Checklist, StepView
+from services.report.blocks import Block, Heading, Table, Words
 from services.soak.reckon import Soak
 from services.units import share
 from services.verdict.model import Verdict
@@ -17,7 +18,8 @@ HOUR_MS = 3_600_000
 def render(found: Checklist, where: tzinfo) -> str:
     """The verdict, and the list of steps; the one that is open is marked."""
     opened = opened_step(found)
-    parts = [answer(found.verdict), f'<p class="dim" style="margin:.2rem 0 .6rem">{escape(found.progress)}</p>']
+    drift = f'<p class="warn">{escape(found.drift)}</p>' if found.drift else ""
+    parts = [answer(found.verdict), drift, f'<p class="dim" style="margin:.2rem 0 .6rem">{escape(found.progress)}</p>']
     rows = "".join(_row(found, view, now=opened is not None and view.key == opened.key) for view in found.steps)
     return html.block(*parts, html.tile(html.heading("Steps"), rows), soak(found.soak, where) if found.soak else "")
 
@@ -33,11 +35,22 @@ def answer(found: Verdict) -> str:
     """The verdict as the page's one sentence, why, and the one thing that would change it."""
     name = found.environment
     if found.state == "GO":
-        return html.answer("GO", f"Go for {name}: every rule holds, on fresh evidence.", "Sign it off and export the report.",
-                           mark=found.simulated)  # fmt: skip
+        what, then = f"Go for {name}: every rule holds, on fresh evidence.", "Sign it off and export the report."
+        return html.answer("GO", what, then, mark=found.simulated)
     first = found.blocking[0]
     what = {"NO_GO": "No-Go", "INCONCLUSIVE": "Not enough evidence"}[found.state]
     return html.answer(found.state, f"{what} for {name}: {first.why}", first.fix, mark=found.simulated)
+
+
+def preview(block: Block) -> str:
+    """A piece of a report, as the page shows it."""
+    if isinstance(block, Heading):
+        return html.heading(block.text) if block.level > 1 else f"<p><b>{escape(block.text)}</b></p>"
+    if isinstance(block, Words):
+        return f"<p>{'<b>' if block.strong else ''}{escape(block.text)}{'</b>' if block.strong else ''}</p>"
+    if isinstance(block, Table):
+        return html.table(block.head, [tuple(escape(cell) for cell in row) for row in block.rows])
+    return "".join(f'<div class="dim">{escape(title)}: {escape(words)}</div>' for title, _, words in block.bars)
 
 
 def _row(found: Checklist, view: StepView, *, now: bool) -> str:

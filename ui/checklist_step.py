@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from html import escape
 
 import streamlit as st
@@ -10,9 +11,10 @@ from services import decisions, requests
 from services.checklist.view import Checklist, StepView
 from services.decisions import Decision, Person
 from services.errors import GreenlightError
+from services.report import make, seal
 from services.verdict import words
 from services.verdict.reckon import sentence
-from ui import cached, checklist, html, present, widgets
+from ui import cached, checklist, html, present, state, widgets
 
 CONFIRM = {"policy": "Confirm the decision", "saved": "Note that it was saved", "sign_off": "Sign off the Go"}
 
@@ -125,6 +127,24 @@ def _confirm(found: Checklist, view: StepView, kind: str) -> None:
 
 
 def _report(found: Checklist) -> None:
+    _blocking(found)
+    kinds: dict[str, str] = {"completion": "Completion report", "leadership": "Leadership update"}
+    html.show(html.block(html.heading("Report", "Sealed: whoever gets it can check that nobody changed it.")))
+    kind = widgets.choose(state.KIND, kinds, label="Report")
+    made = cached.report(found.environment, "leadership" if kind == "leadership" else "completion")
+    row = st.container(horizontal=True)
+    for format_ in seal.FORMATS:
+        row.download_button(
+            format_.upper(), functools.partial(made.file, format_), file_name=made.file_name(format_),
+            mime=make.MIME[format_], on_click="ignore", icon=":material/download:", key=f"report-{kind}-{format_}",
+        )  # fmt: skip
+    with st.expander("As text, for e-mail or chat", icon=":material/content_copy:"):
+        st.code(made.text(), language=None, wrap_lines=True)
+    with st.expander("Preview", icon=":material/preview:", expanded=True):
+        html.show(html.block(*(checklist.preview(block) for block in made.blocks())))
+
+
+def _blocking(found: Checklist) -> None:
     blocking = found.verdict.blocking
     if blocking:
         html.show(html.block(html.heading("In the way"), html.table(

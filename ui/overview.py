@@ -8,9 +8,36 @@ from html import escape
 
 from services.health.state import Dependency
 from services.health.view import Card, Overview, WorkerLife
+from services.verdict.view import Told
 from ui import html, present
 
 FINDINGS_SHOWN = 3
+
+
+def verdicts(found: Sequence[Told], where: tzinfo) -> str:
+    """What leadership comes for: each environment's verdict, why, since when, the one thing that would change it."""
+    rows = "".join(_verdict(item, where) for item in found)
+    return html.block(
+        html.tile(html.heading("Verdict", "Go, No-Go, or not enough evidence: by rules, from evidence."), rows)
+    )
+
+
+def _verdict(item: Told, where: tzinfo) -> str:
+    v = item.verdict
+    since = f"since {present.moment(item.since_ms, where, short=True)}" if item.since_ms else ""
+    first = next(iter(v.blocking), None)
+    why = "Every rule holds, on fresh evidence." if first is None else first.why
+    more = len(v.blocking) - 1
+    drift = f'<div class="warn">{escape(item.drift)}</div>' if item.drift else ""
+    step = "" if first is None else f'<div class="dim">{escape(first.fix)}</div>'
+    others = f' <span class="dim">and {more} more</span>' if more > 0 else ""
+    return (
+        f'<div style="padding:.4rem 0;border-top:1px solid var(--line)"><div class="row"><b>{escape(v.environment)}</b>'
+        f"<span>{html.badge(v.state)}</span>{html.simulated() if v.simulated else ''}"
+        f'<span class="dim">{escape(since)}</span><span class="grow"></span>'
+        f"{html.link('Checklist and report', 'strict_mode_checklist', env=v.environment)}</div>"
+        f"<div>{escape(why)}{others}</div>{step}{drift}</div>"
+    )
 
 
 def render(view: Overview, where: tzinfo, now: int) -> tuple[str, str]:

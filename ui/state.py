@@ -19,6 +19,7 @@ SLI = "sli"
 WINDOW = "window"
 CHART = "chart"
 STEP = "step"
+KIND = "kind"
 KEPT = (VIEW, SLI, WINDOW, CHART)  # mean the same in another environment
 
 

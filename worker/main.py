@@ -28,6 +28,7 @@ from services.soak import reading as soaks
 from services.store import Store
 from services.store.jobs import Job
 from services.store.migrate import migrate
+from services.verdict import view as verdicts
 from worker import app as worker_app
 from worker import chores, functions
 from worker.collector import Collector
@@ -41,7 +42,7 @@ from worker.sync import Registration
 from worker.writer import Writer
 
 ROLL_EVERY_S = 600
-SOAK_EVERY_S = 10.0
+VERDICT_EVERY_S = 10.0
 log = logging.getLogger("worker")
 STORE_PATIENCE_S = 60.0
 CANCEL_S = 2.0
@@ -165,14 +166,15 @@ class _Process:
                 log.warning("series could not be rolled up anew: %s It is tried again.", error.sentence)
             await asyncio.sleep(ROLL_EVERY_S)
 
-    async def _keep_soaks(self) -> None:
-        """How long staging stands, as evidence."""
+    async def _keep_verdicts(self) -> None:
+        """How long staging stands, and what all of it adds up to, as evidence."""
         while True:
-            await asyncio.sleep(SOAK_EVERY_S)
+            await asyncio.sleep(VERDICT_EVERY_S)
             try:
                 await asyncio.to_thread(soaks.keep, self._store, self._settings, self._desk.holds)
+                await asyncio.to_thread(verdicts.keep, self._store, self._settings, self._desk.holds)
             except StoreError as error:
-                log.debug("the soak could not be reckoned: %s", error)
+                log.debug("the verdict could not be reckoned: %s", error)
 
     async def _probe_now(self, job: Job, progress: Progress) -> str:
         count = await self._collector.look_now(job.environment, progress)
@@ -203,7 +205,7 @@ class _Process:
                 ("replays", self._replays.run()),
                 ("schedule", self._roster.fallback().run()),
                 ("rollups", self._roll_anew()),
-                ("soaks", self._keep_soaks()),
+                ("verdicts", self._keep_verdicts()),
                 *(() if self._registration is None else (("registration", self._register_once_served(server)),)),
             )
         ]

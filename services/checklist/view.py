@@ -56,13 +56,13 @@ class Checklist:
     verdict: Verdict
     soak: Soak | None
     campaign: Decision | None
+    drift: str  # what changed since the Go was signed
     message: str
 
     @property
     def current(self) -> StepView | None:
-        """The step to do next: one that was done and is so no more, else the first that can be done; None for none."""
-        undone = [step for step in self.steps if step.state in {"failed", "open"}]
-        return next((step for step in undone if step.reopened), next(iter(undone), None))
+        """The step to do next: the first that is not done and waits for none; None where all are done."""
+        return next((step for step in self.steps if step.state in {"failed", "open"}), None)
 
     @property
     def progress(self) -> str:
@@ -85,6 +85,7 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         views = _views(connection, environment, staging, facts, campaign)
         soaking = staging or (environment if environment.role == "staging" else None)
         soak = None if soaking is None else soaks.read(connection, settings, soaking, now_ms)
+        drift = verdict_view.drift(connection, name)
     found = reckon(facts[name])
     return Checklist(
         environment=name,
@@ -94,6 +95,7 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         verdict=found,
         soak=soak,
         campaign=campaign,
+        drift=drift,
         message=message(environment),
     )
 

@@ -544,6 +544,11 @@ _TABLE: tuple[Diagnosis, ...] = (
         "RUNNING without progress. A server without a Redis of its own loses work in progress at a restart, and "
         "leaves such runs RUNNING for ever.",
     ),
+    _slow(
+        "runs.newest_failed",
+        "The newest Inngest run failed: {function} ({run}).",
+        "Look at that run in Inngest: its error says which step failed. Run it again when the cause is mended.",
+    ),
     _down(
         "runs.none_completed",
         "No Inngest run completed in the last {hours} hours: work does not move.",

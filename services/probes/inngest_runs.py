@@ -87,6 +87,7 @@ class RunsProbe:
             "mid_run": found.unfinished,
             "open": len(waiting),
             "newest_completed_ms": _newest(found, previous),
+            "newest": _last(found, previous),
             "gone_ms": gone_ms,
             "back_ms": back_ms,
             "stuck": [_named(run, progress) for run, progress in stuck],
@@ -175,19 +176,24 @@ class RunsProbe:
     def _reading(self, found: _Found, detail: dict[str, Any], now: int) -> Reading:
         stuck, newest = detail["stuck"], detail["newest_completed_ms"]
         moved = newest is not None and now - newest <= self.moved_within_s * 1000
-        code = "runs.stuck" if stuck else "runs.ok" if moved or not self.judges_movement else "runs.none_completed"
+        failed = detail["newest"].get("status") == "FAILED"
+        code = "runs.stuck" if stuck else "runs.newest_failed" if failed else "runs.ok"
+        if self.judges_movement and not moved:
+            code = "runs.none_completed"
         words = {"count": len(stuck), "hours": round(self.moved_within_s / 3600, 1)}
-        if stuck:
-            words |= {"function": stuck[0]["function"], "run": stuck[0]["id"]}
-        checks = self._checks("pass" if moved else "fail" if found.complete else "unknown", newest, len(stuck))
+        if stuck or failed:
+            first = stuck[0] if stuck else detail["newest"]
+            words |= {"function": first["function"], "run": first["id"]}
+        age_s = None if newest is None else max(0, round((now - newest) / 1000))
+        checks = self._checks("pass" if moved else "fail" if found.complete else "unknown", age_s, len(stuck))
         return Reading(code=code, detail=detail, words=words, checks=checks, runs=tuple(found.runs.values()))
 
-    def _checks(self, moves: Outcome, newest: int | None, stuck: int | None) -> tuple[Check, ...]:
+    def _checks(self, moves: Outcome, age_s: int | None, stuck: int | None) -> tuple[Check, ...]:
         outcome: Outcome = "unknown" if stuck is None else "fail" if stuck else "pass"
         own = Check(name="inngest.stuck_runs", outcome=outcome, value=stuck, threshold=0)
         if not self.judges_movement:
             return (own,)
-        return (own, Check(name=MOVES, outcome=moves, value=newest, threshold=self.moved_within_s))
+        return (own, Check(name=MOVES, outcome=moves, value=age_s, threshold=self.moved_within_s))
 
 
 def _waiting(previous: Mapping[str, Any]) -> Reading:
@@ -214,6 +220,15 @@ def _newest(found: _Found, previous: Mapping[str, Any]) -> int | None:
     times = [run.ended_ms for run in found.runs.values() if run.status == "COMPLETED" and run.ended_ms]
     before = int(_number(previous, "newest_completed_ms"))
     return max([*times, before]) or None
+
+
+def _last(found: _Found, previous: Mapping[str, Any]) -> dict[str, Any]:
+    """The run that ended last, as far as is known; {} before there was one."""
+    if not found.runs:
+        before = previous.get("newest")
+        return dict(before) if isinstance(before, dict) else {}
+    run = max(found.runs.values(), key=lambda run: (run.ended_ms or 0, run.id))
+    return {"id": run.id, "function": run.function, "status": run.status}
 
 
 def _named(run: RunSeen, progress_ms: int) -> dict[str, Any]:

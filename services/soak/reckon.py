@@ -73,7 +73,7 @@ def reckon(
     found = sorted(set(events), key=lambda event: (-event.at_ms, event.kind))
     first = looks[0].at_ms if looks else None
     last_event = found[0] if found else None
-    begun = None if strict is not True or first is None else max(first, last_event.at_ms + 1 if last_event else first)
+    begun = None if strict is not True or first is None else first if last_event is None else last_event.at_ms + 1
     if begun is None:
         return Soak(
             environment=environment, state="not_begun", since_ms=None, left_ms=length_ms, coverage=0.0, looks=0,

@@ -43,6 +43,20 @@ def head(connection: Connection) -> str:
     return connection.execute(_NEWEST).scalar() or GENESIS
 
 
+def tip(connection: Connection) -> tuple[int, str]:
+    """How many records there are, and the newest one's hash: what a report is made at."""
+    number = connection.execute(select(func.count()).select_from(evidence)).scalar_one()
+    return number, head(connection)
+
+
+def at(connection: Connection, number: int) -> str:
+    """The hash of the record of that place in the chain; "" where there are fewer."""
+    if number == 0:
+        return GENESIS
+    query = select(evidence.c.hash).order_by(evidence.c.seq).offset(number - 1).limit(1)
+    return str(connection.execute(query).scalar() or "")
+
+
 def latest(connection: Connection, environment: str | None = None) -> tuple[Evidence, ...]:
     """The newest record of every check (of one environment, or of all)."""
     newest = select(func.max(evidence.c.seq)).group_by(evidence.c.environment, evidence.c.check_name)

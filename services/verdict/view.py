@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 from sqlalchemy import Connection
 
-from services import currency
+from services import clock, currency, decisions
+from services.evidence.model import Evidence, Outcome, worth_writing
 from services.settings.model import Environment, Settings
 from services.store import Store
 from services.store import evidence as evidence_store
-from services.verdict.model import Facts, Subject, Verdict
+from services.verdict.model import Facts, State, Subject, Verdict
 from services.verdict.reckon import reckon
 from services.verdict.rules import SOAK
+
+CHECK = "verdict"
+OUTCOMES: dict[State, Outcome] = {"GO": "pass", "NO_GO": "fail", "INCONCLUSIVE": "unknown"}
 
 
 def verdict(store: Store, settings: Settings, name: str, now_ms: int) -> Verdict:
@@ -24,6 +31,74 @@ def verdicts(store: Store, settings: Settings, now_ms: int) -> tuple[Verdict, ..
     """The verdict of every environment, as of one moment."""
     with store.read() as connection:
         return tuple(reckon(facts(connection, settings, e, now_ms)) for e in settings.environments)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """A verdict with since when it has been so, and what became of the last signed Go."""
+
+    verdict: Verdict
+    since_ms: int | None
+    drift: str
+
+
+def told(store: Store, settings: Settings, now_ms: int, names: Sequence[str]) -> tuple[Told, ...]:
+    """The verdicts of these environments, for those who look once a day; what needs attention first."""
+    with store.read() as connection:
+        found = [_told(connection, settings, settings.environment(name), now_ms) for name in names]
+    rank = {"NO_GO": 0, "INCONCLUSIVE": 1, "GO": 2}
+    return tuple(sorted(found, key=lambda item: rank[item.verdict.state]))
+
+
+def _told(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Told:
+    current = reckon(facts(connection, settings, environment, now_ms))
+    since = None
+    for _, _, record in evidence_store.history(connection, environment.name, check=CHECK, limit=500):
+        if record.value != current.state:
+            break
+        since = record.at_ms
+    return Told(verdict=current, since_ms=since, drift=drift(connection, environment.name))
+
+
+def drift(connection: Connection, name: str) -> str:
+    """What changed since the last Go was signed; "" where nothing did, or none was."""
+    signed = decisions.newest(connection, name, "sign_off")
+    if signed is None:
+        return ""
+    now = currency.under(connection, name)
+    changed = [
+        words
+        for words, was, is_ in (
+            ("its variables", signed.detail.get("under_fingerprint"), now.fingerprint),
+            ("its version", signed.detail.get("under_version"), now.version),
+        )
+        if was != is_
+    ]
+    return f"The Go that {signed.by} signed no longer covers it: {' and '.join(changed)} changed." if changed else ""
+
+
+def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda _name: True) -> int:
+    """Write each verdict as evidence when it changes, and hourly; how many records were new."""
+    written = 0
+    for environment in settings.environments:
+        if not holds(environment.name):
+            continue
+        now = clock.now_ms()
+        with store.read() as connection:
+            found = reckon(facts(connection, settings, environment, now))
+            under = currency.under(connection, environment.name)
+            last = next(iter(evidence_store.history(connection, environment.name, check=CHECK, limit=1)), None)
+        proof = Evidence(
+            environment=environment.name, check=CHECK, outcome=OUTCOMES[found.state], at_ms=now, value=found.state,
+            threshold="GO", code=f"verdict.{found.state.lower()}", version=under.version, fingerprint=under.fingerprint,
+            simulated=environment.simulated,
+            detail={"why": next((f.why for f in found.blocking), ""), "blocking": [f.rule for f in found.blocking]},
+        )  # fmt: skip
+        if worth_writing(proof, None if last is None else last[2]):
+            with store.write() as connection:
+                evidence_store.append(store, connection, [proof])
+            written += 1
+    return written
 
 
 def facts(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Facts:

@@ -81,6 +81,7 @@ def watched(
         "INNGEST_REQUIRED": "true",
         "INNGEST_SIGNING_KEY": KEY,
         "INNGEST_EVENT_KEY": "event",
+        "INNGEST_BASE_URL": f"http://127.0.0.1:{port}",
         "DASHBOARD_AUTH_TOKEN": TOKEN,
         "TRACE_ENVELOPE_FILE": str(tmp_path / "traces.jsonl"),
     }
@@ -94,6 +95,7 @@ def watched(
         base_url = "{served.url}"
         env_file = "staging.env"
         simulated = true
+        inngest = {{ api_url = "http://127.0.0.1:{port}" }}
         readiness = {{ deadline_s = 4 }}
         dependencies = {{ deadline_s = 4 }}
         [[environments.queues]]
@@ -126,6 +128,7 @@ CASES: dict[str, dict[str, str]] = {
     "mode_dev": {"inngest": "inngest.mode_dev"},
     "route_not_mounted": {"inngest": "inngest.not_mounted"},
     "wrong_function_count": {"inngest": "inngest.function_count"},
+    "runs_fail": {"inngest.runs": "runs.newest_failed"},
     "redis_read_only": {"redis.write": "redis.read_only"},
     "redis_full": {"redis.write": "redis.out_of_memory", "redis.info": "redis.memory_high"},
 }

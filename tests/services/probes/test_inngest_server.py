@@ -213,6 +213,16 @@ def test_an_empty_list_has_no_data_and_is_no_error(serve: Serve) -> None:
     assert look(runs(serve(Fake().app()).url, judges_movement=False)).code == "runs.ok"
 
 
+def test_a_run_that_failed_last_is_named(serve: Serve) -> None:
+    fake = Fake()
+    fake.rows = [row("bad", "FAILED", ended_s=3), row("good", "COMPLETED", ended_s=60)]
+    probe = runs(serve(fake.app()).url)
+    found = look(probe)
+    assert (found.code, found.words["run"]) == ("runs.newest_failed", "bad")
+    fake.rows.append(row("better", "COMPLETED", ended_s=1))
+    assert look(probe, dict(found.detail)).code == "runs.ok"
+
+
 def test_the_middle_of_a_run_is_not_its_end(serve: Serve) -> None:
     fake = Fake()
     fake.rows = [row("mid", "COMPLETED", ended_s=None), row("zero", "COMPLETED", ended_s=None, endedAt="0001-01-01T00:00:00Z"),

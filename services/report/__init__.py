@@ -1,0 +1,1 @@
+"""What do we hand to leadership, and how can they tell that nobody changed it?"""

@@ -1,0 +1,176 @@
+"""How is a report laid out? Headings, paragraphs, tables: the same pieces for Markdown, HTML and PDF. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+OUTCOMES = {"pass": "holds", "fail": "does not hold", "unknown": "not known"}
+PROMISES = {"ok": "kept", "at_risk": "at risk", "broken": "broken", "no_data": "no data yet"}
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading; level 1 is the report's title."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A paragraph; `strong` for the one sentence that must be read."""
+
+    text: str
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of texts."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Error budgets as bars: (title, share that is left, in words)."""
+
+    title: str
+    bars: tuple[tuple[str, float, str], ...]
+
+
+Block = Heading | Words | Table | Bars
+
+
+def blocks(found: Mapping[str, Any]) -> tuple[Block, ...]:
+    """The report's pieces. Of a simulated environment, every line that could be quoted says so."""
+    mark = " (simulated)" if found["simulated"] else ""
+    return _leadership(found, mark) if found["kind"] == "leadership" else _completion(found, mark)
+
+
+def _head(found: Mapping[str, Any], mark: str, title: str) -> list[Block]:
+    verdict = found["verdict"]
+    return [
+        Heading(1, f"{title}: {found['environment']}{mark}"),
+        Words(f"{verdict['words']} for {found['environment']}{mark}. {verdict['why']}", strong=True),
+        *([Words(f"Next{mark}: {verdict['next_step']}")] if verdict["next_step"] else []),
+        Words(f"As of {_moment(verdict['as_of'])}. Version {found['version'] or 'not reported'}, policy "
+              f"{found['policy']}{mark}."),
+    ]  # fmt: skip
+
+
+def _leadership(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
+    rules = Table(("Status", "Rule"), tuple((OUTCOMES[r["outcome"]] + mark, r["title"]) for r in found["rules"]))
+    gap = tuple((i["title"] + mark, i["why"], i["fix"]) for i in found["open_issues"])
+    remaining: Block = Table(("What", "Why", "What to do"), gap) if gap else Words(f"None: every rule holds{mark}.")
+    return (
+        *_head(found, mark, "Leadership update"),
+        Heading(2, "Status"), rules,
+        Heading(2, "Remaining gap"), remaining,
+        Heading(2, "Promises"), _promises(found, mark),
+        Heading(2, "What is risked if steps are skipped"), *(Words(text) for text in found["risks_if_skipped"]),
+        *_foot(found),
+    )  # fmt: skip
+
+
+def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
+    flags = tuple((name, _value(flag["value"]), _moment(flag["measured_at"])) for name, flag in found["flags"].items())
+    checks = tuple(
+        (c["title"] + mark, OUTCOMES[c["outcome"]], _value(c["value"]), _value(c["threshold"]),
+         _moment(c["measured_at"]), c["how"] if c["outcome"] == "pass" else c["why"])
+        for rule in found["rules"] for c in rule["checks"]
+    )  # fmt: skip
+    issues = tuple((i["title"] + mark, i["why"], i["fix"]) for i in found["open_issues"])
+    said = tuple(
+        (d["what"] + ("" if d["holds"] else " (taken back)"), d["environment"] + mark,
+         d["by"] + ("" if d["verified"] else " (unverified)"), _moment(d["at"]), d["note"])
+        for d in found["decisions"]
+    )  # fmt: skip
+    waivers = tuple((w["what"], w["by"], _moment(w["until"]), w["note"]) for w in found["waivers"])
+    return (
+        *_head(found, mark, "Completion report"),
+        Heading(2, "Strict mode, as the running application reports it"),
+        Table(("Variable", "Value", "Measured"), flags),
+        Heading(2, "Every check"),
+        Table(("Check", "Result", "Value", "Threshold", "Measured", "How, or why not"), checks),
+        Heading(2, "Soak"), *_soak(found, mark),
+        Heading(2, "Promises"), _promises(found, mark), _bars(found),
+        Heading(2, "Replay"), _replay(found, mark),
+        Heading(2, "Open issues"),
+        Table(("What", "Why", "What to do"), issues) if issues else Words(f"None{mark}."),
+        Heading(2, "Risk accepted, and by whom"),
+        Table(("What", "By", "Until", "Reason"), waivers) if waivers else Words("None."),
+        Heading(2, "Decisions"),
+        Table(("What", "Environment", "By", "When", "Note"), said) if said else Words("None was recorded."),
+        *_foot(found),
+    )  # fmt: skip
+
+
+def _soak(found: Mapping[str, Any], mark: str) -> list[Block]:
+    soak = found["soak"]
+    if soak is None:
+        return [Words("This environment has no soak of its own, and needs none.")]
+    rows = (
+        ("Environment", soak["environment"] + mark),
+        ("State", {"passed": "passed", "running": "running", "waiting": "not all is proven yet"}.get(
+            soak["state"], "not begun")),
+        ("Asked", f"{soak['hours']:g} hours"),
+        ("Since", _moment(soak["since"])),
+        ("Observed", f"{soak['coverage']:.1%} of the time, {soak['looks']} looks"),
+        ("Canary runs passed inside", f"waived by {soak['waived']}" if soak["waived"] else str(soak["canaries"])),
+    )  # fmt: skip
+    made: list[Block] = [Table(("", ""), rows)]
+    if soak["certifies"] is not None:
+        proven = f"{soak['looks']} looks without a failure prove {soak['certifies']:.2%} availability"
+        made.append(Words(f"{proven} with 95 % confidence, not more{mark}."))
+    return made
+
+
+def _promises(found: Mapping[str, Any], mark: str) -> Block:
+    return Table(
+        ("Promise", "State", "In words"),
+        tuple((p["title"] + mark, PROMISES[p["state"]], p["sentence"]) for p in found["promises"]),
+    )
+
+
+def _bars(found: Mapping[str, Any]) -> Block:
+    known = [(p["title"], p["remaining"]) for p in found["promises"] if isinstance(p["remaining"], (int, float))]
+    bars = tuple((title, max(0.0, min(1.0, left)), f"{max(left, -9.99):.0%} left") for title, left in known)
+    return Bars("Error budgets that are left", bars)
+
+
+def _replay(found: Mapping[str, Any], mark: str) -> Block:
+    replay = found["replay"]
+    if replay is None:
+        return Words(f"No replay of the whole golden set was run{mark}.")
+    rate = replay["pass_rate"]
+    share = f"{rate:.1%}" if isinstance(rate, (int, float)) else "not known"
+    critical = ", ".join(replay.get("critical_failures") or ()) or "none"
+    counted = f"{replay.get('passed')} of {replay.get('total')} cases passed ({share})"
+    where = f"run {replay.get('run_id')}, {_moment(replay['measured_at'])}"
+    return Words(f"{counted}; critical failures: {critical}; {where}{mark}.")
+
+
+def _foot(found: Mapping[str, Any]) -> list[Block]:
+    chain = found["chain"]
+    return [
+        Heading(2, "What this report does not prove"),
+        *(Words(text) for text in found["limits"]),
+        Words(f"Made by Greenlight {found['greenlight']} at {_moment(found['made_at'])}. Chain of evidence: "
+              f"{chain['records']} records, head {chain['head']}."),
+    ]  # fmt: skip
+
+
+def _moment(text: object) -> str:
+    return str(text)[:16].replace("T", " ") + " UTC" if text else "not measured"
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)

@@ -1,0 +1,201 @@
+"""What does a report say? Facts as JSON values, all of one moment, from the same places as the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+
+from services import clock, decisions
+from services.decisions import Decision
+from services.health.state import reckon as health_of
+from services.health.view import wanted
+from services.settings.model import Environment, Settings
+from services.slo import view as slos
+from services.slo import words as slo_words
+from services.soak import reading as soaks
+from services.store import Store
+from services.store import evidence as evidence_store
+from services.verdict import view as verdicts
+from services.verdict import words
+from services.verdict.model import Finding, Standing, Verdict
+from services.verdict.reckon import reckon, sentence
+from services.version import VERSION
+
+Kind = Literal["completion", "leadership"]
+KINDS: tuple[Kind, ...] = ("completion", "leadership")
+LIMITS = (
+    "It speaks of the moment at its head. Whatever is deployed or configured later is not covered.",
+    "It proves nothing of a load, or of failures, that the environment has not seen while it was measured.",
+    "Decisions marked unverified rest on a name that somebody typed: no sign-in vouches for it.",
+    "The signature proves that the report was not changed since; whose key it is, only the published key can prove.",
+)
+RISKS = (
+    "False confidence from a relaxed PASS: nothing is enforced, so nothing was proven.",
+    "Instability under load, since dependencies may fail unnoticed.",
+    "Scheduler drift: background work that quietly stops or runs late.",
+    "Regression results that can't be trusted.",
+)
+
+
+def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: int) -> dict[str, Any]:
+    """The facts of a report. Raises UnknownEnvironment or StoreError."""
+    environment = settings.environment(name)
+    with store.read() as connection:
+        facts = verdicts.facts(connection, settings, environment, now_ms)
+        verdict = reckon(facts)
+        number, head = evidence_store.tip(connection)
+        found = slos.reckoned(connection, environment, now_ms, days=None, minute_days=settings.retention.minute_days)
+        health = health_of(name, wanted(connection, environment), now_ms)
+        return {
+            "kind": kind,
+            "environment": name,
+            "role": environment.role,
+            "simulated": environment.simulated,
+            "base_url": environment.base_url,
+            "made_at": clock.iso(now_ms),
+            "greenlight": VERSION,
+            "verdict": _verdict(verdict),
+            "policy": health.policy,
+            "version": health.version,
+            "flags": {flag.upper().replace(".", "_"): _flag(facts.records.get(flag)) for flag in
+                      ("redis.required", "inngest.required")},
+            "rules": [_rule(finding) for finding in verdict.findings],
+            "soak": _soak(connection, settings, environment, now_ms),
+            "promises": [
+                {"title": slo_words.title(r.promise.sli), "state": r.standing.state, "sentence": slo_words.sentence(r),
+                 "remaining": None if r.standing.budget is None else r.standing.budget.remaining}
+                for r in found.rows
+            ],
+            "replay": _replay(facts.records.get("replay.gate")),
+            "open_issues": [_issue(finding) for finding in verdict.blocking],
+            "waivers": _waivers(connection, settings, environment, now_ms),
+            "decisions": _decisions(connection, settings, environment),
+            "risks_if_skipped": list(RISKS),
+            "limits": list(LIMITS),
+            "chain": {"records": number, "head": head},
+        }  # fmt: skip
+
+
+def _verdict(found: Verdict) -> dict[str, Any]:
+    first = next(iter(found.blocking), None)
+    return {
+        "state": found.state,
+        "words": found.words,
+        "why": "Every rule holds, on fresh evidence." if first is None else first.why,
+        "next_step": found.next_step,
+        "as_of": clock.iso(found.as_of_ms),
+    }
+
+
+def _flag(record: Any) -> dict[str, Any]:
+    if record is None:
+        return {"value": None, "measured_at": None}
+    return {"value": record.value, "measured_at": clock.iso(record.at_ms)}
+
+
+def _rule(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "title": finding.title,
+        "outcome": finding.outcome,
+        "why": finding.why,
+        "fix": finding.fix,
+        "checks": [_check(check) for check in finding.checks],
+    }
+
+
+def _check(check: Standing) -> dict[str, Any]:
+    record = check.record
+    return {
+        "check": check.check,
+        "title": words.title(check.check),
+        "outcome": check.outcome,
+        "why": "" if check.outcome == "pass" else sentence(check),
+        "value": None if record is None else record.value,
+        "threshold": None if record is None else record.threshold,
+        "measured_at": None if record is None else clock.iso(record.at_ms),
+        "version": None if record is None else record.version,
+        "fingerprint": None if record is None else record.fingerprint,
+        "how": _how(check.check),
+    }
+
+
+def _how(check: str) -> str:
+    """How a check is measured, in words."""
+    if check.startswith(decisions.PREFIX):
+        return "a person's word"
+    if check.startswith("env."):
+        return "the configuration read and tried"
+    return {"soak": "reckoned from samples", "replay.gate": "golden cases replayed"}.get(check, "measured from outside")
+
+
+def _issue(finding: Finding) -> dict[str, str]:
+    return {"title": finding.title, "outcome": finding.outcome, "why": finding.why, "fix": finding.fix}
+
+
+def _soak(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> dict[str, Any] | None:
+    soaking = verdicts.staging_of(settings, environment) or (environment if environment.role == "staging" else None)
+    if soaking is None:
+        return None
+    found = soaks.read(connection, settings, soaking, now_ms)
+    return {
+        "environment": soaking.name,
+        "state": found.state,
+        "hours": settings.soak.hours,
+        "since": None if found.since_ms is None else clock.iso(found.since_ms),
+        "left_s": found.left_ms / 1000,
+        "coverage": found.coverage,
+        "looks": found.looks,
+        "certifies": found.certifies,
+        "canaries": found.canaries,
+        "waived": found.waived,
+    }
+
+
+def _replay(record: Any) -> dict[str, Any] | None:
+    if record is None:
+        return None
+    return {"outcome": record.outcome, "pass_rate": record.value, "threshold": record.threshold,
+            "measured_at": clock.iso(record.at_ms), **_plain(record.detail)}  # fmt: skip
+
+
+def _plain(detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: detail[key] for key in ("run_id", "passed", "total", "critical_failures") if key in detail}
+
+
+def _ways(settings: Settings, environment: Environment) -> list[Environment]:
+    return [e for e in (verdicts.staging_of(settings, environment), environment) if e is not None]
+
+
+def _waivers(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> list[dict[str, Any]]:
+    found = []
+    for each in _ways(settings, environment):
+        waiver = decisions.newest(connection, each.name, "waive_canaries")
+        if waiver is not None and int(waiver.detail.get("until_ms", 0)) >= now_ms:
+            until = clock.iso(int(waiver.detail["until_ms"]))
+            found.append({**_said(waiver), "what": "The soak's canary runs", "until": until})
+    return found
+
+
+def _decisions(connection: Connection, settings: Settings, environment: Environment) -> list[dict[str, Any]]:
+    """What people said, oldest first; what was taken back is said too."""
+    kinds = ("campaign", "policy", "saved", "go_request", "sign_off")
+    found = [d for each in _ways(settings, environment) for kind in kinds
+             for d in decisions.history(connection, each.name, kind, limit=20)]  # fmt: skip
+    return [_said(d) for d in sorted(found, key=lambda d: d.number)]
+
+
+def _said(decision: Decision) -> dict[str, Any]:
+    return {
+        "what": decision.kind.replace("_", " "),
+        "environment": decision.environment,
+        "holds": decision.holds,
+        "by": decision.by,
+        "verified": decision.verified,
+        "at": clock.iso(decision.at_ms),
+        "note": decision.note,
+        "under_fingerprint": decision.detail.get("under_fingerprint"),
+        "record": decision.number,
+    }

@@ -1,0 +1,98 @@
+"""How does a report become a PDF? Black on white, complete, with letters of many scripts."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from services.report.blocks import Bars, Block, Heading, Table, Words
+
+FONT = "report"
+SIZES = {1: 16, 2: 12}
+UNICODES = (
+    *range(0x20, 0x250), *range(0x370, 0x530), *range(0x2010, 0x2040), 0x20AC, 0x2190, 0x2192, 0x2264, 0x2265,
+)  # fmt: skip
+
+
+def pdf(found: Sequence[Block], title: str, *, made_at: datetime, data_dir: Path) -> bytes:
+    """The PDF. Its font is prepared once for an installation (some seconds) and kept in the data folder."""
+    from fpdf import FPDF
+    from fpdf.enums import TableBordersLayout, TextEmphasis
+    from fpdf.fonts import FontFace
+
+    made = FPDF(format="A4")
+    made.set_creation_date(made_at)
+    made.set_title(title)
+    made.set_lang("en")
+    made.set_margin(16)
+    made.set_auto_page_break(auto=True, margin=16)
+    made.add_font(FONT, "", _font(data_dir))
+    made.add_page()
+    for block in found:
+        if isinstance(block, Heading):
+            made.set_font(FONT, size=SIZES[block.level])
+            made.ln(3)
+            made.multi_cell(0, 7, block.text, new_x="LMARGIN", new_y="NEXT")
+        elif isinstance(block, Words):
+            made.set_font(FONT, size=12 if block.strong else 9.5)
+            made.multi_cell(0, 5, block.text, new_x="LMARGIN", new_y="NEXT")
+            made.ln(1)
+        elif isinstance(block, Table) and block.rows:
+            made.set_font(FONT, size=8)
+            plain = FontFace(emphasis=TextEmphasis.NONE)
+            head = any(block.head)
+            with made.table(
+                borders_layout=TableBordersLayout.HORIZONTAL_LINES, line_height=4.2, headings_style=plain,
+                first_row_as_headings=head, text_align="LEFT",
+            ) as table:  # fmt: skip
+                for row in ([block.head] if head else []) + list(block.rows):
+                    cells = table.row()
+                    for cell in row:
+                        cells.cell(cell)
+            made.ln(1)
+        elif isinstance(block, Bars) and block.bars:
+            made.set_font(FONT, size=9)
+            for name, left, words in block.bars:
+                x, y = made.get_x(), made.get_y()
+                made.cell(60, 5, name)
+                made.set_fill_color(230)
+                made.rect(x + 62, y + 1, 80, 3, style="F")
+                made.set_fill_color(90)
+                made.rect(x + 62, y + 1, max(0.1, 80 * left), 3, style="F")
+                made.set_xy(x + 145, y)
+                made.cell(0, 5, words, new_x="LMARGIN", new_y="NEXT")
+    return bytes(made.output())
+
+
+def _font(data_dir: Path) -> Path:
+    """Streamlit's own text font at its regular weight, with the scripts that names are written in."""
+    kept = data_dir / "fonts" / "report.ttf"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_suffix(".draft")
+        draft.write_bytes(_made_font())
+        draft.replace(kept)
+    return kept
+
+
+def _made_font() -> bytes:
+    import streamlit
+    from fontTools import subset
+    from fontTools.ttLib import TTFont
+    from fontTools.varLib import instancer
+
+    media = Path(streamlit.__file__).parent / "static" / "static" / "media"
+    found = next(iter(sorted(media.glob("SourceSansVF-Upright*.woff2"))))
+    font = TTFont(found, lazy=True)
+    options = subset.Options()
+    options.layout_features, options.hinting, options.notdef_outline = ["kern"], False, True
+    chosen = subset.Subsetter(options)
+    chosen.populate(unicodes=UNICODES)
+    chosen.subset(font)
+    instance = instancer.instantiateVariableFont(font, {"wght": 400})
+    instance.flavor = None
+    out = io.BytesIO()
+    instance.save(out)
+    return out.getvalue()

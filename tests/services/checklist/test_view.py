@@ -1,0 +1,139 @@
+"""The checklist: ticked by evidence, in whatever order it came; waiting, reopened, and never ticked by a wish."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services import clock, decisions
+from services.checklist import steps as table
+from services.checklist.view import Checklist, checklist
+from services.decisions import Person
+from services.errors import SettingsError
+from services.evidence.model import Evidence
+from services.settings import load
+from services.settings.model import Settings
+from services.store import Store, evidence
+
+CHECKS = ("env.connections", "env.validation", "redis.required", "inngest.required", "readiness.ready",
+          "dependencies.ready", "redis.ping", "redis.write", "inngest.route", "inngest.functions", "inngest.moves_work",
+          "replay.gate")  # fmt: skip
+
+
+def settings(folder: Path) -> Settings:
+    (folder / "greenlight.toml").write_text(
+        '[[environments]]\nname = "stage"\nrole = "staging"\nbase_url = "http://s"\n'
+        '[[environments]]\nname = "prod"\nrole = "production"\nbase_url = "http://p"\n'
+    )
+    return load({"GREENLIGHT_CONFIG": str(folder / "greenlight.toml"), "GREENLIGHT_DATA": str(folder)})
+
+
+def prove(store: Store, environment: str, *checks: str, outcome: Any = "pass", **more: Any) -> None:
+    now = clock.now_ms()
+    records = [replace(Evidence(environment=environment, check=c, outcome=outcome, at_ms=now), **more) for c in checks]
+    with store.write() as connection:
+        evidence.append(store, connection, records)
+
+
+def look(store: Store, wanted: Settings, name: str = "prod") -> Checklist:
+    return checklist(store, wanted, name, clock.now_ms())
+
+
+def states(found: Checklist) -> dict[str, str]:
+    return {view.key: view.state for view in found.steps}
+
+
+def confirm(store: Store, wanted: Settings, name: str) -> None:
+    decisions.decide(store, wanted.environment(name), "policy", Person(name="Ada"), note="minutes of 20 November")
+
+
+def test_nothing_measured_the_first_step_is_next_and_the_rest_waits(store: Store, tmp_path: Path) -> None:
+    found = look(store, settings(tmp_path))
+    assert found.current is not None
+    assert found.current.key == "inputs-stage"
+    assert states(found)["apply-prod"] == "waiting"
+    assert found.progress.startswith("0 of 14 steps are done for prod.")
+    assert found.verdict.state == "INCONCLUSIVE"
+
+
+def test_the_whole_way_leads_to_go_and_only_with_everything(store: Store, tmp_path: Path) -> None:
+    wanted = settings(tmp_path)
+    for name in ("stage", "prod"):
+        prove(store, name, *CHECKS)
+        confirm(store, wanted, name)
+    assert look(store, wanted).verdict.state == "INCONCLUSIVE", "the soak is missing"
+    prove(store, "stage", "soak", value="passed")
+    found = look(store, wanted)
+    assert found.verdict.state == "GO"
+    assert {key for key, state in states(found).items() if state != "done"} == {"go-prod"}
+    decisions.sign_off(store, wanted.environment("prod"), Person(name="Bob"), note="go", verdict="GO", head="",
+                       second_person=False)  # fmt: skip
+    assert set(states(look(store, wanted)).values()) == {"done"}
+
+
+def test_what_was_done_before_its_turn_is_ticked_and_the_gap_is_named(store: Store, tmp_path: Path) -> None:
+    prove(store, "prod", "redis.required", "inngest.required")
+    found = look(store, settings(tmp_path))
+    step = next(view for view in found.steps if view.key == "apply-prod")
+    assert step.state == "done"
+    assert "collect and confirm the four inputs (prod)" in step.out_of_order
+
+
+def test_a_later_regression_reopens_a_step(store: Store, tmp_path: Path) -> None:
+    wanted = settings(tmp_path)
+    for name in ("stage", "prod"):
+        prove(store, name, *CHECKS)
+        confirm(store, wanted, name)
+    prove(store, "stage", "redis.required", outcome="fail")
+    step = next(view for view in look(store, wanted).steps if view.key == "apply-stage")
+    assert (step.state, step.reopened) == ("failed", True)
+    assert look(store, wanted).current == step
+
+
+def test_a_changed_configuration_makes_what_depended_on_it_stale(store: Store, tmp_path: Path) -> None:
+    from services.envs.fingerprint import Snapshot
+    from services.store import snapshots
+
+    wanted = settings(tmp_path)
+    prove(store, "prod", *CHECKS, fingerprint="k-1")
+    confirm(store, wanted, "prod")
+    now = clock.now_ms()
+    with store.write() as connection:
+        snapshots.note(connection, Snapshot(environment="prod", source="f", first_ms=now, last_ms=now,
+                                            fingerprint="k-2", key_id="k", marks={}))  # fmt: skip
+    found = look(store, wanted)
+    step = next(view for view in found.steps if view.key == "validate-prod")
+    assert step.state != "done"
+    assert "variables changed" in step.checks[0].why
+    assert next(v for v in found.steps if v.key == "inputs-prod").decision is not None, "what was decided stands"
+
+
+def test_commands_hold_the_environment_s_own_names(store: Store, tmp_path: Path) -> None:
+    found = look(store, settings(tmp_path))
+    step = next(view for view in found.steps if view.key == "apply-prod")
+    assert "--mode production" in step.bash
+    assert "scripts\\" in step.powershell
+    assert not [v for v in found.steps for text in (*v.how, v.bash, v.powershell, v.confirm_words) if "{" in text]
+    assert "Do not send keys by e-mail" in found.message
+
+
+def test_an_environment_of_its_own_has_a_way_of_its_own(store: Store, tmp_path: Path) -> None:
+    found = look(store, settings(tmp_path), "stage")
+    assert {view.environment for view in found.steps} == {"stage"}
+    assert [view.step.id for view in found.steps][-1] == "go"
+
+
+def test_a_wrong_table_of_steps_is_refused_with_the_place(tmp_path: Path) -> None:
+    file = tmp_path / "steps.toml"
+    text = table.FILE.read_text()
+    for broken in (
+        text.replace('after = ["apply"]', 'after = ["aply"]', 1),
+        text.replace("if_not", "if_nt", 1),
+        "x = [",
+    ):
+        file.write_text(broken)
+        table.load.cache_clear()
+        with pytest.raises(SettingsError):
+            table.load(file)
+    table.load.cache_clear()

@@ -1,0 +1,80 @@
+"""Decisions: by name, with a note, for ever; the final Go only on a verdict, and never by whoever asked for it."""
+
+from pathlib import Path
+
+import pytest
+
+from services import decisions
+from services.decisions import Person, Refused
+from services.settings import load
+from services.settings.model import Environment
+from services.store import Store, evidence
+
+ADA, BOB = Person(name="Ada", verified=True), Person(name="Bob", verified=True)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path).environment("local")
+
+
+def newest(store: Store, kind: str) -> decisions.Decision | None:
+    with store.read() as connection:
+        return decisions.newest(connection, "local", kind)
+
+
+@pytest.mark.parametrize(("name", "note"), [("", "x"), ("  ", "x"), ("Ada", ""), ("Ada", " \n")])
+def test_without_a_name_or_a_note_nothing_is_decided(
+    store: Store, environment: Environment, name: str, note: str
+) -> None:
+    with pytest.raises(Refused):
+        decisions.decide(store, environment, "policy", Person(name=name), note=note)
+    assert newest(store, "policy") is None
+
+
+def test_what_was_said_stays_and_saying_otherwise_is_a_further_record(store: Store, environment: Environment) -> None:
+    decisions.decide(store, environment, "policy", ADA, note="yes")
+    said = newest(store, "policy")
+    assert said is not None
+    assert (said.by, said.verified, said.note) == ("Ada", True, "yes")
+    decisions.decide(store, environment, "policy", BOB, note="no, wait", holds=False)
+    assert newest(store, "policy") is None
+    with store.read() as connection:
+        assert [d.by for d in decisions.history(connection, "local", "policy")] == ["Bob", "Ada"]
+        assert evidence.verify(connection) is None
+
+
+def test_without_the_verdict_go_there_is_no_go(store: Store, environment: Environment) -> None:
+    for verdict in ("NO_GO", "INCONCLUSIVE"):
+        with pytest.raises(Refused):
+            decisions.sign_off(store, environment, ADA, note="x", verdict=verdict, head="", second_person=False)
+        with pytest.raises(Refused):
+            decisions.request_go(store, environment, ADA, note="x", verdict=verdict, head="")
+    assert newest(store, "sign_off") is None
+
+
+def test_with_sign_in_on_a_second_person_gives_the_go(store: Store, environment: Environment) -> None:
+    def sign(person: Person) -> None:
+        decisions.sign_off(store, environment, person, note="x", verdict="GO", head="h", second_person=True)
+
+    with pytest.raises(Refused, match="ask for the Go first"):
+        sign(BOB)
+    decisions.request_go(store, environment, ADA, note="please look", verdict="GO", head="h")
+    with pytest.raises(Refused, match="a second person"):
+        sign(ADA)
+    sign(BOB)
+    assert newest(store, "sign_off") is not None
+    with pytest.raises(Refused, match="ask for the Go first"):
+        sign(BOB)  # one request, one Go
+
+
+def test_a_waiver_has_a_name_a_reason_and_an_end(store: Store, environment: Environment) -> None:
+    for days in (0, 31):
+        with pytest.raises(Refused):
+            decisions.waive_canaries(store, environment, ADA, note="no canary", days=days)
+    decisions.waive_canaries(store, environment, ADA, note="no canary", days=2)
+    said = newest(store, "waive_canaries")
+    assert said is not None
+    with store.read() as connection:
+        assert decisions.waived_canaries(connection, "local", said.at_ms) == "Ada: no canary"
+        assert decisions.waived_canaries(connection, "local", said.at_ms + 3 * decisions.DAY_MS) == ""

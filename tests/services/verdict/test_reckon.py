@@ -1,0 +1,139 @@
+"""The verdict: any rule false, No-Go; any not known, not enough evidence; and never on what does not count."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.evidence.freshness import Under
+from services.evidence.model import Evidence
+from services.verdict.model import Facts, Subject
+from services.verdict.reckon import reckon
+from services.verdict.rules import RULES, SOAK
+
+NOW = 1_800_000_000_000
+HOUR = 3_600_000
+UNDER = Under(fingerprint="k-1", version="v1", golden_sha256=None, judge_sha256=None)
+PRODUCTION = Subject(name="production", role="production", queues=("email",), staging="staging", needs_soak=True)
+CHECKS = tuple(c for rule in RULES for c in rule.checks(PRODUCTION) if c != SOAK)
+
+
+def record(check: str, outcome: str = "pass", **more: Any) -> Evidence:
+    made = Evidence(environment="production", check=check, outcome=outcome, at_ms=NOW - 60_000, value=True,  # type: ignore[arg-type]
+                    fingerprint="k-1", version="v1")  # fmt: skip
+    return replace(made, **more)
+
+
+def facts(subject: Subject = PRODUCTION, **changes: Evidence | None) -> Facts:
+    found = {check: record(check) for check in CHECKS}
+    for name, change in changes.items():
+        found.pop(name, None)
+        if change is not None:
+            found[name] = change
+    soak = record(SOAK, environment="staging", value="passed")
+    return Facts(subject=subject, now_ms=NOW, under=UNDER, records=found, soak=soak, soak_under=UNDER)
+
+
+def test_all_rules_fresh_and_true_is_go() -> None:
+    found = reckon(facts())
+    assert (found.state, found.blocking, found.next_step) == ("GO", (), "")
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_one_check_measured_false_is_no_go_and_names_its_rule(check: str) -> None:
+    found = reckon(facts(**{check: record(check, "fail")}))
+    assert found.state == "NO_GO"
+    (blocking,) = found.blocking
+    assert blocking.outcome == "fail"
+    assert check in {c.check for c in blocking.checks}
+    assert found.next_step == blocking.fix
+    assert blocking.why.endswith(".")
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        None,
+        {"outcome": "unknown"},
+        {"at_ms": NOW - 400 * 24 * HOUR},
+        {"fingerprint": "k-2"},
+        {"version": "v0"},
+        {"simulated": True},
+    ],
+)
+def test_what_does_not_count_never_counts_as_true(check: str, change: dict[str, Any] | None) -> None:
+    personal = check.startswith("confirm.")
+    if personal and change is not None and set(change) & {"at_ms"}:
+        pytest.skip("a person's decision stands until it is taken back")
+    found = reckon(facts(**{check: None if change is None else record(check, **change)}))
+    assert found.state == "INCONCLUSIVE"
+    (blocking,) = found.blocking
+    assert blocking.outcome == "unknown"
+    assert blocking.fix
+
+
+def test_false_comes_before_unknown() -> None:
+    found = reckon(facts(**{"readiness.ready": None, "replay.gate": record("replay.gate", "fail")}))
+    assert found.state == "NO_GO"
+    assert [f.outcome for f in found.blocking] == ["fail", "unknown"]
+
+
+def test_a_relaxed_pass_is_false_not_unknown() -> None:
+    found = reckon(facts(**{"env.validation": record("env.validation", "unknown", value="RELAXED")}))
+    assert found.state == "NO_GO"
+    assert "nothing is enforced" in found.blocking[0].why
+
+
+def test_production_needs_staging_s_soak_and_staging_does_not() -> None:
+    whole = facts()
+    assert reckon(replace(whole, soak=None)).state == "INCONCLUSIVE"
+    assert reckon(replace(whole, soak_under=Under(fingerprint="k-9", version="v1"))).state == "INCONCLUSIVE"
+    assert whole.soak is not None
+    assert reckon(replace(whole, soak=replace(whole.soak, outcome="fail"))).state == "NO_GO"
+    without = replace(PRODUCTION, staging=None)
+    assert "no staging environment" in reckon(replace(whole, subject=without)).blocking[0].why
+    staging = Subject(name="production", role="staging", queues=("email",))
+    assert reckon(replace(whole, subject=staging, soak=None)).state == "GO"
+
+
+def test_a_simulated_environment_s_verdict_says_so_and_real_evidence_counts_for_none_of_it() -> None:
+    whole = facts(subject=replace(PRODUCTION, simulated=True))
+    assert reckon(whole).state == "INCONCLUSIVE"
+    own = {name: replace(r, simulated=True) for name, r in whole.records.items()}
+    assert whole.soak is not None
+    found = reckon(replace(whole, records=own, soak=replace(whole.soak, simulated=True)))
+    assert (found.state, found.words) == ("GO", "Go (simulated)")
+
+
+outcomes = st.sampled_from(["pass", "fail", "unknown"])
+records_ = st.fixed_dictionaries(
+    {
+        check: st.none() | st.tuples(outcomes, st.integers(0, 30 * 24), st.sampled_from(["k-1", "k-2"]))
+        for check in CHECKS
+    }
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(records_, st.randoms(use_true_random=False))
+def test_no_set_of_facts_reaches_go_without_every_rule_and_order_plays_no_part(
+    drawn: dict[str, Any], chance: random.Random
+) -> None:
+    made = {
+        check: record(check, what[0], at_ms=NOW - what[1] * HOUR, fingerprint=what[2])
+        for check, what in drawn.items() if what is not None
+    }  # fmt: skip
+    found = reckon(replace(facts(), records=made))
+    standing = {c.check: c.outcome for f in found.findings for c in f.checks}
+    if found.state == "GO":
+        assert set(standing.values()) == {"pass"}
+        assert all(made[check].outcome == "pass" and made[check].fingerprint == "k-1" for check in CHECKS)
+    if found.state == "NO_GO":
+        assert found.blocking[0].outcome == "fail"
+    names = list(made)
+    chance.shuffle(names)
+    assert reckon(replace(facts(), records={name: made[name] for name in names})) == found
