@@ -95,6 +95,7 @@ class Demo:
     def stop(self) -> None:
         if hasattr(self, "again"):
             self.again.kill()
+            self.again.wait()
         self._process.send_signal(signal.SIGTERM)
         self._process.communicate(timeout=30)
 
