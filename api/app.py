@@ -16,7 +16,8 @@ from starlette.exceptions import HTTPException
 
 from api import replays, slos
 from runtime import Contract, Dependency, TokenPolicy, mount
-from services import clock, export
+from services import access, clock, export
+from services.access import Forbidden, Person, Role
 from services.errors import SettingsError, StoreError, UnknownEnvironment
 from services.health import moving, view
 from services.settings import Settings
@@ -96,22 +97,33 @@ def build(settings: Settings, get_store: GetStore) -> FastAPI:
             version=VERSION,
         ),
     )
-    guard = _guard(policy)
+    guard = _guard(settings)
     _facts(app, settings, get_store, guard)
     replays.mount(app, settings, get_store, guard)
     slos.mount(app, settings, get_store, guard)
     return app
 
 
-def _guard(policy: TokenPolicy) -> Callable[..., None]:
-    def authorised(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
-        if not policy.admits(credentials.credentials if credentials else None):
+def _guard(settings: Settings) -> Callable[..., Person]:
+    """Who holds a token may look; what more they may do, their role says, in the services."""
+    tokens: dict[str, tuple[str, Role]] = {
+        token.name: (settings.access_tokens[token.name].get_secret_value(), token.role)
+        for token in settings.access.tokens
+        if token.name in settings.access_tokens
+    }
+    if settings.api_token is not None:
+        tokens["api"] = (settings.api_token.get_secret_value(), "engineer")
+
+    def authorised(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> Person:
+        person = access.of_token(credentials.credentials if credentials else None, tokens)
+        if person is None:
             raise HTTPException(401, "Send the portal's token as Authorization: Bearer <token>.")
+        return person
 
     return authorised
 
 
-def _facts(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable[..., None]) -> None:
+def _facts(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable[..., Person]) -> None:
     @app.get("/api/v1/environments", dependencies=[Depends(guard)])
     def environments() -> dict[str, Any]:
         """Every environment with its state, policy, dependencies and findings, worst first."""
@@ -180,6 +192,10 @@ def _problems(app: FastAPI) -> None:
     @app.exception_handler(UnknownEnvironment)
     async def unknown(_request: Request, error: UnknownEnvironment) -> Response:
         return _problem(404, str(error), known=list(error.known))
+
+    @app.exception_handler(Forbidden)
+    async def forbidden(_request: Request, error: Forbidden) -> Response:
+        return _problem(403, str(error))
 
     @app.exception_handler(SettingsError)
     async def wrong_settings(_request: Request, error: SettingsError) -> Response:

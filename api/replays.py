@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from services import clock
+from services.access import Person
 from services.replay import asking, view
 from services.replay.asking import Wish
 from services.replay.runs import WrongRun
@@ -33,7 +34,7 @@ class ReplayWish(BaseModel):
     min_pass_rate: float | None = Field(None, gt=0, le=1)
 
 
-def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable[..., None]) -> None:
+def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable[..., Person]) -> None:
     """Add the routes."""
 
     @app.get("/api/v1/replays", dependencies=[Depends(guard)])
@@ -42,11 +43,11 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
         with get_store().read() as connection:
             return {"replays": [_short(run) for run in replays.newest(connection, limit=limit)]}
 
-    @app.post("/api/v1/replays", status_code=202, dependencies=[Depends(guard)])
-    def ask(wish: ReplayWish) -> dict[str, Any]:
+    @app.post("/api/v1/replays", status_code=202)
+    def ask(wish: ReplayWish, person: Person = Depends(guard)) -> dict[str, Any]:  # noqa: B008 - FastAPI reads it
         """Ask the workers for a replay; its id tells how it goes on."""
         try:
-            run = asking.ask(get_store(), settings, Wish(**wish.model_dump()), by="API")
+            run = asking.ask(get_store(), settings, Wish(**wish.model_dump()), by=person)
         except WrongRun as error:
             raise HTTPException(422, str(error)) from error
         return _short(run)

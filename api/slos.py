@@ -12,7 +12,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from services import clock
+from services import access, clock
+from services.access import Person
 from services.settings import Settings
 from services.slo import changes, report, view
 from services.slo import window as slo_window
@@ -34,7 +35,7 @@ class DeployTold(BaseModel):
     note: str = Field("", max_length=500)
 
 
-def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable[..., None]) -> None:
+def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable[..., Person]) -> None:
     """Add the routes."""
 
     @app.get("/api/v1/environments/{name}/slo", dependencies=[Depends(guard)])
@@ -54,11 +55,14 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
         found = view.slos(get_store(), settings.environment(name), moment, days=days, minute_days=kept)
         return report.document(found, window or "own")
 
-    @app.post("/api/v1/deploys", status_code=201, dependencies=[Depends(guard)])
+    @app.post("/api/v1/deploys", status_code=201)
     async def deployed(
-        request: Request, x_greenlight_signature: Annotated[str | None, Header(max_length=200)] = None
+        request: Request,
+        x_greenlight_signature: Annotated[str | None, Header(max_length=200)] = None,
+        person: Person = Depends(guard),  # noqa: B008 - FastAPI reads it
     ) -> dict[str, Any]:
         """Note a deploy. The body is signed: docs/slo.md shows how."""
+        access.require(person, "deploy")
         body = await request.body()
         key = settings.deploy_key or settings.api_token
         if key is None or not changes.signed(

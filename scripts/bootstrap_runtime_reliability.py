@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services import clock
+from services.access import local_operator
 from services.envs import catalogue as catalogues
 from services.envs import writer, writing
 from services.envs.catalogue import Catalogue
@@ -124,7 +125,7 @@ def _carry_out(made: Preview, options: argparse.Namespace) -> int:
         lines.append("Dry run: nothing was written.")
     else:
         try:
-            done = writing.write(made, clock.now())
+            done = writing.write(made, clock.now(), by=local_operator("command line"))
         except writer.NotWritten as error:
             print(error, file=sys.stderr)
             return 1

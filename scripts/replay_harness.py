@@ -114,6 +114,7 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 async def _run(options: argparse.Namespace) -> int:
+    from services.access import local_operator
     from services.replay import runs
     from services.replay.agents import open_agent
     from services.store.migrate import opened
@@ -123,7 +124,7 @@ async def _run(options: argparse.Namespace) -> int:
         raise _Wrong("DATABASE_URL does not begin with postgresql:// or sqlite:///. Correct or unset it.")
     with opened(url, prepare=True) as store:
         if options.rescore:
-            run, found = runs.rescore(store, options.rescore)
+            run, found = runs.rescore(store, options.rescore, by=local_operator("command line"))
             return _tell(store, run, found, options)
         judge = _judge(options.judge)
         token = os.environ.get(TOKEN_VARIABLE)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection
 
-from services import clock, currency
+from services import access, clock, currency
+from services.access import Action, Person
 from services.errors import GreenlightError
 from services.evidence.model import Evidence
 from services.settings.model import Environment
@@ -21,22 +22,14 @@ from services.store import Store
 from services.store import evidence as evidence_store
 
 PREFIX = "confirm."
-CAMPAIGN, WAIVE_CANARIES, SIGN_OFF = "confirm.campaign", "confirm.waive_canaries", "confirm.sign_off"
 DAY_MS = 86_400_000
-Kind = Literal["campaign", "policy", "saved", "waive_canaries", "sign_off"]
+ACTIONS: Mapping[str, Action] = {
+    "campaign": "campaign", "waive_canaries": "waive", "go_request": "request_go", "sign_off": "sign_off",
+}  # fmt: skip
 
 
 class Refused(GreenlightError):
     """Something that may not be decided so; the message is a sentence with what to do."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Person:
-    """Who decides. `verified`: signed in; without sign-in a name is only what somebody typed."""
-
-    name: str
-    verified: bool = False
-    role: str = "operator"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +51,8 @@ def decide(
     store: Store, environment: Environment, kind: str, person: Person, *, note: str, holds: bool = True,
     more: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """Record a decision. Raises Refused without a name or a note, StoreError."""
+    """Record a decision. Raises Forbidden, Refused without a name or a note, StoreError."""
+    access.require(person, ACTIONS.get(kind, "confirm"))
     name, said = " ".join(person.name.split()), " ".join(note.split())
     if not name:
         raise Refused("Type your name: a decision without a name is none.")
@@ -81,6 +75,7 @@ def decide(
                 "by": name[:120],
                 "verified": person.verified,
                 "role": person.role,
+                "key": person.key,
                 "note": said[:1000],
                 "under_fingerprint": under.fingerprint,
                 "under_version": under.version,
@@ -162,6 +157,7 @@ def sign_off(
             last = next(iter(history(connection, environment.name, "sign_off", limit=1)), None)
         if asked is None or (last is not None and last.number > asked.number):
             raise Refused("Somebody has to ask for the Go first: use Ask for the Go.")
-        if asked.by == " ".join(person.name.split()):
+        same = asked.detail.get("key") == person.key if person.key else asked.by == " ".join(person.name.split())
+        if same:
             raise Refused("You asked for this Go yourself: a second person has to give it.")
     decide(store, environment, "sign_off", person, note=note, more={"verdict": verdict, "head": head})

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import secrets
 
-from services import clock
+from services import access, clock
+from services.access import Action, Person
 from services.settings.model import Settings
 from services.store import Store, jobs
 
-PROBE = "probe"
-VALIDATE = "validate"
+PROBE: Action = "probe"
+VALIDATE: Action = "validate"
 
 
-def probe_now(store: Store, settings: Settings, environment: str, *, by: str) -> jobs.Job:
+def probe_now(store: Store, settings: Settings, environment: str, *, by: Person) -> jobs.Job:
     """Ask for one look at every probe of an environment; a request that still waits or runs is found again.
 
-    Raises UnknownEnvironment or StoreError.
+    Raises Forbidden, UnknownEnvironment or StoreError.
     """
     return _ask(store, settings, PROBE, environment, by)
 
 
-def validate_now(store: Store, settings: Settings, environment: str, *, by: str) -> jobs.Job:
+def validate_now(store: Store, settings: Settings, environment: str, *, by: Person) -> jobs.Job:
     """Ask for a validation of an environment's configuration with live checks, in the same way."""
     return _ask(store, settings, VALIDATE, environment, by)
 
 
-def _ask(store: Store, settings: Settings, kind: str, environment: str, by: str) -> jobs.Job:
+def _ask(store: Store, settings: Settings, kind: Action, environment: str, by: Person) -> jobs.Job:
+    access.require(by, kind)
     settings.environment(environment)
     id_ = secrets.token_hex(8)
     with store.write() as connection:
         waiting = jobs.open_job(connection, kind=kind, environment=environment)
         if waiting is not None:
             return waiting
-        jobs.enqueue(connection, id_=id_, kind=kind, environment=environment, by=by, now_ms=clock.now_ms())
+        jobs.enqueue(connection, id_=id_, kind=kind, environment=environment, by=str(by), now_ms=clock.now_ms())
         made = jobs.get(connection, id_)
     assert made is not None  # noqa: S101 - it was written in this very transaction
     return made

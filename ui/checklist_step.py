@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from html import escape
 
 import streamlit as st
 
 from services import decisions, requests
+from services.access import local_operator
 from services.checklist.view import Checklist, StepView
-from services.decisions import Decision, Person
+from services.decisions import Decision
 from services.errors import GreenlightError
 from services.report import make, seal
 from services.verdict import words
 from services.verdict.reckon import sentence
-from ui import cached, checklist, html, present, state, widgets
+from ui import cached, checklist, html, present, signin, state, widgets
 
 CONFIRM = {"policy": "Confirm the decision", "saved": "Note that it was saved", "sign_off": "Sign off the Go"}
 
@@ -100,22 +102,22 @@ def _said(said: Decision | None) -> str:
 @st.dialog("Confirm by name")
 def _confirm(found: Checklist, view: StepView, kind: str) -> None:
     """A confirmation holds name, time and note, and is shown as what it is: a person's word."""
-    environment = cached.settings().environment(view.environment)
+    environment, me = cached.settings().environment(view.environment), signin.person()
     st.write(view.confirm_words)
     with st.form("confirm", border=False):
-        name = st.text_input("Your name", max_chars=120)
+        name = me.name if me.verified else st.text_input("Your name", max_chars=120)
         note = st.text_area(
             "Note", max_chars=1000, placeholder="Decided in the meeting of 20 November; see the minutes."
         )
         sent = st.form_submit_button("Confirm", type="primary")
     if not sent:
         return
-    person = Person(name=name, verified=False)
+    person = me if me.verified else local_operator(name) if name.strip() else replace(me, name="")
     try:
         if kind == "sign_off":
             decisions.sign_off(
                 cached.store(), environment, person, note=note, verdict=found.verdict.state, head="",
-                second_person=False,
+                second_person=signin.configured(),
             )  # fmt: skip
         else:
             decisions.decide(cached.store(), environment, kind, person, note=note)

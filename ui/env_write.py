@@ -16,7 +16,7 @@ from services.envs.fingerprint import installation_key
 from services.envs.plan import Action, Refused
 from services.envs.writing import Preview
 from services.settings.model import Environment
-from ui import cached, env_validate, html, present, widgets
+from ui import cached, env_validate, html, present, signin, widgets
 
 PREVIEW = "env-preview"
 DONE = "env-written"
@@ -129,7 +129,7 @@ def _actions(actions: Sequence[Action]) -> str:
 
 def _write(environment: Environment, waiting: Preview) -> None:
     try:
-        done = writing.write(waiting, clock.now())
+        done = writing.write(waiting, clock.now(), by=signin.person())
     except writer.NotWritten as error:
         html.show(html.answer("fail", "Nothing was written.", str(error)))
         return
@@ -148,7 +148,7 @@ def _record(environment: Environment) -> None:
         environment, settings, cached.catalogue(), key=installation_key(settings.data_dir),
         reported=watching.reported_by_the_app(cached.store(), environment.name, now), now_ms=now,
     )  # fmt: skip
-    watching.record(cached.store(), seen, by=widgets.OPERATOR, now_ms=now, always=True)
+    watching.record(cached.store(), seen, by=str(signin.person()), now_ms=now, always=True)
 
 
 def _done(environment: Environment) -> None:
@@ -170,7 +170,7 @@ def _undo(environment: Environment) -> None:
         st.caption(f"Brings back the file as it was before the last write ({at}). What stands there now is kept, too.")
         if st.button("Bring back the newest backup", key="env-undo"):
             try:
-                done = writer.undo(path, now=clock.now())
+                done = writing.undo(path, clock.now(), by=signin.person())
             except writer.NotWritten as error:
                 html.show(html.answer("fail", "Nothing was brought back.", str(error)))
                 return

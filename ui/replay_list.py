@@ -11,7 +11,7 @@ from services.errors import GreenlightError
 from services.replay import asking, canary, view
 from services.replay.asking import Wish
 from services.store.replays import Run
-from ui import cached, charts, html, present, state, widgets
+from ui import cached, charts, html, present, signin, state, widgets
 
 VERDICTS = {"PASS": "passed", "BLOCK": "blocked", "INCONCLUSIVE": "not enough evidence"}
 SHOWN = 50
@@ -65,7 +65,7 @@ def _form() -> None:
     if st.button("Start replay", type="primary", icon=":material/play_arrow:"):
         wish = Wish(agent=str(agent), subset=str(subset), repeats=int(repeats or 1), judge=str(judge))
         try:
-            run = asking.ask(cached.store(), cached.settings(), wish, by=widgets.OPERATOR)
+            run = asking.ask(cached.store(), cached.settings(), wish, by=signin.person())
         except GreenlightError as error:
             html.show(html.answer("fail", "The replay did not start.", str(error)))
             return

@@ -13,7 +13,7 @@ from services import clock, export
 from services.errors import GreenlightError
 from services.replay import report, runs, view
 from services.store import replays
-from ui import cached, charts, html, present, replay_case, replay_list, state, widgets
+from ui import cached, charts, html, present, replay_case, replay_list, signin, state, widgets
 
 SHOWN = 200
 STATES = {
@@ -59,8 +59,7 @@ def _live(run_id: str) -> None:
     ]
     st.caption(", ".join(parts) or "No answer yet.")
     if st.button("Cancel the run", icon=":material/stop:", help="What is finished stays; the run can be resumed."):
-        with cached.store().write() as connection:
-            replays.cancel(connection, run_id, clock.now_ms())
+        runs.cancel(cached.store(), run_id, by=signin.person())
         st.rerun()
 
 
@@ -234,13 +233,12 @@ def _actions(found: view.InDepth) -> None:
             "Make it the baseline", icon=":material/flag:", help="Later runs of this agent are compared with it."
         )
     ):
-        runs.promote(cached.store(), run.id, by=widgets.OPERATOR)
+        runs.promote(cached.store(), run.id, by=signin.person())
         st.rerun()
     if found.is_baseline:
         row.markdown(":material/flag: This run is the baseline.")
     if run.state == "cancelled" and run.runner == "worker" and row.button("Resume", icon=":material/play_arrow:"):
-        with cached.store().write() as connection:
-            replays.start(connection, run.id, clock.now_ms())
+        runs.resume(cached.store(), run.id, by=signin.person())
         st.rerun()
     if (
         run.state == "done"
@@ -251,5 +249,5 @@ def _actions(found: view.InDepth) -> None:
             help="Judges the kept answers with today's rubric; asks no agent.",
         )
     ):
-        runs.rescore(cached.store(), run.id)
+        runs.rescore(cached.store(), run.id, by=signin.person())
         st.rerun()

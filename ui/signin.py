@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import html
+from services import access
+from services.access import Person
+from ui import cached, html
 
 
 def configured() -> bool:
     """Whether `.streamlit/secrets.toml` holds an [auth] section for st.login."""
     return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
+
+
+def person() -> Person:
+    """Who acts: whoever signed in, with the role that the settings give; else the one local operator, unverified."""
+    if configured() and st.user.get("is_logged_in"):
+        return access.of_claims(st.user.to_dict(), cached.settings().access)
+    return access.local_operator()
 
 
 def passed() -> bool:

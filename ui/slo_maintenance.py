@@ -12,7 +12,7 @@ from services.errors import GreenlightError
 from services.slo import changes
 from services.slo.view import Slos
 from services.store.deploys import Maintenance
-from ui import cached, html, present, widgets
+from ui import cached, html, present, signin, widgets
 
 
 def show(found: Slos) -> None:
@@ -48,7 +48,7 @@ def _withdraw(found: Slos) -> None:
     words = {m.id: f"{present.moment(m.from_ms, zone, short=True)}: {m.reason}" for m in counting}
     number = left.selectbox("Withdraw one, so that its time counts again", list(words), format_func=words.__getitem__)
     if right.button("Withdraw", icon=":material/undo:") and number is not None:
-        changes.withdraw(cached.store(), number, by=widgets.OPERATOR, now_ms=clock.now_ms())
+        changes.withdraw(cached.store(), number, by=signin.person(), now_ms=clock.now_ms())
         cached.forget_promises()
         st.rerun()
 
@@ -69,7 +69,7 @@ def _declare(environment: str) -> None:
         return
     try:
         changes.declare(
-            cached.store(), environment, from_ms=_ms(begin), until_ms=_ms(end), reason=reason, by=widgets.OPERATOR,
+            cached.store(), environment, from_ms=_ms(begin), until_ms=_ms(end), reason=reason, by=signin.person(),
             now_ms=clock.now_ms(),
         )  # fmt: skip
     except GreenlightError as error:

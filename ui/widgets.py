@@ -15,7 +15,7 @@ import streamlit as st
 from services import clock, requests
 from services.errors import GreenlightError, SettingsError, StoreError, UnknownEnvironment
 from services.store.jobs import Job
-from ui import cached, html, present, state
+from ui import cached, html, present, signin, state
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -23,7 +23,6 @@ REFRESH_S = 3.0
 SLOW_REFRESH_S = 30.0
 ALL = "All environments"
 FEW = 6  # up to this many environments stand side by side; more go into a list that can be searched
-OPERATOR = "local operator (unverified)"
 
 
 def live(draw: Callable[P, None]) -> Callable[P, None]:
@@ -138,7 +137,7 @@ def request_button(
     job = _watched(slot)
     busy = job is not None and job.state in {"queued", "running"}
     if st.button(label, type="primary", icon=icon, disabled=busy, key=key, help=help_):
-        made = ask(cached.store(), cached.settings(), environment, by=OPERATOR)
+        made = ask(cached.store(), cached.settings(), environment, by=signin.person())
         st.session_state[slot] = made.id
         st.rerun(scope="fragment")
     if job is not None:

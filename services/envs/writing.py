@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from services import access
+from services.access import Person
 from services.envs import plan as planning
 from services.envs import reading, writer
 from services.envs.catalogue import FLAGS, Catalogue
@@ -57,8 +59,15 @@ def preview(
     return Preview(path=path, plan=made, before=before)
 
 
-def write(preview_: Preview, now: datetime) -> Written:
-    """Carry a preview out; nothing else than what it showed. Raises writer.NotWritten."""
+def undo(path: Path, now: datetime, *, by: Person) -> Written:
+    """Bring the newest backup back. Raises Forbidden or writer.NotWritten."""
+    access.require(by, "write_env")
+    return writer.undo(path, now=now)
+
+
+def write(preview_: Preview, now: datetime, *, by: Person) -> Written:
+    """Carry a preview out; nothing else than what it showed. Raises Forbidden or writer.NotWritten."""
+    access.require(by, "write_env")
     if preview_.plan.text is None:
         return Written(path=preview_.path, backup=None)
     return writer.apply(preview_.path, preview_.plan.text, before=preview_.before, now=now)

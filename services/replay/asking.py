@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from services import clock, currency
+from services import access, clock, currency
+from services.access import Person
 from services.evidence.model import Evidence, Outcome
 from services.place import ROOT
 from services.replay import golden, runs
@@ -65,8 +66,9 @@ def make_judge(settings: Settings, name: str) -> Judge:
     raise WrongRun(f"There is no judge {name[:40]!r}. Choose rubric or llm.")
 
 
-def ask(store: Store, settings: Settings, wish: Wish, *, by: str) -> Run:
-    """Put a run for the workers into the store. Raises WrongRun, SettingsError or StoreError."""
+def ask(store: Store, settings: Settings, wish: Wish, *, by: Person) -> Run:
+    """Put a run for the workers into the store. Raises Forbidden, WrongRun, SettingsError or StoreError."""
+    access.require(by, "replay")
     if wish.agent not in agent_names(settings):
         raise WrongRun(f"There is no agent {wish.agent[:60]!r}. Choose one of: {', '.join(agent_names(settings))}.")
     if not 1 <= wish.repeats <= 20:
@@ -88,7 +90,7 @@ def ask(store: Store, settings: Settings, wish: Wish, *, by: str) -> Run:
         environment=environment,
         simulated=bool(environment) and settings.environment(environment).simulated,
         runner="worker",
-        requested_by=by,
+        requested_by=str(by),
     )
     return runs.begin(store, plan).run
 
@@ -103,7 +105,7 @@ def ask_canaries(store: Store, settings: Settings) -> tuple[Run, ...]:
             last = replays.newest(connection, limit=1, agent=agent.name, subset=CANARY)
         if last and last[0].state in replays.OPEN:
             continue
-        asked.append(ask(store, settings, Wish(agent=agent.name, subset=CANARY), by="schedule"))
+        asked.append(ask(store, settings, Wish(agent=agent.name, subset=CANARY), by=access.SCHEDULE))
     return tuple(asked)
 
 

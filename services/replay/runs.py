@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from services import clock
+from services import access, clock
+from services.access import Person
 from services.errors import GreenlightError
 from services.replay import bodies, comparison, gate, golden, rubric
 from services.replay.comparison import Basis, Comparison
@@ -197,8 +198,26 @@ def summarise(found: GateResult) -> dict[str, Any]:
     }
 
 
-def rescore(store: Store, run_id: str) -> tuple[Run, GateResult]:
-    """Judge a run's kept answers anew with the rubric as it is now, without asking the agent. Raises WrongRun."""
+def cancel(store: Store, run_id: str, *, by: Person) -> None:
+    """Stop a run; what is finished stays, and the run can be resumed. Raises Forbidden."""
+    access.require(by, "replay")
+    with store.write() as connection:
+        replays.cancel(connection, run_id, clock.now_ms())
+
+
+def resume(store: Store, run_id: str, *, by: Person) -> None:
+    """Let the workers go on with a run that was cancelled. Raises Forbidden."""
+    access.require(by, "replay")
+    with store.write() as connection:
+        replays.start(connection, run_id, clock.now_ms())
+
+
+def rescore(store: Store, run_id: str, *, by: Person) -> tuple[Run, GateResult]:
+    """Judge a run's kept answers anew with the rubric as it is now, without asking the agent.
+
+    Raises Forbidden or WrongRun.
+    """
+    access.require(by, "rescore")
     begun = resumed_for_reading(store, run_id)
     run, cases = begun.run, {case.id: case for case in begun.golden.cases}
     if run.state in replays.OPEN:
@@ -253,13 +272,14 @@ def basis_of(run: Run) -> Basis:
     return Basis(run_id=run.id, golden_sha256=run.golden_sha256, judge_sha256=run.judge_sha256)
 
 
-def promote(store: Store, run_id: str, *, by: str) -> None:
-    """Make a finished run the baseline of its golden set and agent. Raises WrongRun."""
+def promote(store: Store, run_id: str, *, by: Person) -> None:
+    """Make a finished run the baseline of its golden set and agent. Raises Forbidden or WrongRun."""
+    access.require(by, "baseline")
     with store.write() as connection:
         run = replays.get(connection, run_id)
         if run is None or run.state != "done":
             raise WrongRun(f"Only a finished run can be a baseline; {run_id[:60]!r} is none.")
-        replays.promote(connection, run, by=by, now_ms=clock.now_ms())
+        replays.promote(connection, run, by=str(by), now_ms=clock.now_ms())
 
 
 def from_document(document: Mapping[str, Any]) -> Sequence[gate.CaseResult]:

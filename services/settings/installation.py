@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from services import inngest_sdk
 from services.errors import Problem, SettingsError
 from services.place import database_url as database_url_of
-from services.settings.model import EnvironmentTable, Own, Secrets, Server
+from services.settings.model import Access, EnvironmentTable, Own, Secrets, Server
 
 STACK_FILE = "stack.json"
 TOKEN_FILE = "api_token"  # noqa: S105 - a file's name, not a token
@@ -248,6 +248,30 @@ def api_token(variables: Mapping[str, str], data_dir: Path) -> SecretStr | None:
     """The portal's own token; None where none was made yet."""
     text = variables.get("GREENLIGHT_API_TOKEN") or _read_secret_file(str(data_dir / TOKEN_FILE))
     return SecretStr(text) if text else None
+
+
+MIN_TOKEN = 16
+
+
+def access_tokens(access: Access, variables: Mapping[str, str]) -> dict[str, SecretStr]:
+    """The secrets of the further API tokens, by name."""
+    return {
+        token.name: SecretStr(variables[token.variable]) for token in access.tokens if variables.get(token.variable)
+    }
+
+
+def access_problems(access: Access, variables: Mapping[str, str], source: str) -> list[Problem]:
+    """A token that is missing is told, and one that could be guessed is refused."""
+    found = []
+    for token in access.tokens:
+        text = variables.get(token.variable) or ""
+        if len(text) < MIN_TOKEN:
+            words = "is not set" if not text else f"is shorter than {MIN_TOKEN} characters, so it could be guessed"
+            fix = "Set it to a long random text, or take the token out of [access]."
+            found.append(
+                problem(source, f'access.tokens "{token.name}"', f"its variable {token.variable} {words}.", fix)
+            )
+    return found
 
 
 def drain_seconds(variables: Mapping[str, str], problems: list[Problem]) -> float:

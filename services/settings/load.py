@@ -72,6 +72,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     environments = tuple(
         _resolve(table, path.parent, variables, stack if is_built_in else None, own, problems) for table in tables
     )
+    problems += installation.access_problems(parsed.access, variables, source)
     drain = installation.drain_seconds(variables, problems)
     database_url = installation.database_url(variables, data_dir, problems)
     if problems:
@@ -87,6 +88,8 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
         replay=parsed.replay.model_copy(update={"agents": (*parsed.replay.agents, *demo_agents)}),
         durable=parsed.durable,
         soak=parsed.soak,
+        access=parsed.access,
+        access_tokens=installation.access_tokens(parsed.access, variables),
         drain_seconds=drain,
         worker_port=worker_port,
         own=own,

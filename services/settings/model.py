@@ -325,6 +325,39 @@ class JudgeTable(_Table):
         return _http_url(value)
 
 
+class AccessPerson(_Table):
+    """Somebody's role: by issuer and subject, or by an e-mail that the issuer verified."""
+
+    issuer: str = Field(min_length=1, max_length=300)
+    subject: str | None = Field(None, min_length=1, max_length=300)
+    email: str | None = Field(None, min_length=3, max_length=300)
+    role: Literal["viewer", "operator", "engineer"]
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> AccessPerson:
+        if (self.subject is None) == (self.email is None):
+            raise ValueError("names a person by subject or by email: give exactly one of them")
+        return self
+
+
+class AccessToken(_Table):
+    """A further API token: its secret is in a process variable, never in this file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")
+    variable: str = Field(pattern=r"^[A-Z][A-Z0-9_]{0,79}$")
+    role: Literal["viewer", "operator", "engineer"]
+
+
+class Access(_Table):
+    """Who may do what, once people sign in."""
+
+    default_role: Literal["viewer", "operator", "engineer"] = Field(
+        "viewer", description="Of everybody who signs in and is not listed."
+    )
+    people: tuple[AccessPerson, ...] = ()
+    tokens: tuple[AccessToken, ...] = ()
+
+
 class Soak(_Table):
     """What staging must stand before production may be made strict."""
 
@@ -372,6 +405,7 @@ class SettingsFile(_Table):
     replay: Replay = Replay()
     durable: Durable = Durable()
     soak: Soak = Soak()
+    access: Access = Access()
     environments: tuple[EnvironmentTable, ...] = ()
 
     @model_validator(mode="after")
@@ -437,6 +471,8 @@ class Settings(_Table):
     replay: Replay = Replay()
     durable: Durable = Durable()
     soak: Soak = Soak()
+    access: Access = Access()
+    access_tokens: dict[str, SecretStr] = {}  # by name: the secrets of [access] tokens
     drain_seconds: float = 30.0
     worker_port: int = 8502
     own: Own = Own()

@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import re
 
+from services import access
+from services.access import Person
 from services.errors import GreenlightError
 from services.store import Store, deploys
 from services.store.deploys import Deploy
@@ -41,8 +43,11 @@ def tell(store: Store, deploy: Deploy) -> bool:
         return deploys.note(connection, deploy)
 
 
-def declare(store: Store, environment: str, *, from_ms: int, until_ms: int, reason: str, by: str, now_ms: int) -> int:
-    """Declare maintenance: whole minutes outside the reckoning. Returns its number; raises WrongChange."""
+def declare(
+    store: Store, environment: str, *, from_ms: int, until_ms: int, reason: str, by: Person, now_ms: int
+) -> int:
+    """Declare maintenance: whole minutes outside the reckoning. Returns its number; raises Forbidden, WrongChange."""
+    access.require(by, "maintenance")
     low, high = from_ms - from_ms % MINUTE_MS, -(-until_ms // MINUTE_MS) * MINUTE_MS
     if high <= low:
         raise WrongChange("The maintenance ends before it begins. Set its end after its beginning.")
@@ -54,13 +59,14 @@ def declare(store: Store, environment: str, *, from_ms: int, until_ms: int, reas
         raise WrongChange("Say what the maintenance is for: everybody will read it beside the numbers.")
     with store.write() as connection:
         return deploys.declare(
-            connection, environment, from_ms=low, until_ms=high, reason=reason.strip()[:500], by=by[:120],
+            connection, environment, from_ms=low, until_ms=high, reason=reason.strip()[:500], by=str(by)[:120],
             now_ms=now_ms,
         )  # fmt: skip
 
 
-def withdraw(store: Store, number: int, *, by: str, now_ms: int) -> None:
-    """Count a declared time again. Raises WrongChange where there is nothing to withdraw."""
+def withdraw(store: Store, number: int, *, by: Person, now_ms: int) -> None:
+    """Count a declared time again. Raises Forbidden; WrongChange where there is nothing to withdraw."""
+    access.require(by, "maintenance")
     with store.write() as connection:
-        if not deploys.withdraw(connection, number, by=by[:120], now_ms=now_ms):
+        if not deploys.withdraw(connection, number, by=str(by)[:120], now_ms=now_ms):
             raise WrongChange("That maintenance was withdrawn already. Reload the page.")

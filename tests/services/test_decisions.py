@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from services import decisions
-from services.decisions import Person, Refused
+from services.access import Forbidden, Person
+from services.decisions import Refused
 from services.settings import load
 from services.settings.model import Environment
 from services.store import Store, evidence
 
-ADA, BOB = Person(name="Ada", verified=True), Person(name="Bob", verified=True)
+ADA, BOB = (Person(name=n, verified=True, role="engineer", key=f"i#{n}") for n in ("Ada", "Bob"))
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_without_a_name_or_a_note_nothing_is_decided(
     store: Store, environment: Environment, name: str, note: str
 ) -> None:
     with pytest.raises(Refused):
-        decisions.decide(store, environment, "policy", Person(name=name), note=note)
+        decisions.decide(store, environment, "policy", Person(name=name, role="operator"), note=note)
     assert newest(store, "policy") is None
 
 
@@ -78,3 +79,11 @@ def test_a_waiver_has_a_name_a_reason_and_an_end(store: Store, environment: Envi
     with store.read() as connection:
         assert decisions.waived_canaries(connection, "local", said.at_ms) == "Ada: no canary"
         assert decisions.waived_canaries(connection, "local", said.at_ms + 3 * decisions.DAY_MS) == ""
+
+
+def test_whoever_may_only_look_decides_nothing(store: Store, environment: Environment) -> None:
+    with pytest.raises(Forbidden, match="Your role is viewer; this needs operator"):
+        decisions.decide(store, environment, "policy", Person(name="Vi"), note="x")
+    with pytest.raises(Forbidden, match="needs engineer"):
+        decisions.waive_canaries(store, environment, Person(name="Op", role="operator"), note="x", days=1)
+    assert newest(store, "policy") is None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from services import clock, requests
+from services.access import local_operator
 from services.health.view import raw_evidence
 from services.settings import load
 from services.store import Store, jobs, snapshots
@@ -61,7 +62,7 @@ def test_validate_now_tries_the_values_and_leaves_both_kinds_of_evidence(
     worker.wait()
     store = open_store(worker)
     settings = load(variables | {"GREENLIGHT_DATA": str(worker.data)})
-    job = requests.validate_now(store, settings, "s", by="test")
+    job = requests.validate_now(store, settings, "s", by=local_operator("test"))
 
     def finished() -> bool:
         with store.read() as connection:

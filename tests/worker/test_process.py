@@ -15,6 +15,7 @@ import jcs
 import pytest
 
 from services import clock, requests
+from services.access import local_operator
 from services.health.state import reckon
 from services.health.view import worker_life
 from services.settings import load
@@ -201,8 +202,10 @@ def test_probe_now_is_done_by_the_worker_with_progress(start_worker: Start) -> N
     settings = load({"GREENLIGHT_DATA": str(worker.data)}, root=worker.data)
     store = open_store(worker)
     wait_until(lambda: worker_life(store, clock.now_ms()).alive)
-    job = requests.probe_now(store, settings, "local", by="test")
-    assert requests.probe_now(store, settings, "local", by="test").id == job.id, "a second press finds the first"
+    job = requests.probe_now(store, settings, "local", by=local_operator("test"))
+    assert requests.probe_now(store, settings, "local", by=local_operator("test")).id == job.id, (
+        "a second press finds the first"
+    )
 
     def found() -> jobs.Job:
         current = requests.find(store, job.id)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from services import clock
+from services.access import local_operator
 from services.evidence.model import Evidence
 from services.health.view import raw_evidence
 from services.replay import asking, runs
@@ -69,7 +70,7 @@ def test_two_workers_share_a_run_ask_once_and_leave_evidence(
     one.wait()
     two.wait()
     store = open_store(one)
-    run = asking.ask(store, settings_of(one, variables), Wish(agent="mine"), by="test")
+    run = asking.ask(store, settings_of(one, variables), Wish(agent="mine"), by=local_operator("test"))
     owners: set[str] = set()
 
     def done() -> bool:
@@ -93,7 +94,7 @@ def test_a_killed_worker_s_cases_are_taken_up_by_another(
     one = start_worker(**variables)
     one.wait()
     store = open_store(one)
-    run = asking.ask(store, settings_of(one, variables), Wish(agent="mine"), by="test")
+    run = asking.ask(store, settings_of(one, variables), Wish(agent="mine"), by=local_operator("test"))
     wait_until(lambda: len(asked) > 10)
     one.stop(signal.SIGKILL)
     with store.write() as connection:  # its lease would end in a minute: time is an argument here, too
@@ -115,7 +116,7 @@ def test_sigterm_hands_back_what_is_held(start_worker: Start, serve: Callable[..
     worker = start_worker(**variables)
     worker.wait()
     store = open_store(worker)
-    run = asking.ask(store, settings_of(worker, variables), Wish(agent="mine"), by="test")
+    run = asking.ask(store, settings_of(worker, variables), Wish(agent="mine"), by=local_operator("test"))
     wait_until(lambda: len(asked) > 8)
     assert worker.stop() == 0
     with store.read() as connection:
@@ -133,7 +134,7 @@ def test_an_agent_that_is_gone_from_the_settings_fails_the_run_in_words(
     store = open_store(first)
     settings = settings_of(first, variables)
     first.stop()
-    run = asking.ask(store, settings, Wish(agent="mine"), by="test")
+    run = asking.ask(store, settings, Wish(agent="mine"), by=local_operator("test"))
     with store.write() as connection:
         options = json.dumps(dict(run.options) | {"agent": "gone"})
         connection.exec_driver_sql("UPDATE replay_runs SET options = ?", (options,))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from services import clock, decisions
+from services.access import local_operator
 from services.checklist import steps as table
 from services.checklist.view import Checklist, checklist
-from services.decisions import Person
 from services.errors import SettingsError
 from services.evidence.model import Evidence
 from services.settings import load
@@ -45,7 +45,7 @@ def states(found: Checklist) -> dict[str, str]:
 
 
 def confirm(store: Store, wanted: Settings, name: str) -> None:
-    decisions.decide(store, wanted.environment(name), "policy", Person(name="Ada"), note="minutes of 20 November")
+    decisions.decide(store, wanted.environment(name), "policy", local_operator("Ada"), note="minutes of 20 November")
 
 
 def test_nothing_measured_the_first_step_is_next_and_the_rest_waits(store: Store, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_the_whole_way_leads_to_go_and_only_with_everything(store: Store, tmp_pa
     found = look(store, wanted)
     assert found.verdict.state == "GO"
     assert {key for key, state in states(found).items() if state != "done"} == {"go-prod"}
-    decisions.sign_off(store, wanted.environment("prod"), Person(name="Bob"), note="go", verdict="GO", head="",
+    decisions.sign_off(store, wanted.environment("prod"), local_operator("Bob"), note="go", verdict="GO", head="",
                        second_person=False)  # fmt: skip
     assert set(states(look(store, wanted)).values()) == {"done"}
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection
 
 from services import clock
+from services.access import local_operator
 from services.replay import canary, golden, report, runs
 from services.replay.agents import open_agent
 from services.replay.gate import GateRules
@@ -183,7 +184,7 @@ def test_scoring_again_asks_nobody(store: Store, tmp_path: Path) -> None:
     asyncio.run(runner(store, begun, agent).work())
     assert verdict(store, begun) == "BLOCK"
     asked = sum(agent.asked.values())
-    run, found = runs.rescore(store, begun.run.id)
+    run, found = runs.rescore(store, begun.run.id, by=local_operator("test"))
     assert (found.verdict, run.verdict, sum(agent.asked.values())) == ("BLOCK", "BLOCK", asked)
 
 
@@ -192,7 +193,7 @@ def test_beside_its_baseline_a_run_says_what_flipped_and_whether_it_is_real(stor
     first = begin(store, path)
     asyncio.run(runner(store, first, Scripted()).work())
     runs.conclude(store, first.run)
-    runs.promote(store, first.run.id, by="test")
+    runs.promote(store, first.run.id, by=local_operator("test"))
     for wrong, real in ((("c1",), False), (tuple(f"c{n}" for n in range(8)), True)):
         begun = begin(store, path)
         asyncio.run(runner(store, begun, Scripted(wrong=wrong)).work())
@@ -227,7 +228,7 @@ def test_choices_without_cases_are_refused(store: Store, tmp_path: Path) -> None
     with pytest.raises(WrongRun, match="There is no run"):
         runs.resumed(store, "nope")
     with pytest.raises(WrongRun, match="Only a finished run"):
-        runs.promote(store, begin(store, path).run.id, by="x")
+        runs.promote(store, begin(store, path).run.id, by=local_operator("x"))
 
 
 def test_the_real_agent_through_a_real_process(store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services import ledger
+from services.access import Person
 from services.slo import changes
 from services.slo.changes import WrongChange, sign, signed
 from services.store import Store, deploys
@@ -16,7 +17,15 @@ HOUR, DAY = 3_600_000, 86_400_000
 
 
 def declare(store: Store, low: int, high: int, reason: str = "move") -> int:
-    return changes.declare(store, "production", from_ms=low, until_ms=high, reason=reason, by="Ada", now_ms=NOW)
+    return changes.declare(
+        store,
+        "production",
+        from_ms=low,
+        until_ms=high,
+        reason=reason,
+        by=Person(name="Ada", role="operator", verified=True),
+        now_ms=NOW,
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,9 +51,9 @@ def test_maintenance_is_kept_in_whole_minutes_with_who_declared_it(store: Store)
 
 def test_withdrawing_twice_is_told(store: Store) -> None:
     number = declare(store, NOW, NOW + HOUR)
-    changes.withdraw(store, number, by="Bo", now_ms=NOW)
+    changes.withdraw(store, number, by=Person(name="Bo", role="operator", verified=True), now_ms=NOW)
     with pytest.raises(WrongChange, match="withdrawn already"):
-        changes.withdraw(store, number, by="Bo", now_ms=NOW)
+        changes.withdraw(store, number, by=Person(name="Bo", role="operator", verified=True), now_ms=NOW)
 
 
 def test_a_signature_is_for_this_body_this_key_and_this_time() -> None:

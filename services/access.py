@@ -1,0 +1,93 @@
+"""Who may do what? Roles and actions as a table, asked by every service that changes something, whoever calls it."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from services.errors import GreenlightError
+from services.settings.model import Access
+
+Role = Literal["viewer", "operator", "engineer"]
+ROLES: tuple[Role, ...] = ("viewer", "operator", "engineer")  # each may do what those before it may
+Action = Literal[
+    "probe", "validate", "replay", "maintenance", "confirm", "campaign", "request_go", "sign_off", "baseline",
+    "rescore", "waive", "write_env", "deploy",
+]  # fmt: skip
+
+# The least role for each action; looking is for everybody who may open the portal.
+LEAST: Mapping[Action, Role] = {
+    "probe": "operator",
+    "validate": "operator",
+    "replay": "operator",
+    "maintenance": "operator",
+    "confirm": "operator",
+    "campaign": "operator",
+    "request_go": "operator",
+    "sign_off": "operator",
+    "baseline": "engineer",
+    "rescore": "engineer",
+    "waive": "engineer",
+    "write_env": "engineer",
+    "deploy": "engineer",
+}
+
+
+class Forbidden(GreenlightError):
+    """Somebody's role does not allow it; the message says which role does."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """Who acts. `verified`: an identity provider vouches; `key` is issuer and subject then, and never changes."""
+
+    name: str
+    role: Role = "viewer"
+    verified: bool = False
+    key: str = ""
+
+    def __str__(self) -> str:
+        return self.name if self.verified else f"{self.name} (unverified)"
+
+
+SCHEDULE = Person(name="schedule", role="engineer", verified=True, key="schedule")
+
+
+def require(person: Person, action: Action) -> None:
+    """Raises Forbidden where the person's role does not allow the action."""
+    least = LEAST[action]
+    if ROLES.index(person.role) < ROLES.index(least):
+        raise Forbidden(
+            f"Your role is {person.role}; this needs {least}. Ask whoever keeps [access] in greenlight.toml."
+        )
+
+
+def local_operator(name: str = "local operator") -> Person:
+    """Whoever sits at this machine, where nobody signs in: may do all, and is marked unverified in every record."""
+    return Person(name=" ".join(name.split())[:120] or "local operator", role="engineer", verified=False)
+
+
+def of_claims(claims: Mapping[str, Any], access: Access) -> Person:
+    """Who signed in: by issuer and subject; by e-mail only where the provider says that it is verified."""
+    issuer, subject = str(claims.get("iss") or ""), str(claims.get("sub") or "")
+    mail = str(claims.get("email") or "").lower() if claims.get("email_verified") is True else ""
+    role: Role = access.default_role
+    for known in access.people:
+        by_subject = known.subject is not None and (known.issuer, known.subject) == (issuer, subject)
+        by_mail = known.email is not None and known.issuer == issuer and mail and known.email.lower() == mail
+        if by_subject or by_mail:
+            role = known.role
+            break
+    name = str(claims.get("name") or mail or subject)
+    return Person(name=" ".join(name.split())[:120], role=role, verified=True, key=f"{issuer}#{subject}"[:300])
+
+
+def of_token(given: str | None, tokens: Mapping[str, tuple[str, Role]]) -> Person | None:
+    """Whose API token that is (`tokens` by name: secret and role); None for nobody's. Compared in constant time."""
+    found = None
+    for name, (secret, role) in tokens.items():
+        if given is not None and hmac.compare_digest(given.encode(), secret.encode()):
+            found = Person(name=f"API token {name}", role=role, verified=True, key=f"token#{name}")
+    return found
