@@ -184,7 +184,9 @@ def _stop_left_over(note: dict[str, object]) -> None:
     if not isinstance(pid, int) or sys.platform == "win32":
         return
     try:
-        done = subprocess.run(["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["ps", "-ww", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False
+        )
     except OSError:
         return
     port = str(note.get("inngest_url", "")).rsplit(":", 1)[-1]

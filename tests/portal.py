@@ -26,10 +26,11 @@ def variables(data: Path, **more: str) -> dict[str, str]:
 
 @contextmanager
 def running(
-    data: Path, *, command: tuple[str, ...] = ("app.py", "--port", "{port}"), cwd: Path = ROOT, **more: str
-) -> Iterator[str]:
+    data: Path, *, command: tuple[str, ...] = ("app.py", "--port", "{port}"), cwd: Path = ROOT, port: int = 0,
+    **more: str,
+) -> Iterator[str]:  # fmt: skip
     """Run a portal; yields its address."""
-    port = free_port()
+    port = port or free_port()
     data.mkdir(parents=True, exist_ok=True)
     words = [word.format(port=port) for word in command]
     with (data / "portal.log").open("ab") as log:

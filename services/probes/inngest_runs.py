@@ -177,9 +177,9 @@ class RunsProbe:
         stuck, newest = detail["stuck"], detail["newest_completed_ms"]
         moved = newest is not None and now - newest <= self.moved_within_s * 1000
         failed = detail["newest"].get("status") == "FAILED"
-        code = "runs.stuck" if stuck else "runs.newest_failed" if failed else "runs.ok"
-        if self.judges_movement and not moved:
-            code = "runs.none_completed"
+        still = self.judges_movement and not moved
+        code = "runs.newest_failed" if failed else "runs.ok"
+        code = "runs.stuck" if stuck else "runs.none_completed" if still else code
         words = {"count": len(stuck), "hours": round(self.moved_within_s / 3600, 1)}
         if stuck or failed:
             first = stuck[0] if stuck else detail["newest"]

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from services.report.blocks import Bars, Block, Heading, Table, Words
 
@@ -79,13 +80,18 @@ def _font(data_dir: Path) -> Path:
 
 def _made_font() -> bytes:
     import streamlit
-    from fontTools import subset
     from fontTools.ttLib import TTFont
-    from fontTools.varLib import instancer
 
     media = Path(streamlit.__file__).parent / "static" / "static" / "media"
     found = next(iter(sorted(media.glob("SourceSansVF-Upright*.woff2"))))
-    font = TTFont(found, lazy=True)
+    with TTFont(found, lazy=True) as font:
+        return _instance(font)
+
+
+def _instance(font: Any) -> bytes:
+    from fontTools import subset
+    from fontTools.varLib import instancer
+
     options = subset.Options()
     options.layout_features, options.hinting, options.notdef_outline = ["kern"], False, True
     chosen = subset.Subsetter(options)
