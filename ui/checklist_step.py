@@ -14,11 +14,24 @@ from services.checklist.view import Checklist, StepView
 from services.decisions import Decision
 from services.errors import GreenlightError
 from services.report import make, seal
+from services.store import evidence
 from services.verdict import words
 from services.verdict.reckon import sentence
 from ui import cached, checklist, html, present, signin, state, widgets
 
-CONFIRM = {"policy": "Confirm the decision", "saved": "Note that it was saved", "sign_off": "Sign off the Go"}
+CONFIRM = {
+    "policy": "Confirm the decision",
+    "saved": "Note that it was saved",
+    "sign_off": "Sign off the Go",
+    "go_request": "Ask for the Go",
+    "waive_canaries": "Waive the canary runs",
+    "campaign": "Begin a campaign",
+}
+WORDS = {
+    "go_request": "Somebody else looks at the evidence and gives the Go; nobody approves their own request.",
+    "waive_canaries": "The soak may then pass without its canary runs. Give the reason; it stands in every report.",
+    "campaign": "From now on a step that held and holds no more is shown as reopened. Say what this campaign is for.",
+}
 
 
 def show(environment: str) -> None:
@@ -38,6 +51,7 @@ def show(environment: str) -> None:
         with st.expander("Message that asks for the inputs", icon=":material/mail:"):
             st.code(found.message, language=None, wrap_lines=True)
     _proof(found, view)
+    _more(found, view)
     if view.step.id == "go":
         _report(found)
 
@@ -83,6 +97,21 @@ def _proof(found: Checklist, view: StepView) -> None:
         _confirm(found, now, confirm)
 
 
+def _more(found: Checklist, view: StepView) -> None:
+    """What is rarely needed, and by name: a campaign, a waiver, the request for a Go."""
+    if view.step.id == "inputs" and found.campaign is None:
+        _button(found, view, "campaign", found.environment)
+    if view.step.id == "soak" and found.soak is not None and not found.soak.waived and found.soak.state != "passed":
+        _button(found, view, "waive_canaries", view.environment)
+    if view.step.id == "go" and signin.configured() and found.verdict.state == "GO":
+        _button(found, view, "go_request", found.environment)
+
+
+def _button(found: Checklist, view: StepView, kind: str, environment: str) -> None:
+    if st.button(CONFIRM[kind], icon=":material/person_check:", key=f"m-{kind}-{view.key}"):
+        _confirm(found, replace(view, environment=environment, confirm_words=WORDS[kind]), kind)
+
+
 def _why(check: object) -> str:
     from services.verdict.model import Standing
 
@@ -109,14 +138,23 @@ def _confirm(found: Checklist, view: StepView, kind: str) -> None:
         note = st.text_area(
             "Note", max_chars=1000, placeholder="Decided in the meeting of 20 November; see the minutes."
         )
+        days = st.number_input("For how many days", 1, 30, 7) if kind == "waive_canaries" else 1
         sent = st.form_submit_button("Confirm", type="primary")
     if not sent:
         return
     person = me if me.verified else local_operator(name) if name.strip() else replace(me, name="")
     try:
-        if kind == "sign_off":
+        if kind == "waive_canaries":
+            decisions.waive_canaries(cached.store(), environment, person, note=note, days=int(days))
+        elif kind == "campaign":
+            decisions.begin_campaign(cached.store(), environment, person, note=note)
+        elif kind == "go_request":
+            decisions.request_go(
+                cached.store(), environment, person, note=note, verdict=found.verdict.state, head=_head()
+            )
+        elif kind == "sign_off":
             decisions.sign_off(
-                cached.store(), environment, person, note=note, verdict=found.verdict.state, head="",
+                cached.store(), environment, person, note=note, verdict=found.verdict.state, head=_head(),
                 second_person=signin.configured(),
             )  # fmt: skip
         else:
@@ -126,6 +164,12 @@ def _confirm(found: Checklist, view: StepView, kind: str) -> None:
         return
     cached.checklist.clear()
     st.rerun()
+
+
+def _head() -> str:
+    """The chain's head: what a Go was given on."""
+    with cached.store().read() as connection:
+        return evidence.head(connection)
 
 
 def _report(found: Checklist) -> None:

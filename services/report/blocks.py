@@ -77,7 +77,9 @@ def _leadership(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
 
 
 def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
-    flags = tuple((name, _value(flag["value"]), _moment(flag["measured_at"])) for name, flag in found["flags"].items())
+    flags = tuple(
+        (name + mark, _value(flag["value"]), _moment(flag["measured_at"])) for name, flag in found["flags"].items()
+    )
     checks = tuple(
         (c["title"] + mark, OUTCOMES[c["outcome"]], _value(c["value"]), _value(c["threshold"]),
          _moment(c["measured_at"]), c["how"] if c["outcome"] == "pass" else c["why"])

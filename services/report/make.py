@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from services import clock
@@ -25,7 +26,7 @@ class Report:
     """A report before it is written: its facts, from which every format is made."""
 
     found: dict[str, Any]
-    settings: Settings
+    data_dir: Path
 
     @property
     def title(self) -> str:
@@ -59,10 +60,10 @@ class Report:
             content = render.html(pieces, self.title).encode()
         else:
             made_at = datetime.fromisoformat(self.found["made_at"])
-            content = pdf(pieces, self.title, made_at=made_at, data_dir=self.settings.data_dir)
-        return seal.sealed(content, format_, self.found, seal.key(self.settings.data_dir))
+            content = pdf(pieces, self.title, made_at=made_at, data_dir=self.data_dir)
+        return seal.sealed(content, format_, self.found, seal.key(self.data_dir))
 
 
 def report(store: Store, settings: Settings, name: str, kind: Kind) -> Report:
     """A report on an environment, now. Raises UnknownEnvironment or StoreError."""
-    return Report(found=document(store, settings, name, kind, clock.now_ms()), settings=settings)
+    return Report(found=document(store, settings, name, kind, clock.now_ms()), data_dir=settings.data_dir)

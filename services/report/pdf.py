@@ -84,7 +84,7 @@ def _made_font() -> bytes:
 
     media = Path(streamlit.__file__).parent / "static" / "static" / "media"
     found = next(iter(sorted(media.glob("SourceSansVF-Upright*.woff2"))))
-    with TTFont(found, lazy=True) as font:
+    with TTFont(io.BytesIO(found.read_bytes()), lazy=True) as font:
         return _instance(font)
 
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,12 +84,16 @@ def key(data_dir: Path) -> Ed25519PrivateKey:
         data_dir.mkdir(parents=True, exist_ok=True)
         made = Ed25519PrivateKey.generate()
         pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return key(data_dir)
+        draft = path.with_name(f"{KEY_FILE}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(pem)
+        try:
+            os.link(draft, path)  # whole or not at all, and of two who make one at once the first's stays
+        except FileExistsError:
+            return key(data_dir)
+        finally:
+            draft.unlink()
         public = made.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         (data_dir / PUBLIC_FILE).write_bytes(public)
     found = load_pem_private_key(path.read_bytes(), None)

@@ -52,12 +52,14 @@ def told(store: Store, settings: Settings, now_ms: int, names: Sequence[str]) ->
 
 def _told(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Told:
     current = reckon(facts(connection, settings, environment, now_ms))
-    since = None
-    for _, _, record in evidence_store.history(connection, environment.name, check=CHECK, limit=500):
-        if record.value != current.state:
-            break
-        since = record.at_ms
+    last = _last(connection, environment.name)
+    since = last.detail.get("since_ms") if last is not None and last.value == current.state else None
     return Told(verdict=current, since_ms=since, drift=drift(connection, environment.name))
+
+
+def _last(connection: Connection, name: str) -> Evidence | None:
+    found = evidence_store.history(connection, name, check=CHECK, limit=1)
+    return found[0][2] if found else None
 
 
 def drift(connection: Connection, name: str) -> str:
@@ -87,14 +89,19 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
         with store.read() as connection:
             found = reckon(facts(connection, settings, environment, now))
             under = currency.under(connection, environment.name)
-            last = next(iter(evidence_store.history(connection, environment.name, check=CHECK, limit=1)), None)
+            last = _last(connection, environment.name)
+        since = last.detail.get("since_ms", last.at_ms) if last is not None and last.value == found.state else now
         proof = Evidence(
             environment=environment.name, check=CHECK, outcome=OUTCOMES[found.state], at_ms=now, value=found.state,
             threshold="GO", code=f"verdict.{found.state.lower()}", version=under.version, fingerprint=under.fingerprint,
             simulated=environment.simulated,
-            detail={"why": next((f.why for f in found.blocking), ""), "blocking": [f.rule for f in found.blocking]},
+            detail={
+                "why": next((f.why for f in found.blocking), ""),
+                "blocking": [f.rule for f in found.blocking],
+                "since_ms": since,
+            },
         )  # fmt: skip
-        if worth_writing(proof, None if last is None else last[2]):
+        if worth_writing(proof, last):
             with store.write() as connection:
                 evidence_store.append(store, connection, [proof])
             written += 1

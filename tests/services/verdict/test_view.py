@@ -1,0 +1,50 @@
+"""Verdicts as kept and told: since when, and what became of a signed Go."""
+
+from pathlib import Path
+
+import pytest
+
+from services import clock, decisions
+from services.access import local_operator
+from services.envs.fingerprint import Snapshot
+from services.evidence.model import Evidence
+from services.settings import load
+from services.store import Store, evidence, snapshots
+from services.verdict import view
+
+
+def test_a_verdict_is_kept_when_it_changes_and_tells_since_when(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
+    began = clock.now_ms()
+    assert view.keep(store, settings) == 1
+    assert view.keep(store, settings) == 0, "nothing changed"
+    later = began + 3_700_000
+    monkeypatch.setattr(clock, "now_ms", lambda: later)
+    assert view.keep(store, settings) == 1, "an hour later it is said again"
+    (told,) = view.told(store, settings, later, ("local",))
+    assert told.verdict.state == "INCONCLUSIVE"
+    assert told.since_ms is not None
+    assert told.since_ms - began < 5_000, "since the first, not the newest record"
+    with store.write() as connection:
+        bad = Evidence(environment="local", check="readiness.ready", outcome="fail", at_ms=later)
+        evidence.append(store, connection, [bad])
+    (told,) = view.told(store, settings, later, ("local",))
+    assert (told.verdict.state, told.since_ms) == ("NO_GO", None), "not kept yet"
+    assert view.keep(store, settings) == 1
+    (told,) = view.told(store, settings, later, ("local",))
+    assert told.since_ms == later
+
+
+def test_a_change_after_the_signed_go_is_told(store: Store, tmp_path: Path) -> None:
+    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
+    environment = settings.environment("local")
+    decisions.sign_off(store, environment, local_operator("Ada"), note="go", verdict="GO", head="", second_person=False)
+    with store.read() as connection:
+        assert view.drift(connection, "local") == ""
+    now = clock.now_ms()
+    with store.write() as connection:
+        snapshots.note(connection, Snapshot(environment="local", source="f", first_ms=now, last_ms=now,
+                                            fingerprint="k-2", key_id="k", marks={}))  # fmt: skip
+        assert view.drift(connection, "local") == "The Go that Ada signed no longer covers it: its variables changed."
