@@ -24,7 +24,7 @@ def test_a_replay_of_fifty_cases_is_fanned_out_over_two_workers_and_each_case_as
     server = inngest("start", redis=True)
     server.start()
     asked: list[str] = []
-    variables = with_agent(server, serve, tmp_path, asked, pause_s=0.4, cases=50)
+    variables = with_agent(server, serve, tmp_path, asked, pause_s=1.0, cases=50)
     one = start_worker(**variables)
     store = moving(one)
     two = start_worker(data=one.data, **variables)
