@@ -179,7 +179,7 @@ def _refuse_bad_ports(port: int) -> None:
 
 
 def _stop_left_over(note: dict[str, object]) -> None:
-    """End a server that outlived a launcher which was killed: that process, if it still is one of Inngest's."""
+    """End a server that outlived a launcher which was killed: that process, if it still is called as we called it."""
     pid = note.get("inngest_pid")
     if not isinstance(pid, int) or sys.platform == "win32":
         return
@@ -190,7 +190,7 @@ def _stop_left_over(note: dict[str, object]) -> None:
     except OSError:
         return
     port = str(note.get("inngest_url", "")).rsplit(":", 1)[-1]
-    if "inngest" not in done.stdout or f"--port {port}" not in done.stdout:
+    if f"--port {port}" not in done.stdout or not any(f" {word} " in done.stdout for word in ("dev", "start")):
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
+from filelock import FileLock
 
 from launcher import redis_server as shipped
 from services.store import Store
@@ -32,6 +34,22 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def start_alone(command: list[str], data: Path, **options: Any) -> subprocess.Popen[str]:
+    """Run a `start.py`, one at a time: it looks for free ports and takes them a moment later, as people's starts do
+    minutes apart and tests on several cores at once. Comes back when its worker listens, or it has ended."""
+    with FileLock(Path(tempfile.gettempdir()) / "greenlight-tests-start.lock", timeout=170):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+        give_up = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < give_up:
+            try:
+                port = int(json.loads((data / "stack.json").read_text())["worker_port"])
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except (OSError, ValueError, KeyError):
+                time.sleep(0.1)
+        return process
 
 
 class RealRedis:

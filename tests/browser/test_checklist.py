@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from services.report import seal
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT, free_port, start_alone
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 Open = Callable[..., Page]
@@ -34,10 +34,8 @@ class Demo:
         )
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("GREENLIGHT_", "REDIS_", "INNGEST_"))}
         words = ["start.py", "--demo", "--port", str(self.port), "--data", str(self.data), "--no-browser"]
-        self._process = subprocess.Popen(
-            [sys.executable, *words], cwd=ROOT, env=clean | {"GREENLIGHT_CONFIG": str(config)},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+        environment = clean | {"GREENLIGHT_CONFIG": str(config)}
+        self._process = start_alone([sys.executable, *words], self.data, cwd=ROOT, env=environment)
         self.config = config
         self.url = f"http://localhost:{self.port}"
 

@@ -17,7 +17,7 @@ from tests.worker.test_process import wait_until
 
 Make = Callable[..., Inngest]
 Start = Callable[..., RealWorker]
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 
 def test_schedules_pass_from_inngest_to_the_fallback_and_back_and_nothing_runs_twice(

@@ -15,7 +15,7 @@ from tests.worker.test_process import wait_until
 
 Make = Callable[..., Inngest]
 Start = Callable[..., RealWorker]
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.mark.parametrize("mode", ["dev", "start"])

@@ -15,7 +15,7 @@ from tests.worker.test_process import wait_until
 
 Make = Callable[..., Inngest]
 Start = Callable[..., RealWorker]
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 
 def test_a_replay_of_fifty_cases_is_fanned_out_over_two_workers_and_each_case_asked_once(

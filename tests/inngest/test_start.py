@@ -24,7 +24,7 @@ from tests.inngest.conftest import free_port_below
 from tests.launcher.test_start import Started
 
 Start = Callable[..., Started]
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(params=["stand-in", "real"])

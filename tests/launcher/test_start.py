@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT, free_port, start_alone
 
 
 class Started:
@@ -22,13 +22,11 @@ class Started:
     def __init__(self, data: Path, *words: str, **variables: str) -> None:
         self.port, self.data = free_port(), data
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("GREENLIGHT_", "REDIS_", "INNGEST_"))}
-        self.process = subprocess.Popen(
+        self.process = start_alone(
             [sys.executable, "start.py", "--port", str(self.port), "--data", str(data), "--no-browser", *words],
+            data,
             cwd=ROOT,
             env=clean | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
         )
 
     @property
