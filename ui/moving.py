@@ -155,16 +155,22 @@ def _line(line: str) -> str:
 
 
 def daily_summary(environment: str, where: tzinfo) -> None:
-    """The last written summary, to read and to take along."""
+    """The last written summary, drawn on demand: the page must be there at once."""
+    if st.button("Daily summary", icon=":material/summarize:", key="daily-summary"):
+        _summary(environment, where)
+
+
+@st.dialog("Daily summary", width="large")
+def _summary(environment: str, where: tzinfo) -> None:
+    """To read and to take along."""
     found = summary.newest(cached.store(), environment)
-    with st.expander("Daily summary", icon=":material/summarize:"):
-        if found is None:
-            st.caption("Written each morning at 08:00 UTC; none was written yet.")
-            return
-        at_ms, text = found
-        st.caption(f"Written {present.moment(at_ms, where)}")
-        html.show(html.block(*(_line(line) for line in text.splitlines() if line.strip())))
-        st.download_button(
-            "Download", text, file_name=f"{environment}-daily-summary.md", mime="text/markdown", on_click="ignore",
-            icon=":material/download:", key="download-summary",
-        )  # fmt: skip
+    if found is None:
+        st.caption("Written each morning at 08:00 UTC; none was written yet.")
+        return
+    at_ms, text = found
+    st.caption(f"Written {present.moment(at_ms, where)}")
+    html.show(html.block(*(_line(line) for line in text.splitlines() if line.strip())))
+    st.download_button(
+        "Download", text, file_name=f"{environment}-daily-summary.md", mime="text/markdown", on_click="ignore",
+        icon=":material/download:", key="download-summary",
+    )  # fmt: skip
