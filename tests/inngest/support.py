@@ -1,5 +1,6 @@
 """What the scenarios look at: conditions, runs and who did what."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,10 +67,17 @@ def replay_runs(server: Inngest) -> list[str]:
 
 
 def with_agent(
-    server: Inngest, serve: Callable[..., Served], folder: Path, asked: list[str], *, pause_s: float, cases: int
+    server: Inngest,
+    serve: Callable[..., Served],
+    folder: Path,
+    asked: list[str],
+    *,
+    cases: int,
+    pause_s: float = 0.02,
+    may_answer: threading.Event | None = None,
 ) -> dict[str, str]:
     make_set(folder, cases)
-    return configure(folder, server, agent=serve_agent(serve, asked, pause_s), cases="set.json")
+    return configure(folder, server, agent=serve_agent(serve, asked, pause_s, may_answer), cases="set.json")
 
 
 def finished(store: Store, run_id: str) -> set[str]:

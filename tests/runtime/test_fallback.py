@@ -96,12 +96,13 @@ def test_it_stands_back_while_something_more_durable_has_the_schedule_and_takes_
     async def watch() -> None:
         task = Task(name="t", every=timedelta(seconds=2), run=nothing)
         scheduler = FallbackScheduler((task,), claim=claim, done=done, now=lambda: datetime.now(UTC), patience=patience)
-        async with asyncio.timeout(4.5):
-            await scheduler.run()
+        running = asyncio.create_task(scheduler.run())
+        async with asyncio.timeout(30):
+            while not ran:  # noqa: ASYNC110 - the first moment that was given, however late this machine is
+                await asyncio.sleep(0.05)
+        running.cancel()
 
-    with pytest.raises(TimeoutError):
-        asyncio.run(watch())
-    assert ran
+    asyncio.run(watch())
     assert len(claimed) > len(ran)
 
 

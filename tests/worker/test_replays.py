@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,9 @@ def configured(folder: Path, url: str, cases: int = 40) -> dict[str, str]:
     return {"GREENLIGHT_CONFIG": str(folder / "greenlight.toml")}
 
 
-def serve_agent(serve: Callable[..., Served], asked: list[str], pause_s: float = 0.02) -> str:
+def serve_agent(
+    serve: Callable[..., Served], asked: list[str], pause_s: float = 0.02, may_answer: threading.Event | None = None
+) -> str:
     import asyncio
 
     from starlette.requests import Request
@@ -42,6 +45,8 @@ def serve_agent(serve: Callable[..., Served], asked: list[str], pause_s: float =
         case = await request.json()
         asked.append(case["case_id"])
         await asyncio.sleep(pause_s)
+        while may_answer is not None and not may_answer.is_set():  # noqa: ASYNC110 - set by another thread
+            await asyncio.sleep(0.05)
         return JSONResponse({"case_id": case["case_id"], "output": "done"})
 
     return serve(agent_app(handler)).url + "/agent"
