@@ -6,6 +6,7 @@ Keys go to it in its environment, never on its command line, which everybody on 
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import shutil
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher import redis_server
-from launcher.lock import Stack, free_port, is_free, write_private
+from launcher.lock import Stack, free_port, is_free
 from launcher.processes import Child
 from launcher.say import Refusal, step
 
@@ -143,15 +144,9 @@ def _production(url: str, keys: dict[str, str]) -> dict[str, str | None]:
 
 def _keys(stack: Stack) -> tuple[dict[str, str], dict[str, object]]:
     """Local keys, made on first use; hexadecimal and without a prefix, as the server wants them."""
-    found, note = {}, {}
-    for name in ("INNGEST_SIGNING_KEY", "INNGEST_EVENT_KEY"):
-        file = name.lower()
-        path = stack.data / file
-        if not path.exists() or not path.read_text(encoding="utf-8").strip():
-            write_private(path, secrets.token_hex(32) + "\n")
-        found[name] = path.read_text(encoding="utf-8").strip()
-        note[f"{file}_file"] = str(path)
-    return found, dict(note)
+    names = ("INNGEST_SIGNING_KEY", "INNGEST_EVENT_KEY")
+    keys = {name: stack.secret(name.lower(), fresh=functools.partial(secrets.token_hex, 32)) for name in names}
+    return keys, {f"{name.lower()}_file": str(stack.data / name.lower()) for name in names}
 
 
 def _redis(stack: Stack, taken: set[int], logs: Path, own: dict[str, str | None]) -> Child:

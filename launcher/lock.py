@@ -7,10 +7,15 @@ import os
 import secrets
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from launcher.say import Refusal
+
+
+def _fresh() -> str:
+    return secrets.token_urlsafe(32)
 
 
 class Stack:
@@ -51,14 +56,14 @@ class Stack:
         draft.write_text(json.dumps(note, indent=1), encoding="utf-8")
         draft.replace(self.note_file)
 
-    def secret(self, name: str, make: str | None = None) -> str:
-        """A secret kept in the data folder (0600), made on first use."""
+    def secret(self, name: str, make: str | None = None, *, fresh: Callable[[], str] = _fresh) -> str:
+        """A secret kept in the data folder (0600), made by `fresh` on first use; `make` is written in any case."""
         path = self.data / name
         if make is None and path.exists():
             found = path.read_text(encoding="utf-8").strip()
             if found:
                 return found
-        text = make or secrets.token_urlsafe(32)
+        text = make or fresh()
         write_private(path, text + "\n")
         return text
 

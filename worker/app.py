@@ -19,7 +19,7 @@ from services.settings.model import Own
 from services.version import VERSION
 from worker.metrics import WorkerMetrics
 
-PATH = "/inngest"
+PATH = "/inngest"  # where Inngest calls us
 
 
 class Steps:

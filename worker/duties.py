@@ -15,7 +15,7 @@ from typing import Literal
 from runtime.fallback import FallbackScheduler, Task
 from services import clock
 from services.errors import StoreError
-from services.probes.hysteresis import is_stale
+from services.health.moving import moves_work
 from services.probes.inngest_pulse import NAME as PULSE
 from services.settings.model import Settings
 from services.store import Store, claims, conditions, schedules
@@ -79,6 +79,9 @@ class Roster:
             async with self._renewed(name):
                 await duty.run(due)
             outcome = "done"
+        except Exception:
+            log.exception("the duty %s failed; Inngest tries it again", duty.name)
+            raise
         finally:
             await self.end(name, outcome)
         return True
@@ -112,7 +115,7 @@ class Roster:
         now = clock.now_ms()
         with self._store.read() as connection:
             found = [c for name in self._pulsed for c in conditions.load(connection, name) if c.probe == PULSE]
-        return any(c.outcome in {"ok", "slow"} and not is_stale(c.at_ms, c.interval_s, now) for c in found)
+        return any(moves_work(pulse, now) for pulse in found)
 
     async def claim(self, name: str, *, by: By) -> bool:
         """Claim a due moment, once for all workers and schedulers. Raises StoreError."""

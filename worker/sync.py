@@ -20,6 +20,7 @@ from services.probes.inngest_sync import SyncProbe
 from services.probes.model import Failure
 from services.settings.model import Environment, Own
 from services.store import Store, workers
+from worker.app import PATH
 
 log = logging.getLogger(__name__)
 TICK_S = 0.5
@@ -27,7 +28,6 @@ CHECK_S = 15.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 DEADLINE_S = 20.0
 PATIENCE_S = 15.0
-PATH = "/inngest"
 
 
 class Registration:

@@ -14,13 +14,13 @@ from services.checklist.steps import Step
 from services.decisions import Decision
 from services.settings.model import Environment, Settings
 from services.soak import reading as soaks
+from services.soak.reckon import CHECK as SOAK
 from services.soak.reckon import Soak
 from services.store import Store
 from services.store import evidence as evidence_store
 from services.verdict import view as verdict_view
 from services.verdict.model import Facts, Standing, Verdict
 from services.verdict.reckon import reckon, standing, worst
-from services.verdict.rules import SOAK
 
 State = Literal["done", "failed", "open", "waiting"]
 

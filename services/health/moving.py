@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from services import clock
+from services.health import state
 from services.probes import inngest_pulse, inngest_runs, inngest_sync
-from services.probes.hysteresis import is_stale
 from services.settings.model import Environment, Settings
 from services.store import Store, conditions, schedules
 from services.store import inngest_runs as runs_store
@@ -68,9 +68,7 @@ class Moving:
     simulated: bool
     as_of_ms: int
     kind: Kind
-    asked: bool  # whether there is a server that Greenlight may ask
-    why_not: str
-    url: str
+    why_not: str  # why no server is asked; "" where one is, or where there is nothing to ask
     current: Mapping[str, Condition]
     tallies: tuple[Tally, ...]
     failures: tuple[Ended, ...]
@@ -102,29 +100,26 @@ def moving(store: Store, settings: Settings, name: str, now_ms: int) -> Moving:
         ran = schedules.newest(connection) if own else ()
     wanted = (inngest_pulse.NAME, inngest_sync.NAME, inngest_runs.NAME) if server is not None else ()
     current = {probe: found[probe] for probe in wanted if probe in found}
-    pulse = current.get(inngest_pulse.NAME)
-    moves = pulse is not None and pulse.outcome in {"ok", "slow"} and not _stale(pulse, now_ms)
     runs = current.get(inngest_runs.NAME)
     return Moving(
         environment=name,
         simulated=environment.simulated,
         as_of_ms=now_ms,
         kind=_kind(environment, runs),
-        asked=server is not None,
         why_not="" if server is not None else _why_not(environment),
-        url=server.api_url if server is not None else "",
         current=current,
         tallies=tallies,
         failures=failures,
         stuck=_stuck(environment, runs),
         own=own,
-        scheduler="inngest" if moves else "fallback",
+        scheduler="inngest" if moves_work(current.get(inngest_pulse.NAME), now_ms) else "fallback",
         schedules=ran,
     )
 
 
-def _stale(condition: Condition, now_ms: int) -> bool:
-    return is_stale(condition.at_ms, condition.interval_s, now_ms)
+def moves_work(pulse: Condition | None, now_ms: int) -> bool:
+    """Whether the newest pulse finished, and lately."""
+    return pulse is not None and state.current(pulse, now_ms).outcome in {"ok", "slow"}
 
 
 def _kind(environment: Environment, runs: Condition | None) -> Kind:

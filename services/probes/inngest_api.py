@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from services.inngest_sdk import api_token, bare_key, is_hexadecimal
 from services.probes import http
 from services.probes.model import FINAL, Failure, RunSeen
+from services.settings.model import Environment
 
 OPEN = ("QUEUED", "RUNNING")
 DEFAULT_WAIT_S = 60
@@ -52,6 +53,13 @@ class Api:
 
     url: str
     key: SecretStr | None
+
+    @classmethod
+    def of(cls, environment: Environment) -> Api:
+        """The API of an environment whose Inngest server may be asked; a dev server takes no key."""
+        server = environment.server
+        assert server is not None  # noqa: S101 - the registry looked
+        return cls(url=server.api_url, key=environment.secrets.inngest_signing_key if server.cloud else None)
 
     async def runs(self, query: Mapping[str, object], *, deadline_s: float) -> Page | Refusal:
         """A page of `/v2/runs`."""

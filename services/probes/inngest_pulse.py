@@ -58,7 +58,7 @@ class PulseProbe:
         server = environment.server
         assert server is not None  # noqa: S101 - the registry looked
         return cls(
-            api=Api(url=server.api_url, key=environment.secrets.inngest_signing_key if server.cloud else None),
+            api=Api.of(environment),
             event_url=server.event_url,
             event_key=environment.secrets.inngest_event_key,
             cloud=server.cloud,

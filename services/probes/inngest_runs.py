@@ -5,6 +5,7 @@ Every finished run comes out at least once, however looks are cut short; the sto
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,7 +60,7 @@ class RunsProbe:
         server, wanted = environment.server, environment.inngest
         assert server is not None  # noqa: S101 - the registry looked
         return cls(
-            api=Api(url=server.api_url, key=environment.secrets.inngest_signing_key if server.cloud else None),
+            api=Api.of(environment),
             cloud_service=server.api_url.endswith(".inngest.com"),
             app_id=wanted.app_id,
             moved_within_s=wanted.moved_within_s,
@@ -72,7 +73,7 @@ class RunsProbe:
         """Read on. What `previous` says of a request to wait is kept to."""
         now = clock.now_ms()
         if now < _number(previous, "wait_until_ms"):
-            return _waiting(previous)
+            return _waiting(previous, now)
         found = await self._ended(previous, now)
         if found.refusal is not None and not found.runs:
             return self._refused(found.refusal, previous, now)
@@ -161,9 +162,7 @@ class RunsProbe:
 
     def _refused(self, refusal: Refusal, previous: Mapping[str, Any], now: int) -> Reading:
         """Nothing could be read; where we were is kept."""
-        kept = dict(previous) | {"stuck": previous.get("stuck", [])}
-        kept.pop("words", None)
-        kept["error"] = refusal.why
+        kept = _kept(previous) | {"stuck": previous.get("stuck", []), "error": refusal.why}
         if refusal.code == "limited":
             kept["wait_until_ms"] = now + refusal.wait_s * 1000
         if refusal.code in {"no_answer", "error"} and not _is_away(previous):
@@ -196,9 +195,14 @@ class RunsProbe:
         return (own, Check(name=MOVES, outcome=moves, value=age_s, threshold=self.moved_within_s))
 
 
-def _waiting(previous: Mapping[str, Any]) -> Reading:
-    kept = {key: value for key, value in previous.items() if key != "words"}
-    return Reading(code="runs.limited", detail=kept, words={"seconds": "a while"})
+def _kept(previous: Mapping[str, Any]) -> dict[str, Any]:
+    """Where we were."""
+    return {key: value for key, value in previous.items() if key != "words"}
+
+
+def _waiting(previous: Mapping[str, Any], now: int) -> Reading:
+    left_s = math.ceil((_number(previous, "wait_until_ms") - now) / 1000)
+    return Reading(code="runs.limited", detail=_kept(previous), words={"seconds": left_s})
 
 
 def _number(previous: Mapping[str, Any], key: str) -> float:

@@ -44,7 +44,7 @@ class SyncProbe:
         server = environment.server
         assert server is not None  # noqa: S101 - the registry looked
         return cls(
-            api=Api(url=server.api_url, key=environment.secrets.inngest_signing_key if server.cloud else None),
+            api=Api.of(environment),
             worker_url=server.worker_url,
             declared=server.declared,
             interval_s=environment.intervals.inngest_pulse,

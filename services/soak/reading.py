@@ -11,11 +11,22 @@ from services.decisions import waived_canaries
 from services.evidence.freshness import why_stale
 from services.evidence.model import REWRITE_AFTER_MS, Evidence
 from services.settings.model import Environment, Settings
-from services.soak.reckon import DEPENDENCY, READINESS, RELAXED, STRICT, VARIABLES, VERSION, Event, Look, Soak, reckon
+from services.soak.reckon import (
+    CHECK,
+    DEPENDENCY,
+    READINESS,
+    RELAXED,
+    STRICT,
+    VARIABLES,
+    VERSION,
+    Event,
+    Look,
+    Soak,
+    reckon,
+)
 from services.store import Store, deploys, samples, snapshots, spans
 from services.store import evidence as evidence_store
 
-CHECK = "soak"
 HOUR_MS = 3_600_000
 FLAGS = ("redis.required", "inngest.required")
 WATCHED = ("redis.ping", "redis.write", "dependencies", "inngest")

@@ -12,6 +12,7 @@ from typing import Literal
 
 from services.settings.model import Soak as Rules
 
+CHECK = "soak"
 State = Literal["not_begun", "running", "waiting", "passed"]
 HOUR_MS = 3_600_000
 RELAXED, STRICT, READINESS, DEPENDENCY, VARIABLES, VERSION, UNSEEN = (

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from services.evidence.freshness import Under, why_stale
 from services.evidence.model import Evidence, Outcome
+from services.soak.reckon import CHECK as SOAK
 from services.verdict import words
 from services.verdict.model import Facts, Finding, Standing, State, Verdict
-from services.verdict.rules import RULES, SOAK, Rule
+from services.verdict.rules import RULES, Rule
 
 NOT_MEASURED = "it was not measured yet"
 MEASURED_FALSE = {"RELAXED": "it is relaxed: nothing is enforced"}

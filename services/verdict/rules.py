@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.soak.reckon import CHECK as SOAK
 from services.verdict.model import Subject
-
-SOAK = "soak"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,11 +98,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id=SOAK,
-        title="Staging has soaked for 24 hours under the same policy",
+        title="Staging has passed its soak under the same policy",
         checks=_always(SOAK),
         applies=lambda subject: subject.needs_soak,
         fix="Look at the soak in step 5: it says what broke it, and since when it runs again.",
-        measure="Make staging strict and leave it alone for 24 hours.",
+        measure="Make staging strict and leave it alone until its soak has passed.",
         step="soak",
     ),
 )

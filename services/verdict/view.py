@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 from services import clock, currency, decisions
 from services.evidence.model import Evidence, Outcome, worth_writing
 from services.settings.model import Environment, Settings
+from services.soak.reckon import CHECK as SOAK
 from services.store import Store
 from services.store import evidence as evidence_store
 from services.verdict.model import Facts, State, Subject, Verdict
 from services.verdict.reckon import reckon
-from services.verdict.rules import SOAK
 
 CHECK = "verdict"
 OUTCOMES: dict[State, Outcome] = {"GO": "pass", "NO_GO": "fail", "INCONCLUSIVE": "unknown"}

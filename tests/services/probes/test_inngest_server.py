@@ -240,7 +240,9 @@ def test_a_request_to_wait_is_kept_to_and_nothing_is_lost(serve: Serve) -> None:
     limited = look(probe, {"watermark_ms": clock.now_ms() - 60_000, "newest_completed_ms": 5})
     assert limited.code == "runs.limited"
     asked = len(fake.queries)
-    assert look(probe, dict(limited.detail)).code == "runs.limited"
+    waiting = look(probe, dict(limited.detail))
+    assert waiting.code == "runs.limited"
+    assert 30 < waiting.words["seconds"] <= 40, "the seconds that are left"
     assert len(fake.queries) == asked, "not asked while it is to wait"
     fake.status.clear()
     after = look(probe, dict(limited.detail) | {"wait_until_ms": clock.now_ms() - 1})

@@ -6,9 +6,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from services.evidence.freshness import Under, max_age_ms
 from services.evidence.model import Evidence
+from services.soak.reckon import CHECK as SOAK
 from services.verdict.model import Facts, Verdict
 from services.verdict.reckon import reckon
-from services.verdict.rules import SOAK
 from tests.services.verdict.test_reckon import CHECKS, PRODUCTION
 
 HOUR = 3_600_000

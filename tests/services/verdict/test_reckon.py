@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from services.evidence.freshness import Under
 from services.evidence.model import Evidence
+from services.soak.reckon import CHECK as SOAK
 from services.verdict.model import Facts, Subject
 from services.verdict.reckon import reckon
-from services.verdict.rules import RULES, SOAK
+from services.verdict.rules import RULES
 
 NOW = 1_800_000_000_000
 HOUR = 3_600_000
