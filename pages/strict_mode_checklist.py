@@ -1,6 +1,6 @@
 """Strict-mode checklist: from relaxed to strict in production, proven, one step at a time."""
 
-from ui import cached, checklist, checklist_step, html, widgets
+from ui import cached, checklist, checklist_record, checklist_step, html, widgets
 
 QUESTION = "What is the next step on the way to strict, and what proves the ones that are done?"
 names = cached.settings().names
@@ -15,3 +15,4 @@ def body() -> None:
 
 body()
 checklist_step.show(chosen)
+checklist_record.show(cached.checklist(chosen))

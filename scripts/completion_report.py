@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from services.access import local_operator
 from services.errors import GreenlightError, StoreError
 from services.settings import load
 
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-o", "--output", required=True, metavar="F", help="the file to write")
     options = parser.parse_args(arguments)
     path = Path(options.output)
+    from services.report import exports
     from services.report.make import report
     from services.report.seal import FORMATS
 
@@ -39,6 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         with opened(settings.database_url.get_secret_value()) as store:
             made = report(store, settings, name, options.kind)
             content = made.file(format_)
+            try:
+                exports.note(store, made, format_, content, local_operator("command line"))
+            except StoreError as error:  # a copy that can only be read gives its reports all the same
+                print(f"That it was made is not noted: {error}", file=sys.stderr)
         draft = path.with_name(path.name + ".draft")
         draft.write_bytes(content)
         draft.replace(path)

@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from services import clock
 from services.errors import GreenlightError, StoreError
 from services.report import seal
 
@@ -28,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         if path.stat().st_size > LARGEST:
             print(f"{path} is larger than 64 MiB: it is no report.", file=sys.stderr)
             return 2
-        found = seal.check(path.read_bytes())
+        content = path.read_bytes()
+        found = seal.check(content)
         expected = seal.public_of(Path(options.public_key).read_bytes()) if options.public_key else None
     except GreenlightError as error:
         print(f"{options.file}: {error}", file=sys.stderr)
@@ -47,10 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     whose = "the owner of the given key" if expected else "whoever holds that key (--public-key proves who)"
     print(f"Untouched since it was signed by {whose}.")
-    return _chain(said) if options.store else 0
+    return _chain(said, content) if options.store else 0
 
 
-def _chain(said: seal.Seal) -> int:
+def _chain(said: seal.Seal, content: bytes) -> int:
+    from services.report import exports
     from services.settings import load
     from services.store import evidence
     from services.store.migrate import opened
@@ -59,6 +62,7 @@ def _chain(said: seal.Seal) -> int:
         with opened(load().database_url.get_secret_value()) as store, store.read() as connection:
             broken = evidence.verify(connection)
             head = evidence.at(connection, said.records)
+            taken = exports.traced(connection, said.environment, said.kind, content)
     except StoreError as error:
         print(error, file=sys.stderr)
         return 2
@@ -72,6 +76,9 @@ def _chain(said: seal.Seal) -> int:
         print(f"NOT THIS CHAIN: its record {said.records} is not the report's head: records were dropped or changed.")
         return 1
     print(f"The chain of evidence is whole, and holds the report's head at record {said.records}.")
+    if taken is not None:
+        who = taken.by if taken.verified else f"{taken.by} (unverified)"
+        print(f"This file was taken by {who} on {clock.iso(taken.at_ms)}.")
     return 0
 
 

@@ -25,6 +25,7 @@ PREFIX = "confirm."
 DAY_MS = 86_400_000
 ACTIONS: Mapping[str, Action] = {
     "campaign": "campaign", "waive_canaries": "waive", "go_request": "request_go", "sign_off": "sign_off",
+    "baseline": "baseline",
 }  # fmt: skip
 
 
@@ -52,6 +53,16 @@ def decide(
     more: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """Record a decision. Raises Forbidden, Refused without a name or a note, StoreError."""
+    with store.write() as connection:
+        write(store, connection, environment.name, kind, person, simulated=environment.simulated, note=note,
+              holds=holds, more=more)  # fmt: skip
+
+
+def write(
+    store: Store, connection: Connection, environment: str, kind: str, person: Person, *, simulated: bool, note: str,
+    holds: bool = True, more: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """The same in a transaction of the caller's."""
     access.require(person, ACTIONS.get(kind, "confirm"))
     name, said = " ".join(person.name.split()), " ".join(note.split())
     if not name:
@@ -59,30 +70,29 @@ def decide(
     if not said:
         raise Refused("Write a note: what was decided, and where it is written down.")
     now = clock.now_ms()
-    with store.write() as connection:
-        under = currency.under(connection, environment.name)
-        record = Evidence(
-            environment=environment.name,
-            check=PREFIX + kind,
-            outcome="pass" if holds else "fail",
-            at_ms=now,
-            value=name[:120],
-            code=f"decision.{kind}",
-            version=None,
-            fingerprint=None,
-            simulated=environment.simulated,
-            detail={
-                "by": name[:120],
-                "verified": person.verified,
-                "role": person.role,
-                "key": person.key,
-                "note": said[:1000],
-                "under_fingerprint": under.fingerprint,
-                "under_version": under.version,
-            }
-            | dict(more or {}),
-        )
-        evidence_store.append(store, connection, [record])
+    under = currency.under(connection, environment)
+    record = Evidence(
+        environment=environment,
+        check=PREFIX + kind,
+        outcome="pass" if holds else "fail",
+        at_ms=now,
+        value=name[:120],
+        code=f"decision.{kind}",
+        version=None,
+        fingerprint=None,
+        simulated=simulated,
+        detail={
+            "by": name[:120],
+            "verified": person.verified,
+            "role": person.role,
+            "key": person.key,
+            "note": said[:1000],
+            "under_fingerprint": under.fingerprint,
+            "under_version": under.version,
+        }
+        | dict(more or {}),
+    )
+    evidence_store.append(store, connection, [record])
 
 
 def history(connection: Connection, environment: str, kind: str, limit: int = 50) -> tuple[Decision, ...]:
@@ -95,6 +105,16 @@ def newest(connection: Connection, environment: str, kind: str) -> Decision | No
     """The last word on it; None where nothing was said, or it was taken back."""
     found = next(iter(history(connection, environment, kind, limit=1)), None)
     return found if found is not None and found.holds else None
+
+
+def changed_since(connection: Connection, decision: Decision) -> tuple[str, ...]:
+    """What changed since it was said: `its variables`, `its version`; () where nothing did."""
+    now = currency.under(connection, decision.environment)
+    pairs = (
+        ("its variables", decision.detail.get("under_fingerprint"), now.fingerprint),
+        ("its version", decision.detail.get("under_version"), now.version),
+    )
+    return tuple(words for words, was, is_ in pairs if was != is_)
 
 
 def _decision(number: int, record: Evidence) -> Decision:
@@ -133,31 +153,3 @@ def begin_campaign(store: Store, environment: Environment, person: Person, *, no
     id_ = f"{clock.now():%Y%m%d}-{secrets.token_hex(3)}"
     decide(store, environment, "campaign", person, note=note, more={"campaign": id_})
     return id_
-
-
-def request_go(store: Store, environment: Environment, person: Person, *, note: str, verdict: str, head: str) -> None:
-    """Ask for the final Go; somebody else gives it. Raises Refused where the verdict is not GO."""
-    if verdict != "GO":
-        raise Refused("The final Go can be asked for once the verdict is Go; the blocking rules say what is missing.")
-    decide(store, environment, "go_request", person, note=note, more={"verdict": verdict, "head": head})
-
-
-def sign_off(
-    store: Store, environment: Environment, person: Person, *, note: str, verdict: str, head: str, second_person: bool
-) -> None:
-    """Give the final Go under the verdict of this moment.
-
-    With sign-in on (`second_person`) it needs a request by somebody else: nobody approves their own. Raises Refused.
-    """
-    if verdict != "GO":
-        raise Refused("The final Go needs the verdict Go; the blocking rules say what is missing.")
-    if second_person:
-        with store.read() as connection:
-            asked = newest(connection, environment.name, "go_request")
-            last = next(iter(history(connection, environment.name, "sign_off", limit=1)), None)
-        if asked is None or (last is not None and last.number > asked.number):
-            raise Refused("Somebody has to ask for the Go first: use Ask for the Go.")
-        same = asked.detail.get("key") == person.key if person.key else asked.by == " ".join(person.name.split())
-        if same:
-            raise Refused("You asked for this Go yourself: a second person has to give it.")
-    decide(store, environment, "sign_off", person, note=note, more={"verdict": verdict, "head": head})

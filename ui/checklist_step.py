@@ -9,13 +9,13 @@ from html import escape
 import streamlit as st
 
 from services import decisions, requests
-from services.access import local_operator
+from services.access import Person, local_operator
 from services.checklist.view import Checklist, StepView
 from services.decisions import Decision
 from services.errors import GreenlightError
-from services.report import make, seal
-from services.store import evidence
-from services.verdict import words
+from services.report import exports, make, seal
+from services.store import Store
+from services.verdict import signing, words
 from services.verdict.reckon import sentence
 from ui import cached, checklist, html, present, signin, state, widgets
 
@@ -51,7 +51,6 @@ def show(environment: str) -> None:
         with st.expander("Message that asks for the inputs", icon=":material/mail:"):
             st.code(found.message, language=None, wrap_lines=True)
     _proof(found, view)
-    _more(found, view)
     if view.step.id == "go":
         _report(found)
 
@@ -89,27 +88,39 @@ def _proof(found: Checklist, view: StepView) -> None:
             help_="Measures it for real, now; the result is kept as evidence.",
         )  # fmt: skip
     confirm = now.step.confirm or now.step.confirm_optional
-    if (
-        confirm
-        and now.decision is None
-        and st.button(CONFIRM[confirm], icon=":material/person_check:", key=f"c-{now.key}")
-    ):
-        _confirm(found, now, confirm)
+    if confirm and now.decision is None:
+        if confirm == "sign_off":
+            _go(fresh, now)
+        else:
+            button(confirm, now.environment, key=f"c-{now.key}", words=now.confirm_words)
+    soak = fresh.soak
+    if now.step.id == "soak" and soak is not None and not soak.waived and soak.state != "passed":
+        button("waive_canaries", now.environment, key=f"m-{now.key}")
 
 
-def _more(found: Checklist, view: StepView) -> None:
-    """What is rarely needed, and by name: a campaign, a waiver, the request for a Go."""
-    if view.step.id == "inputs" and found.campaign is None:
-        _button(found, view, "campaign", found.environment)
-    if view.step.id == "soak" and found.soak is not None and not found.soak.waived and found.soak.state != "passed":
-        _button(found, view, "waive_canaries", view.environment)
-    if view.step.id == "go" and signin.configured() and found.verdict.state == "GO":
-        _button(found, view, "go_request", found.environment)
+def _go(found: Checklist, view: StepView) -> None:
+    """The final Go; where people sign in, asked for by one and given by another."""
+    if found.verdict.state != "GO":
+        html.show(html.block('<p class="dim">It can be signed once the verdict is Go.</p>'))
+        return
+    if signin.configured():
+        if found.asked is None:
+            button("go_request", view.environment, key=f"m-{view.key}")
+            return
+        when = present.moment(found.asked.at_ms, widgets.zone())
+        said = f"{found.asked.by} asked for the Go, {when}: {found.asked.note}"
+        mine = found.asked.detail.get("key") == signin.person().key
+        then = " Somebody else has to give it: send them the link to this page." if mine else ""
+        html.show(html.block(f"<p>{escape(said)}{then}</p>"))
+        if mine:
+            return
+    button("sign_off", view.environment, key=f"c-{view.key}", words=view.confirm_words)
 
 
-def _button(found: Checklist, view: StepView, kind: str, environment: str) -> None:
-    if st.button(CONFIRM[kind], icon=":material/person_check:", key=f"m-{kind}-{view.key}"):
-        _confirm(found, replace(view, environment=environment, confirm_words=WORDS[kind]), kind)
+def button(kind: str, environment: str, *, key: str, words: str = "") -> None:
+    """A button behind which somebody decides something, by name."""
+    if st.button(CONFIRM[kind], icon=":material/person_check:", key=key):
+        _confirm(kind, environment, words or WORDS[kind])
 
 
 def _why(check: object) -> str:
@@ -129,12 +140,12 @@ def _said(said: Decision | None) -> str:
 
 
 @st.dialog("Confirm by name")
-def _confirm(found: Checklist, view: StepView, kind: str) -> None:
+def _confirm(kind: str, name: str, words: str) -> None:
     """A confirmation holds name, time and note, and is shown as what it is: a person's word."""
-    environment, me = cached.settings().environment(view.environment), signin.person()
-    st.write(view.confirm_words)
+    environment, me = cached.settings().environment(name), signin.person()
+    st.write(words)
     with st.form("confirm", border=False):
-        name = me.name if me.verified else st.text_input("Your name", max_chars=120)
+        own = me.name if me.verified else st.text_input("Your name", max_chars=120)
         note = st.text_area(
             "Note", max_chars=1000, placeholder="Decided in the meeting of 20 November; see the minutes."
         )
@@ -142,21 +153,16 @@ def _confirm(found: Checklist, view: StepView, kind: str) -> None:
         sent = st.form_submit_button("Confirm", type="primary")
     if not sent:
         return
-    person = me if me.verified else local_operator(name) if name.strip() else replace(me, name="")
+    person = me if me.verified else local_operator(own) if own.strip() else replace(me, name="")
     try:
         if kind == "waive_canaries":
             decisions.waive_canaries(cached.store(), environment, person, note=note, days=int(days))
         elif kind == "campaign":
             decisions.begin_campaign(cached.store(), environment, person, note=note)
         elif kind == "go_request":
-            decisions.request_go(
-                cached.store(), environment, person, note=note, verdict=found.verdict.state, head=_head()
-            )
+            signing.ask(cached.store(), cached.settings(), name, person, note=note)
         elif kind == "sign_off":
-            decisions.sign_off(
-                cached.store(), environment, person, note=note, verdict=found.verdict.state, head=_head(),
-                second_person=signin.configured(),
-            )  # fmt: skip
+            signing.give(cached.store(), cached.settings(), name, person, note=note)
         else:
             decisions.decide(cached.store(), environment, kind, person, note=note)
     except GreenlightError as error:
@@ -166,28 +172,31 @@ def _confirm(found: Checklist, view: StepView, kind: str) -> None:
     st.rerun()
 
 
-def _head() -> str:
-    """The chain's head: what a Go was given on."""
-    with cached.store().read() as connection:
-        return evidence.head(connection)
-
-
 def _report(found: Checklist) -> None:
     _blocking(found)
     kinds: dict[str, str] = {"completion": "Completion report", "leadership": "Leadership update"}
     html.show(html.block(html.heading("Report", "Sealed: whoever gets it can check that nobody changed it.")))
     kind = widgets.choose(state.KIND, kinds, label="Report")
     made = cached.report(found.environment, "leadership" if kind == "leadership" else "completion")
+    me = signin.person()
     row = st.container(horizontal=True)
     for format_ in seal.FORMATS:
         row.download_button(
-            format_.upper(), functools.partial(made.file, format_), file_name=made.file_name(format_),
-            mime=make.MIME[format_], on_click="ignore", icon=":material/download:", key=f"report-{kind}-{format_}",
+            format_.upper(), functools.partial(_taken, made, format_, cached.store(), me),
+            file_name=made.file_name(format_), mime=make.MIME[format_], on_click="ignore",
+            icon=":material/download:", key=f"report-{kind}-{format_}",
         )  # fmt: skip
     with st.expander("As text, for e-mail or chat", icon=":material/content_copy:"):
         st.code(made.text(), language=None, wrap_lines=True)
     with st.expander("Preview", icon=":material/preview:", expanded=True):
         html.show(html.block(*(checklist.preview(block) for block in made.blocks())))
+
+
+def _taken(made: make.Report, format_: seal.Format, store: Store, person: Person) -> bytes:
+    """The file, noted in the chain; made when somebody asks for it, outside of the page's own run."""
+    content = made.file(format_)
+    exports.note(store, made, format_, content, person)
+    return content
 
 
 def _blocking(found: Checklist) -> None:

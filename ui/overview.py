@@ -31,12 +31,21 @@ def _verdict(item: Told, where: tzinfo) -> str:
     drift = f'<div class="warn">{escape(item.drift)}</div>' if item.drift else ""
     step = "" if first is None else f'<div class="dim">{escape(first.fix)}</div>'
     others = f' <span class="dim">and {more} more</span>' if more > 0 else ""
+    taken = item.report
+    report = (
+        ""
+        if taken is None
+        else (
+            f'<div class="dim">Last report: {escape(taken.kind)}, {present.moment(taken.at_ms, where, short=True)}, '
+            f"it said {escape(present.look(taken.state).word)}</div>"
+        )
+    )
     return (
         f'<div style="padding:.4rem 0;border-top:1px solid var(--line)"><div class="row"><b>{escape(v.environment)}</b>'
         f"<span>{html.badge(v.state)}</span>{html.simulated() if v.simulated else ''}"
         f'<span class="dim">{escape(since)}</span><span class="grow"></span>'
         f"{html.link('Checklist and report', 'strict_mode_checklist', env=v.environment)}</div>"
-        f"<div>{escape(why)}{others}</div>{step}{drift}</div>"
+        f"<div>{escape(why)}{others}</div>{step}{drift}{report}</div>"
     )
 
 

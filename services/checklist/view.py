@@ -18,10 +18,12 @@ from services.soak.reckon import CHECK as SOAK
 from services.soak.reckon import Soak
 from services.store import Store
 from services.store import evidence as evidence_store
+from services.verdict import signing
 from services.verdict import view as verdict_view
 from services.verdict.model import Facts, Standing, Verdict
 from services.verdict.reckon import reckon, standing, worst
 
+SAID = ("policy", "saved", "waive_canaries", "baseline", "go_request", "sign_off")
 State = Literal["done", "failed", "open", "waiting"]
 
 
@@ -46,6 +48,14 @@ class StepView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Campaign:
+    """One way to strict: by whom it was begun, and the Go that it led to; None where it led to none, or not yet."""
+
+    begun: Decision
+    signed: Decision | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Checklist:
     """The way of one environment, with the verdict that all of it adds up to."""
 
@@ -56,6 +66,9 @@ class Checklist:
     verdict: Verdict
     soak: Soak | None
     campaign: Decision | None
+    campaigns: tuple[Campaign, ...]  # newest first
+    decisions: tuple[Decision, ...]  # newest first
+    asked: Decision | None  # a request for the Go that waits for its answer
     drift: str  # what changed since the Go was signed
     message: str
 
@@ -81,11 +94,15 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
     with store.read() as connection:
         walk = [e for e in (staging, environment) if e is not None]
         facts = {e.name: verdict_view.facts(connection, settings, e, now_ms) for e in walk}
-        campaign = decisions.newest(connection, name, "campaign")
+        campaigns = _campaigns(connection, name)
+        campaign = campaigns[0].begun if campaigns else None
         views = _views(connection, environment, staging, facts, campaign)
         soaking = staging or (environment if environment.role == "staging" else None)
         soak = None if soaking is None else soaks.read(connection, settings, soaking, now_ms)
         drift = verdict_view.drift(connection, name)
+        asked = signing.waiting(connection, name)
+        said = sorted((d for e in walk for kind in SAID for d in decisions.history(connection, e.name, kind)),
+                      key=lambda d: -d.number)  # fmt: skip
     found = reckon(facts[name])
     return Checklist(
         environment=name,
@@ -95,9 +112,23 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         verdict=found,
         soak=soak,
         campaign=campaign,
+        campaigns=campaigns,
+        decisions=tuple(said),
+        asked=asked,
         drift=drift,
         message=message(environment),
     )
+
+
+def _campaigns(connection: Connection, name: str) -> tuple[Campaign, ...]:
+    begun = [d for d in decisions.history(connection, name, "campaign") if d.holds]
+    signed = decisions.history(connection, name, "sign_off")
+    found, until = [], None
+    for each in begun:
+        own = (s for s in signed if s.holds and s.number > each.number and (until is None or s.number < until))
+        found.append(Campaign(begun=each, signed=next(own, None)))
+        until = each.number
+    return tuple(found)
 
 
 def _views(
@@ -133,6 +164,8 @@ def _view(
     names = (*step.checks, *((f"queue:{q.name}" for q in target.queues) if step.queues else ()))
     checks = tuple(_standing(connection, name, facts) for name in names)
     decision = decisions.newest(connection, target.name, step.confirm or step.confirm_optional or "-")
+    if step.environment == "last" and decision is not None and decisions.changed_since(connection, decision):
+        decision = None  # a Go covers what it was given for
     outcomes = [check.outcome for check in checks]
     if step.confirm:
         outcomes.append("pass" if decision is not None else "unknown")

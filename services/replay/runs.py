@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from services import access, clock
+from services import access, clock, decisions
 from services.access import Person
 from services.errors import GreenlightError
 from services.replay import bodies, comparison, gate, golden, rubric
 from services.replay.comparison import Basis, Comparison
 from services.replay.gate import GateResult, GateRules
 from services.replay.model import GoldenSet, Outcome
+from services.settings.model import INSTALLATION
 from services.store import Store, replays
 from services.store.replays import Finished, Run
 
@@ -273,13 +274,18 @@ def basis_of(run: Run) -> Basis:
 
 
 def promote(store: Store, run_id: str, *, by: Person) -> None:
-    """Make a finished run the baseline of its golden set and agent. Raises Forbidden or WrongRun."""
+    """Make a finished run the baseline of its golden set and agent, a decision by name. Raises Forbidden, WrongRun."""
     access.require(by, "baseline")
     with store.write() as connection:
         run = replays.get(connection, run_id)
         if run is None or run.state != "done":
             raise WrongRun(f"Only a finished run can be a baseline; {run_id[:60]!r} is none.")
         replays.promote(connection, run, by=str(by), now_ms=clock.now_ms())
+        decisions.write(
+            store, connection, run.environment or INSTALLATION, "baseline", by, simulated=run.simulated,
+            note=f"Run {run.id} is the one that others of {run.golden_name} against {run.agent} are compared with.",
+            more={"run_id": run.id},
+        )  # fmt: skip
 
 
 def from_document(document: Mapping[str, Any]) -> Sequence[gate.CaseResult]:

@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 
 from services import clock, currency, decisions
 from services.evidence.model import Evidence, Outcome, worth_writing
+from services.report import exports
+from services.report.exports import Export
 from services.settings.model import Environment, Settings
 from services.soak.reckon import CHECK as SOAK
 from services.store import Store
@@ -40,6 +42,7 @@ class Told:
     verdict: Verdict
     since_ms: int | None
     drift: str
+    report: Export | None  # the one taken last
 
 
 def told(store: Store, settings: Settings, now_ms: int, names: Sequence[str]) -> tuple[Told, ...]:
@@ -54,7 +57,8 @@ def _told(connection: Connection, settings: Settings, environment: Environment, 
     current = reckon(facts(connection, settings, environment, now_ms))
     last = _last(connection, environment.name)
     since = last.detail.get("since_ms") if last is not None and last.value == current.state else None
-    return Told(verdict=current, since_ms=since, drift=drift(connection, environment.name))
+    return Told(verdict=current, since_ms=since, drift=drift(connection, environment.name),
+                report=exports.newest(connection, environment.name))  # fmt: skip
 
 
 def _last(connection: Connection, name: str) -> Evidence | None:
@@ -67,15 +71,7 @@ def drift(connection: Connection, name: str) -> str:
     signed = decisions.newest(connection, name, "sign_off")
     if signed is None:
         return ""
-    now = currency.under(connection, name)
-    changed = [
-        words
-        for words, was, is_ in (
-            ("its variables", signed.detail.get("under_fingerprint"), now.fingerprint),
-            ("its version", signed.detail.get("under_version"), now.version),
-        )
-        if was != is_
-    ]
+    changed = decisions.changed_since(connection, signed)
     return f"The Go that {signed.by} signed no longer covers it: {' and '.join(changed)} changed." if changed else ""
 
 

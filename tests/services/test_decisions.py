@@ -1,4 +1,4 @@
-"""Decisions: by name, with a note, for ever; the final Go only on a verdict, and never by whoever asked for it."""
+"""Decisions: by name, with a note, for ever."""
 
 from pathlib import Path
 
@@ -43,30 +43,6 @@ def test_what_was_said_stays_and_saying_otherwise_is_a_further_record(store: Sto
     with store.read() as connection:
         assert [d.by for d in decisions.history(connection, "local", "policy")] == ["Bob", "Ada"]
         assert evidence.verify(connection) is None
-
-
-def test_without_the_verdict_go_there_is_no_go(store: Store, environment: Environment) -> None:
-    for verdict in ("NO_GO", "INCONCLUSIVE"):
-        with pytest.raises(Refused):
-            decisions.sign_off(store, environment, ADA, note="x", verdict=verdict, head="", second_person=False)
-        with pytest.raises(Refused):
-            decisions.request_go(store, environment, ADA, note="x", verdict=verdict, head="")
-    assert newest(store, "sign_off") is None
-
-
-def test_with_sign_in_on_a_second_person_gives_the_go(store: Store, environment: Environment) -> None:
-    def sign(person: Person) -> None:
-        decisions.sign_off(store, environment, person, note="x", verdict="GO", head="h", second_person=True)
-
-    with pytest.raises(Refused, match="ask for the Go first"):
-        sign(BOB)
-    decisions.request_go(store, environment, ADA, note="please look", verdict="GO", head="h")
-    with pytest.raises(Refused, match="a second person"):
-        sign(ADA)
-    sign(BOB)
-    assert newest(store, "sign_off") is not None
-    with pytest.raises(Refused, match="ask for the Go first"):
-        sign(BOB)  # one request, one Go
 
 
 def test_a_waiver_has_a_name_a_reason_and_an_end(store: Store, environment: Environment) -> None:

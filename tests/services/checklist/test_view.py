@@ -10,11 +10,13 @@ from services import clock, decisions
 from services.access import local_operator
 from services.checklist import steps as table
 from services.checklist.view import Checklist, checklist
+from services.envs.fingerprint import Snapshot
 from services.errors import SettingsError
 from services.evidence.model import Evidence
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, evidence
+from services.store import Store, evidence, snapshots
+from services.verdict import signing
 
 CHECKS = ("env.connections", "env.validation", "redis.required", "inngest.required", "readiness.ready",
           "dependencies.ready", "redis.ping", "redis.write", "inngest.route", "inngest.functions", "inngest.moves_work",
@@ -67,9 +69,45 @@ def test_the_whole_way_leads_to_go_and_only_with_everything(store: Store, tmp_pa
     found = look(store, wanted)
     assert found.verdict.state == "GO"
     assert {key for key, state in states(found).items() if state != "done"} == {"go-prod"}
-    decisions.sign_off(store, wanted.environment("prod"), local_operator("Bob"), note="go", verdict="GO", head="",
-                       second_person=False)  # fmt: skip
+    signing.give(store, wanted, "prod", local_operator("Bob"), note="go")
     assert set(states(look(store, wanted)).values()) == {"done"}
+
+
+def test_a_go_covers_what_it_was_given_for_and_is_given_again_for_something_else(store: Store, tmp_path: Path) -> None:
+    wanted = settings(tmp_path)
+    for name in ("stage", "prod"):
+        prove(store, name, *CHECKS)
+        confirm(store, wanted, name)
+    prove(store, "stage", "soak", value="passed")
+    signing.give(store, wanted, "prod", local_operator("Bob"), note="go")
+    now = clock.now_ms()
+    with store.write() as connection:
+        snapshots.note(connection, Snapshot(environment="prod", source="f", first_ms=now, last_ms=now,
+                                            fingerprint="k-2", key_id="k", marks={}))  # fmt: skip
+    prove(store, "prod", *CHECKS, fingerprint="k-2")
+    found = look(store, wanted)
+    assert (found.verdict.state, states(found)["go-prod"]) == ("GO", "open")
+    assert found.drift == "The Go that Bob signed no longer covers it: its variables changed."
+    signing.give(store, wanted, "prod", local_operator("Eve"), note="go again")
+    found = look(store, wanted)
+    assert (found.drift, states(found)["go-prod"]) == ("", "done")
+
+
+def test_each_campaign_is_listed_with_the_go_that_it_led_to(store: Store, tmp_path: Path) -> None:
+    wanted = settings(tmp_path)
+    prod = wanted.environment("prod")
+    decisions.begin_campaign(store, prod, local_operator("Ada"), note="first try")
+    decisions.begin_campaign(store, prod, local_operator("Ada"), note="second try")
+    for name in ("stage", "prod"):
+        prove(store, name, *CHECKS)
+        confirm(store, wanted, name)
+    prove(store, "stage", "soak", value="passed")
+    signing.give(store, wanted, "prod", local_operator("Bob"), note="go")
+    decisions.begin_campaign(store, prod, local_operator("Ada"), note="to strict again")
+    found = look(store, wanted)
+    told = [(c.begun.note, c.signed.by if c.signed else None) for c in found.campaigns]
+    assert told == [("to strict again", None), ("second try", "Bob"), ("first try", None)]
+    assert [d.kind for d in found.decisions] == ["sign_off", "policy", "policy"]
 
 
 def test_what_was_done_before_its_turn_is_ticked_and_the_gap_is_named(store: Store, tmp_path: Path) -> None:

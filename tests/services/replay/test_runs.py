@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from services import clock
+from services import clock, decisions
 from services.access import local_operator
 from services.replay import canary, golden, report, runs
 from services.replay.agents import open_agent
@@ -19,6 +19,7 @@ from services.replay.judges import RubricJudge
 from services.replay.model import Answer, Trouble
 from services.replay.runner import Runner
 from services.replay.runs import Begun, Plan, WrongRun
+from services.settings.model import INSTALLATION
 from services.store import Store, replays
 from services.store.replays import Run
 
@@ -193,7 +194,11 @@ def test_beside_its_baseline_a_run_says_what_flipped_and_whether_it_is_real(stor
     first = begin(store, path)
     asyncio.run(runner(store, first, Scripted()).work())
     runs.conclude(store, first.run)
-    runs.promote(store, first.run.id, by=local_operator("test"))
+    runs.promote(store, first.run.id, by=local_operator("Ada"))
+    with store.read() as connection:
+        chosen = decisions.newest(connection, INSTALLATION, "baseline")
+    assert chosen is not None, "a decision, with its name, in the chain"
+    assert (chosen.by, chosen.verified, chosen.detail["run_id"]) == ("Ada", False, first.run.id)
     for wrong, real in ((("c1",), False), (tuple(f"c{n}" for n in range(8)), True)):
         begun = begin(store, path)
         asyncio.run(runner(store, begun, Scripted(wrong=wrong)).work())

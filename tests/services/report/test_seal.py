@@ -2,6 +2,7 @@
 
 import json
 import random
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from scripts import completion_report, verify_report
 from services import clock, ledger
-from services.report import seal
+from services.report import exports, seal
 from services.report.make import Report, report
 from services.report.seal import FORMATS, NoReport
 from services.settings import load
@@ -98,7 +99,13 @@ def test_with_the_store_a_changed_or_dropped_record_is_found(
     target = tmp_path / "r.md"
     assert completion_report.main(["--env", "local", "-o", str(target)]) in {1, 3}
     assert verify_report.main([str(target), "--store"]) == 0
-    assert "is whole" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "is whole" in said
+    assert "This file was taken by command line (unverified) on 2" in said
+    with store.read() as connection:
+        taken = exports.newest(connection, "local")
+    assert taken is not None
+    assert (taken.kind, taken.format, taken.sha256) == ("completion", "md", sha256(target.read_bytes()).hexdigest())
     with store.write() as connection:  # whoever can write the file can take its guards away
         guards = list(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars())
         for guard in guards:
@@ -109,7 +116,8 @@ def test_with_the_store_a_changed_or_dropped_record_is_found(
     assert "BROKEN CHAIN: record 1" in capsys.readouterr().out
     with store.write() as connection:
         connection.exec_driver_sql("UPDATE evidence SET body = ? WHERE seq = 1", (body,))
-        connection.exec_driver_sql("DELETE FROM evidence WHERE seq = (SELECT max(seq) FROM evidence)")
+        # The newest notes that the report was taken; the one before it is the report's head.
+        connection.exec_driver_sql("DELETE FROM evidence WHERE seq >= (SELECT max(seq) - 1 FROM evidence)")
     assert verify_report.main([str(target), "--store"]) == 1
     assert "NOT THIS CHAIN" in capsys.readouterr().out
 

@@ -40,7 +40,7 @@ def test_a_verdict_is_kept_when_it_changes_and_tells_since_when(
 def test_a_change_after_the_signed_go_is_told(store: Store, tmp_path: Path) -> None:
     settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
     environment = settings.environment("local")
-    decisions.sign_off(store, environment, local_operator("Ada"), note="go", verdict="GO", head="", second_person=False)
+    decisions.decide(store, environment, "sign_off", local_operator("Ada"), note="go")
     with store.read() as connection:
         assert view.drift(connection, "local") == ""
     now = clock.now_ms()
