@@ -73,7 +73,7 @@ def _row(found: Checklist, view: StepView, *, now: bool) -> str:
 def soak(found: Soak, where: tzinfo) -> str:
     """The soak live: since when, what is left, what broke it last, what it certifies and what it can't."""
     head = html.heading("Soak", f"How long {found.environment} has stood strict, still and well.")
-    parts = [head, f'<p style="margin:.2rem 0">{escape(_soak_words(found))}</p>']
+    parts = [head, f'<p style="margin:.2rem 0">{escape(_soak_words(found, where))}</p>']
     if found.since_ms is not None:
         canaries = (
             f"waived by {found.waived}" if found.waived else f"{found.canaries} of {found.canaries_wanted} passed"
@@ -81,7 +81,7 @@ def soak(found: Soak, where: tzinfo) -> str:
         rows = [
             ("Since", escape(present.moment(found.since_ms, where))),
             ("Left", escape(present.seconds(found.left_ms / 1000) if found.left_ms else "nothing")),
-            ("Observed", f"{share(found.coverage)} of the time, {present.number(found.looks)} looks"),
+            ("Observed lately", f"{share(found.coverage)} of the time, {present.number(found.looks)} looks"),
             ("Canary runs inside", escape(canaries)),
         ]
         parts.append(html.table(("", ""), rows))
@@ -96,9 +96,13 @@ def soak(found: Soak, where: tzinfo) -> str:
     return html.tile(*parts)
 
 
-def _soak_words(found: Soak) -> str:
+def _soak_words(found: Soak, where: tzinfo) -> str:
+    if found.passed_ms is not None:
+        when = present.moment(found.passed_ms, where)
+        stands = f"while {found.environment}'s variables and version stay as they are, and for a week"
+        return f"Passed, {when}. That is production's evidence {stands}."
     if found.state == "passed":
-        return "Passed: this is production's evidence, while staging's variables and version stay as they are."
+        return "Passed just now; it is written down within seconds."
     if found.state == "running":
         return f"Running: {present.seconds(found.left_ms / 1000)} are left if nothing changes."
     if found.state == "waiting":

@@ -16,7 +16,7 @@ from services.errors import GreenlightError
 from services.report import exports, make, seal
 from services.store import Store
 from services.verdict import signing, words
-from services.verdict.reckon import sentence
+from services.verdict.model import Standing
 from ui import cached, checklist, html, present, signin, state, widgets
 
 CONFIRM = {
@@ -94,7 +94,7 @@ def _proof(found: Checklist, view: StepView) -> None:
         else:
             button(confirm, now.environment, key=f"c-{now.key}", words=now.confirm_words)
     soak = fresh.soak
-    if now.step.id == "soak" and soak is not None and not soak.waived and soak.state != "passed":
+    if now.step.id == "soak" and soak is not None and not soak.waived and soak.passed_ms is None:
         button("waive_canaries", now.environment, key=f"m-{now.key}")
 
 
@@ -123,13 +123,10 @@ def button(kind: str, environment: str, *, key: str, words: str = "") -> None:
         _confirm(kind, environment, words or WORDS[kind])
 
 
-def _why(check: object) -> str:
-    from services.verdict.model import Standing
-
-    assert isinstance(check, Standing)  # noqa: S101 - the caller's own rows
+def _why(check: Standing) -> str:
     if check.outcome == "pass" and check.record is not None:
         return f"measured {present.moment(check.record.at_ms, widgets.zone())}"
-    return sentence(check)
+    return f"{check.why[:1].upper()}{check.why[1:].rstrip('.')}. {check.fix}"
 
 
 def _said(said: Decision | None) -> str:

@@ -168,7 +168,8 @@ def record(store: Store, seen: Look, *, by: str, now_ms: int, always: bool = Fal
             "findings": [_kept(f) for f in validation.findings[:KEPT_FINDINGS]],
             "missing_required": list(validation.missing_required),
             "connections": None if validation.connections is None else dict(validation.connections),
-        },
+        }
+        | _worst(validation),
     )
     with store.read() as connection:
         before = next((e for e in evidence_store.latest(connection, environment.name) if e.check == CHECK), None)
@@ -193,6 +194,16 @@ def _kept(found: Finding) -> dict[str, Any]:
     return {"key": found.key, "rule": found.rule, "severity": found.severity, "line": found.line}
 
 
+def _worst(validation: Validation) -> dict[str, Any]:
+    """The first error in words, for whoever asks why it fails; and what to do."""
+    first = next((f for f in validation.findings if f.severity == "error"), None)
+    if first is None:
+        return {}
+    more = validation.count("error") - 1
+    others = f" And {more} more error{'s' if more > 1 else ''}." if more else ""
+    return {"why": first.message + others, "fix": first.fix}
+
+
 def _says_more(proof: Evidence, before: Evidence | None) -> bool:
     if before is None or proof.at_ms - before.at_ms >= REWRITE_AFTER_MS:
         return True
@@ -215,5 +226,11 @@ def _connections_proof(proof: Evidence, validation: Validation) -> Evidence:
         value=outcome,
         threshold="pass",
         code=f"env.connections_{outcome}",
-        detail={"by": proof.detail["by"], "connections": dict(validation.connections or {})},
+        detail={"by": proof.detail["by"], "connections": dict(validation.connections or {})} | _refused(validation),
     )
+
+
+def _refused(validation: Validation) -> dict[str, Any]:
+    """The first connection that failed, in words; and what to do."""
+    found = next((c for c in (validation.connections or {}).values() if c["state"] == "failed"), None)
+    return {} if found is None else {"why": found["sentence"], "fix": found["fix"]}

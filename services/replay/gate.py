@@ -9,6 +9,7 @@ from typing import Literal
 
 from services.replay import stats
 from services.replay.model import Outcome, Verdict
+from services.units import share
 
 MIN_JUDGED_SHARE = 0.95  # fewer cases judged, and the run says too little
 MIN_AGREEMENT = 0.85  # of the judge with the sealed labels
@@ -142,8 +143,8 @@ def _verdict(
         return "INCONCLUSIVE", ("There was no case to judge.",)
     if agreement is not None and agreement < MIN_AGREEMENT:
         return "INCONCLUSIVE", (
-            f"The judge can't be trusted: it agrees with {agreement:.0%} of the labelled answers; "
-            f"{MIN_AGREEMENT:.0%} are needed.",
+            f"The judge can't be trusted: it agrees with {share(agreement, MIN_AGREEMENT)} of the labelled answers; "
+            f"{share(MIN_AGREEMENT)} are needed.",
         )
     judged = counts["passed"] + counts["failed"]
     blocks: list[str] = []
@@ -157,11 +158,11 @@ def _verdict(
             blocks.append(f"{missing} were not judged, which changes nothing: even had they passed, it were too few.")
     if blocks:
         return "BLOCK", tuple(blocks)
-    share = judged / total
-    if share < rules.min_judged_share - 1e-12 or rate is None:
+    part = judged / total
+    if part < rules.min_judged_share - 1e-12 or rate is None:
         return "INCONCLUSIVE", (
             f"Only {judged} of {total} cases were judged ({counts['error']} errors, {counts['unscored']} unscored); "
-            f"{rules.min_judged_share:.0%} are needed.",
+            f"{share(rules.min_judged_share)} are needed.",
         )
     missing = total - judged
     if missing and counts["passed"] / total < rules.min_pass_rate - 1e-12:
@@ -173,7 +174,8 @@ def _verdict(
 
 
 def _rate_words(passed: int, judged: int, rules: GateRules) -> str:
-    return f"{passed} of {judged} cases passed: {passed / judged:.1%}; {rules.min_pass_rate:.0%} are needed."
+    rate = share(passed / judged, rules.min_pass_rate)
+    return f"{passed} of {judged} cases passed: {rate}; {share(rules.min_pass_rate)} are needed."
 
 
 def own_error_rates(total: int, rules: GateRules) -> tuple[str, ...]:

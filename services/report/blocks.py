@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.units import share
+
 OUTCOMES = {"pass": "holds", "fail": "does not hold", "unknown": "not known"}
 PROMISES = {"ok": "kept", "at_risk": "at risk", "broken": "broken", "no_data": "no data yet"}
 
@@ -119,14 +121,15 @@ def _soak(found: Mapping[str, Any], mark: str) -> list[Block]:
         ("Environment", soak["environment"] + mark),
         ("State", {"passed": "passed", "running": "running", "waiting": "not all is proven yet"}.get(
             soak["state"], "not begun")),
+        *((("Passed", f"{_moment(soak['passed_at'])}, and it stands"),) if soak["passed_at"] else ()),
         ("Asked", f"{soak['hours']:g} hours"),
         ("Since", _moment(soak["since"])),
-        ("Observed", f"{soak['coverage']:.1%} of the time, {soak['looks']} looks"),
+        ("Observed lately", f"{share(soak['coverage'])} of the time, {soak['looks']} looks"),
         ("Canary runs passed inside", f"waived by {soak['waived']}" if soak["waived"] else str(soak["canaries"])),
     )  # fmt: skip
     made: list[Block] = [Table(("", ""), rows)]
     if soak["certifies"] is not None:
-        proven = f"{soak['looks']} looks without a failure prove {soak['certifies']:.2%} availability"
+        proven = f"{soak['looks']} looks without a failure prove {share(soak['certifies'])} availability"
         made.append(Words(f"{proven} with 95 % confidence, not more{mark}."))
     return made
 

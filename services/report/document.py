@@ -143,6 +143,7 @@ def _soak(connection: Connection, settings: Settings, environment: Environment, 
     return {
         "environment": soaking.name,
         "state": found.state,
+        "passed_at": None if found.passed_ms is None else clock.iso(found.passed_ms),
         "hours": settings.soak.hours,
         "since": None if found.since_ms is None else clock.iso(found.since_ms),
         "left_s": found.left_ms / 1000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -49,11 +50,24 @@ def read(connection: Connection, settings: Settings, environment: Environment, n
     strict, changes = _strict(connection, name, now_ms)
     events = [*changes, *_bad_looks(looks), *_down(connection, name, since), *_changed(connection, name, since, now_ms)]
     proofs = evidence_store.history(connection, name, check="replay.canary", limit=200)
-    return reckon(
+    found = reckon(
         name, settings.soak, strict=strict, events=events, looks=looks,
         canaries=[e.at_ms for _, _, e in proofs if e.outcome == "pass"],
         waived=waived_canaries(connection, name, now_ms), now_ms=now_ms,
     )  # fmt: skip
+    kept = _kept(connection, name)
+    stands = kept is not None and kept.outcome == "pass" and _why_fallen(connection, kept, now_ms) is None
+    return replace(found, passed_ms=kept.at_ms) if kept is not None and stands else found
+
+
+def _kept(connection: Connection, name: str) -> Evidence | None:
+    """What the soak had come to when it was last written down."""
+    found = evidence_store.history(connection, name, check=CHECK, limit=1)
+    return found[0][2] if found else None
+
+
+def _why_fallen(connection: Connection, kept: Evidence, now_ms: int) -> str | None:
+    return why_stale(kept, currency.under(connection, kept.environment), now_ms)
 
 
 def _strict(connection: Connection, name: str, now_ms: int) -> tuple[bool | None, list[Event]]:
@@ -125,10 +139,9 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
         with store.read() as connection:
             found = read(connection, settings, environment, now)
             current = currency.under(connection, environment.name)
-            last = next(iter(evidence_store.history(connection, environment.name, check=CHECK, limit=1)), None)
-        before = None if last is None else last[2]
+            before = _kept(connection, environment.name)
         proof = _proof(environment, found, current.fingerprint, current.version, now)
-        if not _says_more(proof, before, stands=before is not None and why_stale(before, current, now) is None):
+        if not _says_more(proof, before, stands=found.passed_ms is not None):
             continue
         with store.write() as connection:
             evidence_store.append(store, connection, [proof])

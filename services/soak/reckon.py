@@ -55,6 +55,7 @@ class Soak:
     begun_by: Event | None
     events: tuple[Event, ...]  # newest first
     as_of_ms: int
+    passed_ms: int | None = None  # when it was last kept as passed, where that still stands
 
     @property
     def certifies(self) -> float | None:

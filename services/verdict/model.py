@@ -42,11 +42,13 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """One check as it counts now. `why` says, where it does not pass, what is the matter; "" where it passes."""
+    """One check as it counts now. `why` says, where it does not pass, what is the matter, and `fix` what to do about
+    it where the cause has a remedy of its own; "" where it passes."""
 
     check: str
     outcome: Outcome
     why: str
+    fix: str = ""
     record: Evidence | None = None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from services.evidence.freshness import Under, why_stale
 from services.evidence.model import Evidence, Outcome
+from services.probes.diagnosis import DIAGNOSES, brief
 from services.soak.reckon import CHECK as SOAK
 from services.verdict import words
 from services.verdict.model import Facts, Finding, Standing, State, Verdict
@@ -40,7 +41,7 @@ def _finding(rule: Rule, facts: Facts) -> Finding:
         title=rule.title,
         outcome=outcome,
         why="" if outcome == "pass" or first is None else sentence(first),
-        fix={"pass": "", "fail": rule.fix}.get(outcome, rule.measure),
+        fix={"pass": "", "fail": (first.fix if first is not None else "") or rule.fix}.get(outcome, rule.measure),
         step=rule.step,
         checks=checks,
     )
@@ -86,17 +87,20 @@ def standing(name: str, record: Evidence | None, under: Under, facts: Facts) -> 
         return Standing(check=name, outcome="fail", why=MEASURED_FALSE[str(record.value)], record=record)
     if record.outcome == "pass":
         return Standing(check=name, outcome="pass", why="", record=record)
-    return Standing(check=name, outcome=record.outcome, why=_said(record), record=record)
+    why, fix = _said(record)
+    return Standing(check=name, outcome=record.outcome, why=why, fix=fix, record=record)
 
 
-def _said(record: Evidence) -> str:
-    """The cause in words, as the record names it, or what the check's being false means."""
-    said = record.detail.get("why")
+def _said(record: Evidence) -> tuple[str, str]:
+    """The cause in words, as the record names it, or what the check's being false means; and the cause's own remedy."""
+    reasons = record.detail.get("reasons")
+    said = record.detail.get("why") or (" ".join(reasons) if isinstance(reasons, list) else "")
     if isinstance(said, str) and said:
-        return said
+        return said.rstrip("."), str(record.detail.get("fix") or "")
     if record.outcome == "fail" and record.check in words.FALSE:
-        return words.FALSE[record.check]
-    from services.probes.diagnosis import DIAGNOSES, brief
-
+        return words.FALSE[record.check], ""
     cause = brief(record.code).rstrip(".") if record.code in DIAGNOSES else ""
-    return cause or ("it was measured and is false" if record.outcome == "fail" else "it could not be measured")
+    if cause:
+        remedy = DIAGNOSES[record.code].fix
+        return cause, "" if "{" in remedy else remedy
+    return ("it was measured and is false" if record.outcome == "fail" else "it could not be measured"), ""

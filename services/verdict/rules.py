@@ -36,7 +36,7 @@ RULES: tuple[Rule, ...] = (
         title="The four inputs are there and confirmed",
         checks=_always("env.connections", "confirm.policy"),
         fix="Correct the input that was refused (page Env diff, Validate, names it), then press Verify.",
-        measure="Collect the four inputs: press Verify in step 1, and confirm the strict-policy decision.",
+        measure="In the checklist, collect the four inputs: press Verify, and confirm the strict-policy decision.",
         step="inputs",
     ),
     Rule(
@@ -101,7 +101,7 @@ RULES: tuple[Rule, ...] = (
         title="Staging has passed its soak under the same policy",
         checks=_always(SOAK),
         applies=lambda subject: subject.needs_soak,
-        fix="Look at the soak in step 5: it says what broke it, and since when it runs again.",
+        fix="Look at the soak in the checklist: it says what broke it, and since when it runs again.",
         measure="Make staging strict and leave it alone until its soak has passed.",
         step="soak",
     ),

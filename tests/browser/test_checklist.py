@@ -5,6 +5,7 @@ The soak's hours are a setting; here they are seconds.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,11 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from services import clock
+from services.evidence.model import Evidence
 from services.report import seal
+from services.store import evidence
+from services.store.migrate import opened
 from tests.conftest import ROOT, free_port, start_alone
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -24,19 +29,22 @@ Open = Callable[..., Page]
 
 
 class Demo:
-    """`start.py --demo` with a short soak."""
+    """`start.py --demo` with a soak of that length."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, soak_hours: float, strict_since_h: float = 0) -> None:
         self.port, self.data = free_port(), folder / "data"
+        if strict_since_h:
+            seen_strict(self.data, "staging", clock.now_ms() - round(strict_since_h * 3_600_000))
         config = folder / "greenlight.toml"
         config.write_text(
-            '[soak]\nhours = 0.008\ncanaries = 0\n[[environments]]\nname = "other"\nbase_url = "http://127.0.0.1:9"\n'
+            f"[soak]\nhours = {soak_hours}\ncanaries = 0\n"
+            '[[environments]]\nname = "other"\nbase_url = "http://127.0.0.1:9"\n'
         )
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("GREENLIGHT_", "REDIS_", "INNGEST_"))}
         words = ["start.py", "--demo", "--port", str(self.port), "--data", str(self.data), "--no-browser"]
         environment = clean | {"GREENLIGHT_CONFIG": str(config)}
         self._process = start_alone([sys.executable, *words], self.data, cwd=ROOT, env=environment)
-        self.config = config
+        self.again: list[subprocess.Popen[bytes]] = []
         self.url = f"http://localhost:{self.port}"
 
     def wait(self) -> None:
@@ -81,8 +89,8 @@ class Demo:
         time.sleep(1.5)
         words = command.split()
         variables = dict(os.environ) | {"GREENLIGHT_SWARM_DEMO": "1", "GREENLIGHT_PARENT_PID": str(os.getpid())}
-        self.again = subprocess.Popen(
-            words, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        self.again.append(
+            subprocess.Popen(words, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         )
 
     def fault(self, name: str, fault: str, *, on: bool) -> None:
@@ -91,16 +99,25 @@ class Demo:
                        capture_output=True)  # fmt: skip
 
     def stop(self) -> None:
-        if hasattr(self, "again"):
-            self.again.kill()
-            self.again.wait()
+        for process in self.again:
+            process.kill()
+            process.wait()
         self._process.send_signal(signal.SIGTERM)
         self._process.communicate(timeout=30)
 
 
+def seen_strict(data: Path, name: str, at_ms: int) -> None:
+    """What a worker would have written down then. The looks since are those of the generated past."""
+    data.mkdir(parents=True)
+    with opened(f"sqlite:///{data / 'greenlight.db'}", prepare=True) as store, store.write() as connection:
+        records = [Evidence(environment=name, check=check, outcome="pass", at_ms=at_ms, simulated=True)
+                   for check in ("redis.required", "inngest.required")]  # fmt: skip
+        evidence.append(store, connection, records)
+
+
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    made = Demo(tmp_path)
+    made = Demo(tmp_path, soak_hours=0.008)
     made.wait()
     yield made
     made.stop()
@@ -140,8 +157,21 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
         confirm(page, "Confirm the decision")
         expect(page.locator(f".gl .step:has(a[href*='step=inputs-{name}'])")).to_contain_text("done", timeout=60_000)
         verify(page, demo, f"inngest-{name}")
-    for name in ("staging", "production"):
-        demo.api("/api/v1/replays", agent=f"{name} swarm")
+    # A key that the application does not run with: the step that tries the inputs says so, and the next one waits.
+    file = demo.env_file("production")
+    right = file.read_text()
+    file.write_text(re.sub("(?m)^INNGEST_SIGNING_KEY=.*$", f"INNGEST_SIGNING_KEY=signkey-prod-{'ab' * 32}", right))
+    step(page, demo, "inputs-production")
+    page.get_by_role("button", name="Verify").click()
+    expect(page.get_by_text("The application refuses our Inngest signing key: it runs with another one. Compare "
+                            "INNGEST_SIGNING_KEY here with the application's, and redeploy after a change.").first
+           ).to_be_visible(timeout=60_000)  # fmt: skip
+    expect(page.locator(".gl .step:has(a[href*='step=inputs-production'])")).to_contain_text("not done")
+    assert "waits for step 2" in row(page, "inngest-production")
+    assert demo.verdict("production") == "NO_GO"
+    file.write_text(right)
+    for key in ("inputs-production", "inngest-production"):
+        verify(page, demo, key)
     # Staging is strict already in this story; its soak breaks on a readiness 503 and runs again by itself.
     demo.fault("staging", "readiness_503", on=True)
     time.sleep(8)
@@ -149,16 +179,30 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     step(page, demo, "soak-staging")
     expect(page.get_by_text("Readiness failed: the application was not ready").first).to_be_visible(timeout=30_000)
     # Production is strict in its file, but nothing applies before a redeploy.
-    file = demo.env_file("production")
-    file.write_text(file.read_text().replace("REDIS_REQUIRED=false", "REDIS_REQUIRED=true")
-                    .replace("INNGEST_REQUIRED=false", "INNGEST_REQUIRED=true"))  # fmt: skip
+    strict = right.replace("QUIRED=false", "QUIRED=true")
+    file.write_text(f"{strict}AGENT_WEAKNESS=lenient\n")
     step(page, demo, "apply-production")
     page.get_by_role("button", name="Verify").click()
     expect(page.get_by_text("it runs relaxed").first).to_be_visible(timeout=20_000)
     demo.redeploy("production")
     expect(page.locator(".gl .step:has(a[href*='step=apply-production'])")).to_contain_text("done", timeout=60_000)
     # The variables changed: what was proven under the old ones has to be proven again.
-    for key in ("inputs-production", "validate-production", "verify-production"):
+    prove_again = ("inputs-production", "validate-production", "verify-production")
+    for key in prove_again:
+        verify(page, demo, key)
+    # The agent that was deployed with them passes 94 of 100 cases, and 95 are needed.
+    for name in ("staging", "production"):
+        demo.api("/api/v1/replays", agent=f"{name} swarm")
+    step(page, demo, "replay-production")
+    expect(page.get_by_text("47 of 50 cases passed: 94 %; 95 % are needed.").first).to_be_visible(timeout=60_000)
+    assert "not done" in row(page, "replay-production")
+    expect(page.locator(".answer").first).to_contain_text("No-Go for production: 47 of 50 cases passed")
+    step(page, demo, "go-production")
+    expect(page.get_by_text("It can be signed once the verdict is Go.")).to_be_visible()
+    assert page.get_by_role("button", name="Sign off the Go").count() == 0
+    file.write_text(strict)
+    demo.redeploy("production")
+    for key in prove_again:
         verify(page, demo, key)
     demo.api("/api/v1/replays", agent="production swarm")
     demo.wait_for(lambda: demo.verdict("production") == "GO")
@@ -170,8 +214,33 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     checked = seal.check(Path(waiting.value.path()).read_bytes())
     assert checked.whole
     assert waiting.value.suggested_filename.startswith("greenlight-completion-production-simulated-")
+    page.goto(f"{demo.url}/?env=production")
+    expect(page.get_by_text("Last report: completion").first).to_contain_text("it said Go", timeout=30_000)
     # After the Go: a changed variable makes it stale, and says what changed.
-    file.write_text(file.read_text() + "REDIS_MAX_CONNECTIONS_NOTE=1\n")
+    file.write_text(f"{strict}REDIS_MAX_CONNECTIONS_NOTE=1\n")
     demo.wait_for(lambda: demo.verdict("production") != "GO")
     page.goto(f"{demo.url}/?env=production")
     expect(page.get_by_text("no longer covers it: its variables changed").first).to_be_visible(timeout=30_000)
+
+
+def test_a_readiness_503_in_the_23rd_hour_begins_the_soak_anew(tmp_path: Path, open_page: Open) -> None:
+    demo = Demo(tmp_path, soak_hours=24, strict_since_h=22.5)
+    demo.wait()
+    try:
+        page = open_page(f"{demo.url}/strict_mode_checklist?env=production&step=soak-staging")
+        expect(page.get_by_text(re.compile("Running: 1 h (2[0-9]|30) min are left")).first).to_be_visible(
+            timeout=60_000
+        )
+        demo.fault("staging", "readiness_503", on=True)
+        expect(page.get_by_text("Readiness failed: the application was not ready").first).to_be_visible(timeout=60_000)
+        demo.fault("staging", "readiness_503", on=False)
+        expect(page.get_by_text(re.compile("Running: (23 h 5[0-9] min|24 h) are left")).first).to_be_visible(
+            timeout=60_000
+        )
+        assert "done" not in row(page, "soak-staging")
+        assert "waits for" in row(page, "apply-production")
+        rules = demo.api("/api/v1/environments/production/verdict")["rules"]
+        assert isinstance(rules, dict)
+        assert rules["soak"] == "unknown"
+    finally:
+        demo.stop()

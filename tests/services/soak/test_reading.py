@@ -1,0 +1,94 @@
+"""The soak from the store: what it was read from, and how long a pass that was written down stands."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services import clock, ledger
+from services.envs.fingerprint import Snapshot
+from services.evidence.model import Evidence
+from services.settings import load
+from services.settings.model import Settings
+from services.soak import reading
+from services.soak.reckon import Soak
+from services.store import Store, evidence, snapshots
+from tests.services.test_ledger import seen
+
+HOUR_MS = 3_600_000
+NOW = 1_800_000_000_000
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "greenlight.toml").write_text(
+        '[soak]\nhours = 1\ncanaries = 0\n[[environments]]\nname = "stage"\nrole = "staging"\nbase_url = "http://s"\n'
+    )
+    return load({"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml"), "GREENLIGHT_DATA": str(tmp_path)})
+
+
+class Stage:
+    """A staging environment whose hours are lived through by hand."""
+
+    def __init__(self, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store, self.settings, self.memory = store, settings, ledger.Memory()
+        self.now = NOW
+        monkeypatch.setattr(clock, "now_ms", lambda: self.now)
+
+    def live(self, minutes: int, *, code: str = "readiness.ok") -> None:
+        ends = self.now + minutes * 60_000
+        while self.now < ends:
+            self.now += 10_000
+            look = replace(seen(self.now / 1000, code, environment="stage"), interval_s=10)
+            ledger.record(self.store, [look], self.memory)
+        self.strict()
+
+    def strict(self) -> None:
+        flags = [Evidence(environment="stage", check=check, outcome="pass", at_ms=self.now) for check in reading.FLAGS]
+        with self.store.write() as connection:
+            evidence.append(self.store, connection, flags)
+
+    def soak(self) -> Soak:
+        reading.keep(self.store, self.settings)
+        return reading.soak(self.store, self.settings, self.settings.environment("stage"), self.now)
+
+
+@pytest.fixture
+def stage(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    found = Stage(store, settings, monkeypatch)
+    found.strict()
+    return found
+
+
+def test_a_readiness_failure_in_its_last_minutes_begins_it_anew(stage: Stage) -> None:
+    stage.live(57)
+    before = stage.soak()
+    assert (before.state, before.passed_ms) == ("running", None)
+    assert 0 < before.left_ms < 4 * 60_000
+    stage.live(1, code="readiness.not_ready")
+    stage.live(1)
+    after = stage.soak()
+    assert (after.state, after.passed_ms) == ("running", None)
+    assert after.left_ms > 58 * 60_000
+    assert after.events[0].why == "Readiness failed: the application was not ready"
+
+
+def test_a_pass_stands_through_a_bad_minute_and_falls_with_other_variables(stage: Stage) -> None:
+    stage.live(62)
+    passed = stage.soak()
+    assert (passed.state, passed.passed_ms) == ("passed", stage.now)
+    stage.live(2, code="readiness.not_ready")
+    later = stage.soak()
+    assert (later.state, later.passed_ms) == ("running", passed.passed_ms)
+    with stage.store.write() as connection:
+        snapshots.note(connection, Snapshot(environment="stage", source="f", first_ms=stage.now, last_ms=stage.now,
+                                            fingerprint="k-2", key_id="k", marks={}))  # fmt: skip
+    assert stage.soak().passed_ms is None
+
+
+def test_a_pass_stands_for_a_week_and_no_longer(stage: Stage) -> None:
+    stage.live(62)
+    assert stage.soak().passed_ms is not None
+    environment = stage.settings.environment("stage")
+    stage.now += 7 * 24 * HOUR_MS + 60_000
+    assert reading.soak(stage.store, stage.settings, environment, stage.now).passed_ms is None
