@@ -1,5 +1,7 @@
 """Strict-mode checklist: from relaxed to strict in production, proven, one step at a time."""
 
+import streamlit as st
+
 from ui import cached, checklist, checklist_record, checklist_step, html, widgets
 
 QUESTION = "What is the next step on the way to strict, and what proves the ones that are done?"
@@ -8,11 +10,22 @@ chosen = widgets.head("Strict-mode checklist", QUESTION, names, with_all=False) 
 
 
 @widgets.live
-def body() -> None:
-    """Everything that refreshes: verdict, progress, steps."""
-    html.show(checklist.render(cached.checklist(chosen), widgets.zone()))
+def head() -> None:
+    """The verdict and the progress, refreshed."""
+    html.show(checklist.head(cached.checklist(chosen)))
 
 
-body()
-checklist_step.show(chosen)
+@widgets.live
+def way() -> None:
+    """The steps and the soak, refreshed."""
+    html.show(checklist.way(cached.checklist(chosen), widgets.zone()))
+
+
+head()
+with st.container(key="way"):
+    step, steps = st.columns([7, 5], gap="medium")
+with step, st.container(border=True):
+    checklist_step.show(chosen)
+with steps:
+    way()
 checklist_record.show(cached.checklist(chosen))

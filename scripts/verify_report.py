@@ -1,7 +1,7 @@
 """Check a report: was it changed since it was signed? From the file alone, or with the store that it came from too.
 
 Exit status: 0 untouched (and, with --store, the chain of evidence is whole and holds the report's head), 1 altered, a
-broken chain, or another key than the one given, 2 no report.
+broken chain, or another key than the one given, 2 no report, 3 the store could not be read.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _chain(said: seal.Seal, content: bytes) -> int:
             taken = exports.traced(connection, said.environment, said.kind, content)
     except StoreError as error:
         print(error, file=sys.stderr)
-        return 2
+        return 3
     except GreenlightError as error:
         print(error, file=sys.stderr)
         return 2

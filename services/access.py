@@ -55,13 +55,19 @@ class Person:
 SCHEDULE = Person(name="schedule", role="engineer", verified=True, key="schedule")
 
 
+def why_not(person: Person, action: Action) -> str:
+    """Why a person may not do that; "" where they may."""
+    least = LEAST[action]
+    if ROLES.index(person.role) >= ROLES.index(least):
+        return ""
+    return f"Your role is {person.role}; this needs {least}. Ask whoever keeps [access] in greenlight.toml."
+
+
 def require(person: Person, action: Action) -> None:
     """Raises Forbidden where the person's role does not allow the action."""
-    least = LEAST[action]
-    if ROLES.index(person.role) < ROLES.index(least):
-        raise Forbidden(
-            f"Your role is {person.role}; this needs {least}. Ask whoever keeps [access] in greenlight.toml."
-        )
+    why = why_not(person, action)
+    if why:
+        raise Forbidden(why)
 
 
 def local_operator(name: str = "local operator") -> Person:

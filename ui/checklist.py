@@ -15,13 +15,18 @@ from ui import html, present, state
 HOUR_MS = 3_600_000
 
 
-def render(found: Checklist, where: tzinfo) -> str:
-    """The verdict, and the list of steps; the one that is open is marked."""
-    opened = opened_step(found)
+def head(found: Checklist) -> str:
+    """The verdict, and how far the way is gone."""
     drift = f'<p class="warn">{escape(found.drift)}</p>' if found.drift else ""
-    parts = [answer(found.verdict), drift, f'<p class="dim" style="margin:.2rem 0 .6rem">{escape(found.progress)}</p>']
+    progress = f'<p class="dim" style="margin:.2rem 0 0">{escape(found.progress)}</p>'
+    return html.block(answer(found.verdict), drift, progress)
+
+
+def way(found: Checklist, where: tzinfo) -> str:
+    """The list of steps, the one that is open marked; and the soak."""
+    opened = opened_step(found)
     rows = "".join(_row(found, view, now=opened is not None and view.key == opened.key) for view in found.steps)
-    return html.block(*parts, html.tile(html.heading("Steps"), rows), soak(found.soak, where) if found.soak else "")
+    return html.block(html.tile(html.heading("Steps"), rows), soak(found.soak, where) if found.soak else "")
 
 
 def opened_step(found: Checklist) -> StepView | None:
@@ -61,7 +66,7 @@ def _row(found: Checklist, view: StepView, *, now: bool) -> str:
     if view.out_of_order:
         notes.append(f"done before its turn: {view.out_of_order} is still missing")
     if view.reopened:
-        notes.append("was done, and is so no more")
+        notes.append("was done, and no longer holds")
     mark = f'<span class="dim">{escape(view.environment)}</span> {html.simulated() if found.simulated else ""}'
     note = f'<div class="{"warn" if view.reopened else "dim"}">{escape("; ".join(notes))}</div>' if notes else ""
     return (

@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from services import decisions, requests
+from services import decisions
 from services.access import Person, local_operator
 from services.checklist.view import Checklist, StepView
 from services.decisions import Decision
@@ -43,7 +43,7 @@ def show(environment: str) -> None:
     mark = html.simulated() if found.simulated else ""
     title = html.heading(f"Step {view.number}: {view.step.title}")
     where = f'<span class="dim">{escape(view.environment)}</span>'
-    head = f'<div class="row" style="margin-top:1rem">{title}{where}{mark}</div>'
+    head = f'<div class="row">{title}{where}{mark}</div>'
     lines = "".join(f"<li>{escape(text)}</li>" for text in view.how)
     html.show(html.block(head, f"<p>{escape(view.step.why)}</p>", f"<ul>{lines}</ul>"))
     _commands(view)
@@ -77,14 +77,13 @@ def _proof(found: Checklist, view: StepView) -> None:
     elif now.step.confirm_optional and now.decision is not None:
         rows.append((html.badge("pass"), "Noted by a person", escape(_said(now.decision))))
     parts = [html.heading("What proves it"), html.table(("", "Check", "Why"), rows)] if rows else []
-    if now.state != "done":
+    if any(check.outcome == "fail" for check in now.checks):
         parts.append(f'<p class="dim">{escape(now.step.if_not)}</p>')
     html.show(html.block(*parts))
     kind = now.step.verify
     if kind:
-        ask = requests.probe_now if kind == "probe" else requests.validate_now
         widgets.request_button(
-            "Verify", ask, now.environment, key=f"verify-{now.key}", icon=":material/verified:",
+            "Verify", kind, now.environment, key=f"verify-{now.key}", icon=":material/verified:",
             help_="Measures it for real, now; the result is kept as evidence.",
         )  # fmt: skip
     confirm = now.step.confirm or now.step.confirm_optional
@@ -119,7 +118,8 @@ def _go(found: Checklist, view: StepView) -> None:
 
 def button(kind: str, environment: str, *, key: str, words: str = "") -> None:
     """A button behind which somebody decides something, by name."""
-    if st.button(CONFIRM[kind], icon=":material/person_check:", key=key):
+    allowed = signin.may(decisions.ACTIONS.get(kind, "confirm"))
+    if st.button(CONFIRM[kind], icon=":material/person_check:", key=key, **allowed):
         _confirm(kind, environment, words or WORDS[kind])
 
 

@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from services import clock, export, requests
+from services import clock, export
 from services.envs import view
 from services.envs.document import UnreadableSource
 from services.envs.rules import RULES, Finding
@@ -48,7 +48,7 @@ def chosen_environment() -> str | None:
 @widgets.live
 def _body(name: str) -> None:
     job = widgets.request_button(
-        "Validate now", requests.validate_now, name, key="validate-now", icon=":material/rule:",
+        "Validate now", "validate", name, key="validate-now", icon=":material/rule:",
         help_="Reads the configuration, tries its values, and keeps the result as evidence.",
     )  # fmt: skip
     try:

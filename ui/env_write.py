@@ -115,7 +115,9 @@ def _preview(environment: Environment, waiting: Preview) -> None:
     parts.append(f"<details><summary>{len(kept)} {noun}</summary>{_actions(kept)}</details>")
     html.show(html.block(*parts))
     buttons = st.container(horizontal=True)
-    if changes and buttons.button("Write the file", type="primary", icon=":material/save:", key="env-write"):
+    if changes and buttons.button(
+        "Write the file", type="primary", icon=":material/save:", key="env-write", **signin.may("write_env")
+    ):
         _write(environment, waiting)
     if buttons.button("Back", icon=":material/arrow_back:", key="env-back"):
         st.session_state.pop(PREVIEW, None)
@@ -168,7 +170,7 @@ def _undo(environment: Environment) -> None:
     at = _stamp(kept[0])
     with st.expander("Undo", icon=":material/undo:"):
         st.caption(f"Brings back the file as it was before the last write ({at}). What stands there now is kept, too.")
-        if st.button("Bring back the newest backup", key="env-undo"):
+        if st.button("Bring back the newest backup", key="env-undo", **signin.may("write_env")):
             try:
                 done = writing.undo(path, clock.now(), by=signin.person())
             except writer.NotWritten as error:

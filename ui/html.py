@@ -89,9 +89,10 @@ gap:.1rem .8rem;padding:.3rem .2rem;border-top:1px solid var(--line);align-items
 .gl .envrow .key,.gl .envrow>span:last-child{grid-column:1/-1}.gl .envrow .side{display:inline;color:var(--dim)}}
 @media(max-width:640px){.gl .slo{grid-template-columns:1fr}.gl .big{font-size:1.05rem}}
 @media(max-width:640px){.gl .two{grid-template-columns:1fr}.gl .answer .what{font-size:1.1rem}}
-[data-testid="stBaseButton-primary"] p,[data-testid="stBaseButton-primary"] span,
-[data-testid="stBaseButton-primaryFormSubmit"] p{color:light-dark(#FFFFFF,#14171C)}
+[data-testid="stBaseButton-primary"]:enabled p,[data-testid="stBaseButton-primary"]:enabled span,
+[data-testid="stBaseButton-primaryFormSubmit"]:enabled p{color:light-dark(#FFFFFF,#14171C)}
 [data-testid="stCaptionContainer"] p{color:light-dark(#5F6368,#A8ADB4)}[data-testid="stCaptionContainer"]{opacity:1}
+.st-key-way .gl .tile:first-child{margin-top:0}
 @media print{.gl{color:#000}}
 .stApp abbr{text-decoration:none;border-bottom:1px dotted currentColor;cursor:help}
 """

@@ -16,6 +16,7 @@ from streamlit import config
 from services.errors import Problem, SettingsError
 from ui import cached
 from ui.guard import LOOPBACK_NAMES, Guard, is_loopback
+from ui.way_back import WayBack
 
 SHELL = Path(__file__).with_name("shell.py")
 ENTRY = Path(__file__).resolve().parents[1] / "app.py"
@@ -37,7 +38,8 @@ def options(routes: list[BaseRoute]) -> dict[str, Any]:
         trusted_proxies=settings.portal.trusted_proxies,
         open_elsewhere=guarded_elsewhere,
     )
-    return {"routes": routes, "middleware": [guard], "lifespan": _lifespan}
+    way_back = [Middleware(WayBack)] if _signs_in() else []
+    return {"routes": routes, "middleware": [guard, *way_back], "lifespan": _lifespan}
 
 
 @asynccontextmanager

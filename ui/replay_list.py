@@ -62,7 +62,7 @@ def _form() -> None:
     judges = ["rubric"] + (["llm"] if cached.settings().replay.judge is not None else [])
     judge = fourth.selectbox("Judge", judges, help="rubric: checks without a model. llm: the model in [replay.judge].")
     st.caption(f"Golden set {name}. A replay asks the agent for real; the worker does it, and you may close this page.")
-    if st.button("Start replay", type="primary", icon=":material/play_arrow:"):
+    if st.button("Start replay", type="primary", icon=":material/play_arrow:", **signin.may("replay")):
         wish = Wish(agent=str(agent), subset=str(subset), repeats=int(repeats or 1), judge=str(judge))
         try:
             run = asking.ask(cached.store(), cached.settings(), wish, by=signin.person())

@@ -58,7 +58,8 @@ def _live(run_id: str) -> None:
         f"{found.counts[name]} {name}" for name in ("passed", "failed", "error", "unscored") if found.counts.get(name)
     ]
     st.caption(", ".join(parts) or "No answer yet.")
-    if st.button("Cancel the run", icon=":material/stop:", help="What is finished stays; the run can be resumed."):
+    allowed = signin.may("replay", "What is finished stays; the run can be resumed.")
+    if st.button("Cancel the run", icon=":material/stop:", **allowed):
         runs.cancel(cached.store(), run_id, by=signin.person())
         st.rerun()
 
@@ -230,14 +231,20 @@ def _actions(found: view.InDepth) -> None:
         run.state == "done"
         and not found.is_baseline
         and row.button(
-            "Make it the baseline", icon=":material/flag:", help="Later runs of this agent are compared with it."
+            "Make it the baseline",
+            icon=":material/flag:",
+            **signin.may("baseline", "Later runs of this agent are compared with it."),
         )
     ):
         runs.promote(cached.store(), run.id, by=signin.person())
         st.rerun()
     if found.is_baseline:
         row.markdown(":material/flag: This run is the baseline.")
-    if run.state == "cancelled" and run.runner == "worker" and row.button("Resume", icon=":material/play_arrow:"):
+    if (
+        run.state == "cancelled"
+        and run.runner == "worker"
+        and row.button("Resume", icon=":material/play_arrow:", **signin.may("replay"))
+    ):
         runs.resume(cached.store(), run.id, by=signin.person())
         st.rerun()
     if (
@@ -246,7 +253,7 @@ def _actions(found: view.InDepth) -> None:
         and row.button(
             "Score again",
             icon=":material/calculate:",
-            help="Judges the kept answers with today's rubric; asks no agent.",
+            **signin.may("rescore", "Judges the kept answers with today's rubric; asks no agent."),
         )
     ):
         runs.rescore(cached.store(), run.id, by=signin.person())

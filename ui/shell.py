@@ -20,4 +20,5 @@ if signin.passed():
             "Change": [routes.env_diff(), routes.strict_mode_checklist()],
         }
     )
+    signin.who()
     widgets.guarded(page.run)()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from services import access
-from services.access import Person
+from services.access import Action, Person
 from ui import cached, html
 
 
@@ -19,6 +21,22 @@ def person() -> Person:
     if configured() and st.user.get("is_logged_in"):
         return access.of_claims(st.user.to_dict(), cached.settings().access)
     return access.local_operator()
+
+
+def who() -> None:
+    """In the side bar: who is signed in, as what, and the way out."""
+    if not configured():
+        return
+    me = person()
+    with st.sidebar:
+        st.caption(f"Signed in: {me.name}, {me.role}")
+        st.button("Sign out", icon=":material/logout:", on_click=st.logout, key="sign-out")
+
+
+def may(action: Action, help_: str | None = None) -> dict[str, Any]:
+    """For a button that does this: whether it can be pressed, and why not."""
+    why = access.why_not(person(), action)
+    return {"disabled": bool(why), "help": why or help_}
 
 
 def passed() -> bool:

@@ -29,7 +29,7 @@ def show(found: Slos) -> None:
         ]  # fmt: skip
         html.show(html.block(head, html.table(("From", "To", "Why", "Declared by"), rows)))
         _withdraw(found)
-    if st.button("Declare maintenance", icon=":material/construction:"):
+    if st.button("Declare maintenance", icon=":material/construction:", **signin.may("maintenance")):
         _declare(found.environment)
 
 
@@ -47,7 +47,7 @@ def _withdraw(found: Slos) -> None:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     words = {m.id: f"{present.moment(m.from_ms, zone, short=True)}: {m.reason}" for m in counting}
     number = left.selectbox("Withdraw one, so that its time counts again", list(words), format_func=words.__getitem__)
-    if right.button("Withdraw", icon=":material/undo:") and number is not None:
+    if right.button("Withdraw", icon=":material/undo:", **signin.may("maintenance")) and number is not None:
         changes.withdraw(cached.store(), number, by=signin.person(), now_ms=clock.now_ms())
         cached.forget_promises()
         st.rerun()

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from html import escape
-from typing import ParamSpec
+from typing import Literal, ParamSpec
 
 import streamlit as st
 
@@ -22,6 +22,7 @@ P = ParamSpec("P")
 REFRESH_S = 3.0
 SLOW_REFRESH_S = 30.0
 ALL = "All environments"
+ASKS: Mapping[str, Callable[..., Job]] = {"probe": requests.probe_now, "validate": requests.validate_now}
 FEW = 6  # up to this many environments stand side by side; more go into a list that can be searched
 
 
@@ -124,20 +125,21 @@ def choose(name: str, titles: Mapping[str, str], *, label: str) -> str:
 def probe_button(environment: str, *, key: str) -> None:
     """*Probe now*: asks the worker through the store, and shows how far it is."""
     request_button(
-        "Probe now", requests.probe_now, environment, key=key, icon=":material/radar:",
+        "Probe now", "probe", environment, key=key, icon=":material/radar:",
         help_="Looks at everything once, at once.",
     )  # fmt: skip
 
 
 def request_button(
-    label: str, ask: Callable[..., Job], environment: str, *, key: str, icon: str, help_: str
+    label: str, kind: Literal["probe", "validate"], environment: str, *, key: str, icon: str, help_: str
 ) -> Job | None:
     """A button that asks the worker for something, and how far it is; returns the request that is watched."""
     slot = f"job:{key}:{environment}"
     job = _watched(slot)
     busy = job is not None and job.state in {"queued", "running"}
-    if st.button(label, type="primary", icon=icon, disabled=busy, key=key, help=help_):
-        made = ask(cached.store(), cached.settings(), environment, by=signin.person())
+    allowed = signin.may(kind, help_)
+    if st.button(label, type="primary", icon=icon, key=key, **allowed | {"disabled": busy or allowed["disabled"]}):
+        made = ASKS[kind](cached.store(), cached.settings(), environment, by=signin.person())
         st.session_state[slot] = made.id
         st.rerun(scope="fragment")
     if job is not None:

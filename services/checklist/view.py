@@ -42,7 +42,7 @@ class StepView:
     bash: str
     powershell: str
     confirm_words: str
-    waits_for: tuple[str, ...]  # titles of steps that are not done
+    waits_for: tuple[str, ...]  # steps that are not done: `step 2`
     out_of_order: str  # which step is missing before it, where it is done already
     reopened: bool
 
@@ -206,13 +206,13 @@ def _all_passed_once(connection: Connection, environment: str, names: tuple[str,
 def _in_order(views: list[StepView], environment: Environment, staging: Environment | None) -> tuple[StepView, ...]:
     """What waits for what; and what was done before its turn."""
     done = {view.key: view.state == "done" for view in views}
-    titles = {view.key: f"step {view.number}, {view.step.title.lower()} ({view.environment})" for view in views}
+    names = {view.key: f"step {view.number}" for view in views}
     settled = []
     for view in views:
         own = [f"{name}-{view.environment}" for name in view.step.after]
         if staging is not None and view.environment == environment.name:
             own += [f"{name}-{staging.name}" for name in view.step.after if name == SOAK]
-        missing = tuple(titles[key] for key in own if key in done and not done[key])
+        missing = tuple(names[key] for key in own if key in done and not done[key])
         view = replace(view, reopened=view.reopened and not missing)  # noqa: PLW2901 - the same view, settled
         if view.state == "done":
             settled.append(replace(view, out_of_order=missing[0] if missing else ""))

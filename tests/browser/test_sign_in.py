@@ -1,21 +1,34 @@
 """Sign-in against a real OpenID provider process: nothing before it, and afterwards what the role allows, no more."""
 
+import asyncio
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from services.store import Store, evidence
+from services import decisions
+from services.access import LEAST, ROLES, Action, Person, Role
+from services.replay import golden, runs
+from services.settings import load
+from services.settings.model import Settings
+from services.store import Store, deploys, evidence, jobs, replays
 from services.store.migrate import migrate
+from services.verdict import signing
 from tests import portal
 from tests.conftest import ROOT, free_port
+from tests.services.checklist.test_view import CHECKS, confirm, prove
+from tests.services.replay.test_runs import Scripted, begin, runner
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+PEOPLE: dict[str, tuple[Role, str]] = {
+    "vi": ("viewer", "Vi Viewer"), "op": ("operator", "Ola Operator"), "en": ("engineer", "Eva Engineer"),
+}  # fmt: skip
 PROVIDER = """
 import sys, time, warnings
 warnings.simplefilter("ignore")
@@ -51,8 +64,16 @@ def place(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     (data / "greenlight.toml").write_text(
         f'[access]\npeople = [{{ issuer = "{provider}", subject = "op", role = "operator" }},'
         f' {{ issuer = "{provider}", subject = "en", role = "engineer" }}]\n'
-        '[[environments]]\nname = "prod"\nrole = "production"\nbase_url = "http://127.0.0.1:9"\n'
+        + "".join(
+            f'[[environments]]\nname = "{name}"\nrole = "{role}"\nbase_url = "http://127.0.0.1:9"\n'
+            + (f'env_file = "{name}.env"\n' if name.startswith("stage-") else "")
+            for role, short in (("staging", "stage"), ("production", "prod"))
+            for name in (short, *(f"{short}-{r}" for r in ROLES))
+        )
     )
+    for role in ROLES:
+        (data / f"stage-{role}.env").write_text("ENVIRONMENT=staging\n")
+        (data / f"stage-{role}.env").chmod(0o600)
     (data / ".streamlit").mkdir()
     (data / ".streamlit" / "secrets.toml").write_text(
         f'[auth]\nredirect_uri = "http://localhost:{port}/oauth2callback"\ncookie_secret = "{"c" * 40}"\n'
@@ -66,13 +87,14 @@ def place(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
 
 
 def signed_in(page: Page, url: str, subject: str) -> None:
-    page.goto(f"{url}/strict_mode_checklist?env=prod&step=inputs-prod")
+    """Follow a link to a step, sign in, and be at that step."""
+    wanted = f"{url}/strict_mode_checklist?env=prod&step=inputs-prod"
+    page.goto(wanted)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/oauth2/authorize**", timeout=20_000)
     page.locator("input[name=sub]").fill(subject)
     page.get_by_role("button", name="Authorize").click()
-    page.wait_for_url(f"{url}/**", timeout=20_000)
-    page.goto(f"{url}/strict_mode_checklist?env=prod&step=inputs-prod")
+    page.wait_for_url(wanted, timeout=20_000)
     page.locator(".gl .step").first.wait_for(timeout=20_000)
 
 
@@ -80,18 +102,6 @@ def test_nothing_is_shown_before_somebody_signed_in(place: tuple[str, Store], op
     page = open_page(f"{place[0]}/strict_mode_checklist?env=prod")
     expect(page.locator(".answer")).to_contain_text("Sign in to see this portal")
     assert page.locator(".gl .step").count() == 0
-
-
-def test_a_viewer_looks_and_decides_nothing(place: tuple[str, Store], open_page: Callable[..., Page]) -> None:
-    url, store = place
-    page = open_page(f"{url}/")
-    signed_in(page, url, "vi")
-    page.get_by_role("button", name="Confirm the decision").click()
-    page.get_by_label("Note").fill("yes")
-    page.get_by_role("button", name="Confirm", exact=True).click()
-    expect(page.get_by_text("Your role is viewer; this needs operator")).to_be_visible(timeout=15_000)
-    with store.read() as connection:
-        assert evidence.history(connection, "prod", check="confirm.policy") == ()
 
 
 def test_an_operator_s_word_is_kept_as_verified(place: tuple[str, Store], open_page: Callable[..., Page]) -> None:
@@ -107,3 +117,127 @@ def test_an_operator_s_word_is_kept_as_verified(place: tuple[str, Store], open_p
         ((_, _, record),) = evidence.history(connection, "prod", check="confirm.policy")
     assert (record.detail["by"], record.detail["verified"], record.detail["role"]) == ("Ola Operator", True, "operator")
     assert record.detail["key"].endswith("#op")
+
+
+def test_who_is_signed_in_is_told_and_may_leave(place: tuple[str, Store], open_page: Callable[..., Page]) -> None:
+    url, _ = place
+    page = open_page(f"{url}/")
+    signed_in(page, url, "op")
+    expect(page.get_by_text("Signed in: Ola Operator, operator")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/oauth2/end_session**", timeout=20_000)  # the provider is told, too
+    page.goto(url)
+    expect(page.locator(".answer")).to_contain_text("Sign in to see this portal", timeout=20_000)
+
+
+class Acts:
+    """Each action as a person does it on the page: the button that begins it, the rest, and what it must leave."""
+
+    def __init__(self, page: Page, url: str, store: Store, settings: Settings, role: Role, who: str, run: str) -> None:
+        self.page, self.url, self.store, self.settings = page, url, store, settings
+        self.role, self.who, self.run = role, who, run
+        self.prod, self.stage = f"prod-{role}", f"stage-{role}"
+
+    def button(self, action: Action) -> Locator:
+        """The button, on its page."""
+        place, name = {
+            "probe": (f"dependency_health?env={self.prod}", "Probe now"),
+            "validate": (f"env_diff?view=validate&env={self.stage}", "Validate now"),
+            "replay": ("replay_harness", "Start replay"),
+            "maintenance": (f"slo_trends?env={self.prod}", "Declare maintenance"),
+            "confirm": (f"strict_mode_checklist?env={self.prod}&step=inputs-{self.prod}", "Confirm the decision"),
+            "campaign": (f"strict_mode_checklist?env={self.prod}", "Begin a campaign"),
+            "waive": (f"strict_mode_checklist?env={self.stage}&step=soak-{self.stage}", "Waive the canary runs"),
+            "request_go": (f"strict_mode_checklist?env={self.prod}&step=go-{self.prod}", "Ask for the Go"),
+            "sign_off": (f"strict_mode_checklist?env={self.prod}&step=go-{self.prod}", "Sign off the Go"),
+            "baseline": (f"replay_harness?run={self.run}", "Make it the baseline"),
+            "rescore": (f"replay_harness?run={self.run}", "Score again"),
+            "write_env": (f"env_diff?view=write&env={self.stage}", "Write the file"),
+        }[action]
+        if action in {"request_go", "sign_off"}:
+            self.make_go(asked=action == "sign_off")
+        self.page.goto(f"{self.url}/{place}")
+        if action == "campaign":
+            self.page.get_by_text("Campaigns, and what people decided").click()
+            self.page.wait_for_timeout(1000)  # it opens softly
+        if action == "write_env":
+            self.page.get_by_role("button", name="Preview").click()
+        return self.page.get_by_role("button", name=name)
+
+    def make_go(self, *, asked: bool) -> None:
+        for name in ("stage", self.prod):
+            confirm(self.store, self.settings, name)
+            prove(self.store, name, *CHECKS)
+        prove(self.store, "stage", "soak", value="passed")
+        if asked:
+            other = Person(name="Otto", role="operator", verified=True, key="i#otto")
+            signing.ask(self.store, self.settings, self.prod, other, note="please look")
+
+    def finish(self, action: Action) -> None:
+        """What comes after the button."""
+        if action == "maintenance":
+            self.page.get_by_label("What for").fill("Move of Redis")
+            self.page.get_by_role("button", name="Declare", exact=True).click()
+        elif action in {"confirm", "campaign", "waive", "request_go", "sign_off"}:
+            self.page.get_by_label("Note").fill("minutes of 20 November")
+            self.page.get_by_role("button", name="Confirm", exact=True).click()
+
+    def is_done(self, action: Action) -> bool:
+        """Whether the store holds it, under this person's name."""
+        with self.store.read() as connection:
+            if action in {"probe", "validate"}:
+                where = self.prod if action == "probe" else self.stage
+                job = jobs.open_job(connection, kind=action, environment=where)
+                return job is not None and job.requested_by == self.who
+            if action == "replay":
+                return any(r.requested_by == self.who for r in replays.newest(connection, limit=20))
+            if action == "maintenance":
+                return [m.declared_by for m in deploys.declared(connection, self.prod, 0, 1 << 60)] == [self.who]
+            if action == "rescore":
+                run = replays.get(connection, self.run)
+                return run is not None and "rescored_ms" in run.summary
+            kinds = {"confirm": "policy", "waive": "waive_canaries", "request_go": "go_request"}
+            kind = kinds.get(action, action)
+            where = {"waive": self.stage, "baseline": "_greenlight"}.get(action, self.prod)
+            said = None if action == "write_env" else decisions.newest(connection, where, kind)
+        if action == "write_env":
+            path = self.settings.environment(self.stage).env_path
+            return path is not None and "REDIS_REQUIRED" in path.read_text()
+        return said is not None and (said.by, said.verified) == (self.who, True)
+
+
+@pytest.mark.parametrize("subject", list(PEOPLE))
+def test_each_role_does_through_the_page_what_its_table_says_and_no_more(
+    place: tuple[str, Store], open_page: Callable[..., Page], subject: str
+) -> None:
+    url, store = place
+    role, who = PEOPLE[subject]
+    data = Path(str(store.engine.url.database)).parent
+    settings = load({"GREENLIGHT_CONFIG": str(data / "greenlight.toml"), "GREENLIGHT_DATA": str(data)})
+    begun = begin(store, golden.DEFAULT, cases=("lead-01", "lead-02"))
+    with ThreadPoolExecutor(1) as thread:  # the browser's own loop runs in this one
+        thread.submit(lambda: asyncio.run(runner(store, begun, Scripted()).work())).result()
+    runs.conclude(store, begun.run)
+    page = open_page(f"{url}/")
+    signed_in(page, url, subject)
+    acts = Acts(page, url, store, settings, role, who, begun.run.id)
+    for action in (a for a in LEAST if a != "deploy"):  # a deploy is told by API alone
+        button = acts.button(action)
+        expect(button).to_be_visible(timeout=20_000)
+        assert not acts.is_done(action), action
+        if ROLES.index(role) < ROLES.index(LEAST[action]):
+            expect(button).to_be_disabled()
+            button.scroll_into_view_if_needed()
+            page.mouse.move(0, 0)  # an earlier tooltip goes
+            button.hover(force=True)
+            why = page.get_by_text(f"Your role is {role}; this needs {LEAST[action]}.").first
+            expect(why).to_be_visible(timeout=10_000)
+            assert not acts.is_done(action), action
+            continue
+        expect(button).to_be_enabled()
+        button.click()
+        acts.finish(action)
+        give_up = time.monotonic() + 15
+        while not acts.is_done(action):
+            assert time.monotonic() < give_up, (action, page.locator("body").inner_text())
+            time.sleep(0.1)

@@ -115,7 +115,7 @@ def test_what_was_done_before_its_turn_is_ticked_and_the_gap_is_named(store: Sto
     found = look(store, settings(tmp_path))
     step = next(view for view in found.steps if view.key == "apply-prod")
     assert step.state == "done"
-    assert "collect and confirm the four inputs (prod)" in step.out_of_order
+    assert step.out_of_order == "step 2"
 
 
 def test_a_later_regression_reopens_a_step(store: Store, tmp_path: Path) -> None:
