@@ -15,10 +15,12 @@ from streamlit import config
 
 from services.errors import Problem, SettingsError
 from ui import cached
+from ui.first_paint import FirstPaint
 from ui.guard import LOOPBACK_NAMES, Guard, is_loopback
 from ui.way_back import WayBack
 
 SHELL = Path(__file__).with_name("shell.py")
+PAGES = Path(__file__).resolve().parents[1] / "pages"
 ENTRY = Path(__file__).resolve().parents[1] / "app.py"
 
 
@@ -39,7 +41,8 @@ def options(routes: list[BaseRoute]) -> dict[str, Any]:
         open_elsewhere=guarded_elsewhere,
     )
     way_back = [Middleware(WayBack)] if _signs_in() else []
-    return {"routes": routes, "middleware": [guard, *way_back], "lifespan": _lifespan}
+    first_paint = Middleware(FirstPaint, pages=frozenset({"/", *(f"/{file.stem}" for file in PAGES.glob("*.py"))}))
+    return {"routes": routes, "middleware": [guard, first_paint, *way_back], "lifespan": _lifespan}
 
 
 @asynccontextmanager

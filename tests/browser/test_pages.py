@@ -281,3 +281,15 @@ def test_nothing_is_fetched_from_elsewhere(scene: Scene, open_page: Open, browse
     page = open_page(scene.url)
     loaded = page.evaluate("performance.getEntriesByType('resource').map(e => new URL(e.name).host)")
     assert set(loaded) == {scene.url.removeprefix("http://")}
+
+
+def test_a_deep_link_finds_its_server_at_once(scene: Scene, open_page: Open) -> None:
+    page = open_page(scene.url)
+    answers: list[tuple[int, str]] = []
+    page.on("response", lambda answer: answers.append((answer.status, answer.url.removeprefix(scene.url))))
+    page.goto(f"{scene.url}/dependency_health?env=production")
+    page.wait_for_selector(".gl .answer")
+    assert (200, "/_stcore/health") in answers
+    assert [answer for answer in answers if answer[0] >= 400] == []
+    for name in ("Html", "ButtonGroup", "Button", "WidgetLabel"):  # asked for ahead, and once
+        assert sum(f"/static/js/{name}." in url for _, url in answers) == 1
