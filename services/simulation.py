@@ -59,6 +59,10 @@ def seed(store: Store, environment: Environment, now_ms: int) -> bool:
         # For ever: retention forgets claims only by their end, which lies far ahead.
         if not claims.take(connection, name, "seed", now_ms=now_ms, lease_ms=3650 * DAY_MS):
             return False
+        # What was measured already must stay the newest: the chain's order decides what holds now.
+        measured = {record.check for record in evidence_store.latest(connection, environment.name)}
+        proofs = [proof for proof in _evidence(environment, incidents) if proof.check not in measured]
+        evidence_store.append(store, connection, proofs)
     batch: list[Sample] = []
     for sample in _samples(environment, begin, now_ms, incidents, generator):
         batch.append(sample)
@@ -72,7 +76,6 @@ def seed(store: Store, environment: Environment, now_ms: int) -> bool:
         for at_ms, version in ((begin + 9 * DAY_MS, "2.4.0"), (begin + 23 * DAY_MS, "2.5.0")):
             told = Deploy(environment=environment.name, at_ms=at_ms, version=version, source="told", note="generated")
             deploys.note(connection, told)
-        evidence_store.append(store, connection, _evidence(environment, incidents))
     return True
 
 

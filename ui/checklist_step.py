@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 from html import escape
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
@@ -45,7 +46,9 @@ def show(environment: str) -> None:
     where = f'<span class="dim">{escape(view.environment)}</span>'
     head = f'<div class="row">{title}{where}{mark}</div>'
     lines = "".join(f"<li>{escape(text)}</li>" for text in view.how)
-    html.show(html.block(head, f"<p>{escape(view.step.why)}</p>", f"<ul>{lines}</ul>"))
+    links = " · ".join(_link(title, place, view.environment) for title, place in view.step.links)
+    ways = f'<p class="dim">Open: {links}</p>' if links else ""
+    html.show(html.block(head, f"<p>{escape(view.why)}</p>", f"<ul>{lines}</ul>", ways))
     _commands(view)
     if view.step.id == "inputs":
         with st.expander("Message that asks for the inputs", icon=":material/mail:"):
@@ -53,6 +56,11 @@ def show(environment: str) -> None:
     _proof(found, view)
     if view.step.id == "go":
         _report(found)
+
+
+def _link(title: str, place: str, environment: str) -> str:
+    page, _, query = place.partition("?")
+    return html.link(title, page, **dict(parse_qsl(query)), env=environment)
 
 
 def _commands(view: StepView) -> None:
@@ -78,7 +86,7 @@ def _proof(found: Checklist, view: StepView) -> None:
         rows.append((html.badge("pass"), "Noted by a person", escape(_said(now.decision))))
     parts = [html.heading("What proves it"), html.table(("", "Check", "Why"), rows)] if rows else []
     if any(check.outcome == "fail" for check in now.checks):
-        parts.append(f'<p class="dim">{escape(now.step.if_not)}</p>')
+        parts.append(f'<p class="dim">{escape(now.if_not)}</p>')
     html.show(html.block(*parts))
     kind = now.step.verify
     if kind:
@@ -93,7 +101,8 @@ def _proof(found: Checklist, view: StepView) -> None:
         else:
             button(confirm, now.environment, key=f"c-{now.key}", words=now.confirm_words)
     soak = fresh.soak
-    if now.step.id == "soak" and soak is not None and not soak.waived and soak.passed_ms is None:
+    wanting = soak is not None and soak.passed_ms is None and not soak.waived and soak.canaries < soak.canaries_wanted
+    if now.step.id == "soak" and wanting:
         button("waive_canaries", now.environment, key=f"m-{now.key}")
 
 

@@ -10,7 +10,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.errors import Problem, SettingsError
+from services.verdict import words
 
+BLANKS = ("name", "mode", "env_file", "base_url", "python", "python_windows")
 FILE = Path(__file__).with_name("steps.toml")
 Place = Literal["each", "staging", "production", "last"]
 
@@ -29,12 +31,18 @@ class Step(BaseModel):
     powershell: str = ""
     checks: tuple[str, ...] = ()
     queues: bool = False
-    confirm: str = ""
-    confirm_optional: str = ""
+    confirm: Literal["", "policy", "sign_off"] = ""
+    confirm_optional: Literal["", "saved"] = ""
     confirm_words: str = ""
     verify: Literal["", "probe", "validate"] = ""
     after: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
     if_not: str
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts that are filled in."""
+        return (self.why, *self.how, self.bash, self.powershell, self.confirm_words, self.if_not)
 
 
 class _File(BaseModel):
@@ -59,6 +67,16 @@ def load(path: Path = FILE) -> tuple[Step, ...]:
         unknown = [name for name in step.after if name not in known]
         if unknown:
             raise _wrong(path, f"the step {step.id} waits for {unknown[0]}, which is no step.")
+        strange = [name for name in step.checks if name not in words.TITLES]
+        if strange:
+            raise _wrong(path, f"the step {step.id} names the check {strange[0]!r}, which is not measured.")
+        for text in step.texts:
+            try:
+                text.format_map(dict.fromkeys(BLANKS, ""))
+            except (KeyError, ValueError, IndexError) as error:
+                raise _wrong(
+                    path, f"the step {step.id} has a blank that is not known ({error}); known are {', '.join(BLANKS)}."
+                ) from error
     return found
 
 

@@ -38,7 +38,9 @@ class StepView:
     state: State
     checks: tuple[Standing, ...]
     decision: Decision | None
+    why: str
     how: tuple[str, ...]
+    if_not: str
     bash: str
     powershell: str
     confirm_words: str
@@ -181,7 +183,9 @@ def _view(
         state={"pass": "done", "fail": "failed"}.get(outcome, "open"),  # type: ignore[arg-type]
         checks=checks,
         decision=decision,
+        why=_filled(step.why, target),
         how=tuple(_filled(text, target) for text in step.how),
+        if_not=_filled(step.if_not, target),
         bash=_filled(step.bash, target),
         powershell=_filled(step.powershell, target),
         confirm_words=_filled(step.confirm_words, target),

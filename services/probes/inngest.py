@@ -119,7 +119,7 @@ def judge(looks: Looks, *, expected: Inngest, best_before: int | None, forged_ms
         },
         words=words,
         checks=(
-            Check(name=CHECK, outcome=outcome, value=code, threshold=expected.mode),
+            Check(name=CHECK, outcome=outcome, value=facts.get("mode") or code, threshold=expected.mode),
             Check(
                 name="inngest.functions",
                 outcome="unknown" if count is None else "pass" if count >= expected.expected_functions else "fail",

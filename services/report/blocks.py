@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.units import share
+from services.units import quantity, share
 
 OUTCOMES = {"pass": "holds", "fail": "does not hold", "unknown": "not known"}
 PROMISES = {"ok": "kept", "at_risk": "at risk", "broken": "broken", "no_data": "no data yet"}
@@ -83,7 +83,7 @@ def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
         (name + mark, _value(flag["value"]), _moment(flag["measured_at"])) for name, flag in found["flags"].items()
     )
     checks = tuple(
-        (c["title"] + mark, OUTCOMES[c["outcome"]], _value(c["value"]), _value(c["threshold"]),
+        (c["title"] + mark, OUTCOMES[c["outcome"]], _value(c["value"], c["unit"]), _value(c["threshold"], c["unit"]),
          _moment(c["measured_at"]), c["how"] if c["outcome"] == "pass" else c["why"])
         for rule in found["rules"] for c in rule["checks"]
     )  # fmt: skip
@@ -173,9 +173,11 @@ def _moment(text: object) -> str:
     return str(text)[:16].replace("T", " ") + " UTC" if text else "not measured"
 
 
-def _value(value: object) -> str:
+def _value(value: object, unit: str = "") -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+    if not isinstance(value, (int, float)):
+        return str(value)
+    return share(value) if unit == "share" else quantity(value, unit)

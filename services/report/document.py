@@ -115,6 +115,7 @@ def _check(check: Standing) -> dict[str, Any]:
         "why": "" if check.outcome == "pass" else sentence(check),
         "value": None if record is None else record.value,
         "threshold": None if record is None else record.threshold,
+        "unit": words.unit(check.check),
         "measured_at": None if record is None else clock.iso(record.at_ms),
         "version": None if record is None else record.version,
         "fingerprint": None if record is None else record.fingerprint,

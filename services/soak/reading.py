@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
@@ -27,6 +28,7 @@ from services.soak.reckon import (
 )
 from services.store import Store, deploys, samples, snapshots, spans
 from services.store import evidence as evidence_store
+from services.units import share
 
 HOUR_MS = 3_600_000
 FLAGS = ("redis.required", "inngest.required")
@@ -194,7 +196,8 @@ def why(found: Soak) -> str:
         relaxed = any(e.kind == RELAXED for e in found.events)
         return "staging is not strict" if relaxed else "staging was not seen strict yet"
     if found.state == "running":
-        return f"{found.left_ms / HOUR_MS:.1f} hours are left"
+        ends = datetime.fromtimestamp((found.as_of_ms + found.left_ms) / 1000, UTC)
+        return f"it runs until {ends:%d %b %Y, %H:%M} UTC if nothing breaks it"
     if found.canaries < found.canaries_wanted and not found.waived:
         return f"{found.canaries} of {found.canaries_wanted} canary runs passed inside"
-    return f"only {found.coverage:.1%} of the time was observed"
+    return f"only {share(found.coverage)} of the time was observed"

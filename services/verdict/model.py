@@ -49,6 +49,7 @@ class Standing:
     outcome: Outcome
     why: str
     fix: str = ""
+    stale: bool = False  # it was measured, and what was found no longer counts
     record: Evidence | None = None
 
 

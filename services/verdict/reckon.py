@@ -41,10 +41,17 @@ def _finding(rule: Rule, facts: Facts) -> Finding:
         title=rule.title,
         outcome=outcome,
         why="" if outcome == "pass" or first is None else sentence(first),
-        fix={"pass": "", "fail": (first.fix if first is not None else "") or rule.fix}.get(outcome, rule.measure),
+        fix="" if outcome == "pass" or first is None else _remedy(rule, first),
         step=rule.step,
         checks=checks,
     )
+
+
+def _remedy(rule: Rule, first: Standing) -> str:
+    """What to do about the check that decides."""
+    if first.outcome == "fail":
+        return first.fix or rule.fix
+    return rule.again if first.stale else rule.measure
 
 
 def sentence(check: Standing) -> str:
@@ -80,9 +87,7 @@ def standing(name: str, record: Evidence | None, under: Under, facts: Facts) -> 
         return Standing(check=name, outcome="unknown", why=whose, record=record)
     stale = why_stale(record, under, facts.now_ms)
     if stale is not None:
-        return Standing(
-            check=name, outcome="unknown", why=f"what is known of it no longer counts: {stale}", record=record
-        )
+        return Standing(check=name, outcome="unknown", why=f"not known any more, as {stale}", record=record, stale=True)
     if str(record.value) in MEASURED_FALSE:
         return Standing(check=name, outcome="fail", why=MEASURED_FALSE[str(record.value)], record=record)
     if record.outcome == "pass":

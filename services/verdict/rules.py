@@ -11,7 +11,8 @@ from services.verdict.model import Subject
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """One rule: the checks that must all pass. `fix` is said where one fails, `measure` where one is not known."""
+    """One rule: the checks that must all pass. `fix` is said where one fails, `measure` where one is not known, `again`
+    where it was known and is no more."""
 
     id: str
     title: str
@@ -19,6 +20,7 @@ class Rule:
     fix: str
     measure: str
     step: str
+    again: str = "Press Verify at its step of the checklist: it is measured anew, under what runs now."
     applies: Callable[[Subject], bool] = lambda _subject: True
 
 
@@ -95,6 +97,7 @@ RULES: tuple[Rule, ...] = (
         fix="Open Replay harness: the failed cases say what the agent got wrong.",
         measure="Start a replay of the whole golden set against this environment's agent (Replay harness).",
         step="replay",
+        again="Replay the whole golden set once more, against what runs now (Replay harness).",
     ),
     Rule(
         id=SOAK,
@@ -104,5 +107,6 @@ RULES: tuple[Rule, ...] = (
         fix="Look at the soak in the checklist: it says what broke it, and since when it runs again.",
         measure="Make staging strict and leave it alone until its soak has passed.",
         step="soak",
+        again="Staging has to pass its soak again, under what it runs now: leave it alone until it has.",
     ),
 )

@@ -31,6 +31,16 @@ FALSE: Mapping[str, str] = {
 }
 
 
+UNITS: Mapping[str, str] = {
+    "redis.ping": "ms", "redis.write": "ms", "inngest.moves_work": "s", "replay.gate": "share",
+}  # fmt: skip
+
+
+def unit(check: str) -> str:
+    """Of a check's value and threshold: `ms`, `s`, `share` (0 to 1), or "" for words and plain numbers."""
+    return "s" if check.startswith("queue:") else UNITS.get(check, "")
+
+
 def title(check: str) -> str:
     """A check in words."""
     if check.startswith("queue:"):

@@ -152,7 +152,12 @@ def test_commands_hold_the_environment_s_own_names(store: Store, tmp_path: Path)
     step = next(view for view in found.steps if view.key == "apply-prod")
     assert "--mode production" in step.bash
     assert "scripts\\" in step.powershell
-    assert not [v for v in found.steps for text in (*v.how, v.bash, v.powershell, v.confirm_words) if "{" in text]
+    assert not [
+        v
+        for v in found.steps
+        for text in (v.why, v.if_not, *v.how, v.bash, v.powershell, v.confirm_words)
+        if "{" in text
+    ]
     assert "Do not send keys by e-mail" in found.message
 
 
@@ -169,6 +174,10 @@ def test_a_wrong_table_of_steps_is_refused_with_the_place(tmp_path: Path) -> Non
         text.replace('after = ["apply"]', 'after = ["aply"]', 1),
         text.replace("if_not", "if_nt", 1),
         "x = [",
+        text.replace('"redis.ping"', '"redis.pign"', 1),
+        text.replace("to run {name}", "to run {nmae}", 1),
+        text.replace("to run {name}", "to run {", 1),
+        text.replace('confirm = "policy"', 'confirm = "polcy"', 1),
     ):
         file.write_text(broken)
         table.load.cache_clear()
