@@ -28,4 +28,5 @@ with step, st.container(border=True):
     checklist_step.show(chosen)
 with steps:
     way()
+checklist_step.report(cached.checklist(chosen))
 checklist_record.show(cached.checklist(chosen))

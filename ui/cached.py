@@ -17,6 +17,7 @@ from services.report.document import Kind
 from services.settings import Settings, load_and_prepare
 from services.slo import depth as slo_depths
 from services.slo import view as slo
+from services.slo import words as slo_words
 from services.store import Store
 from services.store.migrate import check
 from services.verdict import view as verdicts
@@ -91,9 +92,15 @@ def slo_markup(name: str, days: int | None, zone_name: str) -> tuple[str, str]:
     return slo_trends.render(slo_view(name, days), present.zone(zone_name), "own" if days is None else f"{days}d")
 
 
+@st.cache_data(ttl=60, max_entries=50, show_spinner=False)
+def promises_kept(name: str) -> tuple[str, str]:
+    """An environment's promises in a state and a sentence; a minute old at most."""
+    return slo_words.together(slo_view(name, None).rows)
+
+
 def forget_promises() -> None:
     """Reckon promises anew at the next look: what counts was changed."""
-    for kept in (slo_view, slo_depth, slo_markup):
+    for kept in (slo_view, slo_depth, slo_markup, promises_kept):
         kept.clear()
 
 
@@ -117,7 +124,8 @@ def overview_markup(only: str | None, zone_name: str) -> tuple[str, str]:
     seen = view.overview(store(), settings(), now, only)
     answer, rest = overview.render(seen, where, now)
     told = verdicts.told(store(), settings(), now, tuple(card.name for card in seen.cards))
-    return overview.verdicts(told, where) + answer, rest
+    promises = {card.name: promises_kept(card.name) for card in seen.cards}
+    return overview.verdicts(told, promises, where) + answer, rest
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)

@@ -54,8 +54,6 @@ def show(environment: str) -> None:
         with st.expander("Message that asks for the inputs", icon=":material/mail:"):
             st.code(found.message, language=None, wrap_lines=True)
     _proof(found, view)
-    if view.step.id == "go":
-        _report(found)
 
 
 def _link(title: str, place: str, environment: str) -> str:
@@ -178,7 +176,11 @@ def _confirm(kind: str, name: str, words: str) -> None:
     st.rerun()
 
 
-def _report(found: Checklist) -> None:
+def report(found: Checklist) -> None:
+    """At the last step, over the page's whole width: what is in the way, and the report."""
+    view = checklist.opened_step(found)
+    if view is None or view.step.id != "go":
+        return
     _blocking(found)
     kinds: dict[str, str] = {"completion": "Completion report", "leadership": "Leadership update"}
     html.show(html.block(html.heading("Report", "Sealed: whoever gets it can check that nobody changed it.")))

@@ -122,7 +122,9 @@ def badge(state: str, *, word: str | None = None, hint: str = "") -> str:
     """A state: symbol, word, tone."""
     seen = present.look(state)
     title = f' title="{escape(hint, quote=True)}"' if hint else ""
-    return f'<span class="{seen.tone}"{title}>{symbol(seen.symbol)} {escape(word or seen.word)}</span>'
+    return (
+        f'<span class="{seen.tone}"{title}>{symbol(seen.symbol)} {escape(seen.word if word is None else word)}</span>'
+    )
 
 
 def simulated() -> str:

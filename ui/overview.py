@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from html import escape
 
@@ -14,15 +14,16 @@ from ui import html, present
 FINDINGS_SHOWN = 3
 
 
-def verdicts(found: Sequence[Told], where: tzinfo) -> str:
-    """What leadership comes for: each environment's verdict, why, since when, the one thing that would change it."""
-    rows = "".join(_verdict(item, where) for item in found)
+def verdicts(found: Sequence[Told], promises: Mapping[str, tuple[str, str]], where: tzinfo) -> str:
+    """What leadership comes for: each environment's verdict, why, since when, the one thing that would change it; and
+    whether its promises (by environment: state and sentence) are kept."""
+    rows = "".join(_verdict(item, promises.get(item.verdict.environment), where) for item in found)
     return html.block(
         html.tile(html.heading("Verdict", "Go, No-Go, or not enough evidence: by rules, from evidence."), rows)
     )
 
 
-def _verdict(item: Told, where: tzinfo) -> str:
+def _verdict(item: Told, promises: tuple[str, str] | None, where: tzinfo) -> str:
     v = item.verdict
     since = f"since {present.moment(item.since_ms, where, short=True)}" if item.since_ms else ""
     first = next(iter(v.blocking), None)
@@ -31,6 +32,10 @@ def _verdict(item: Told, where: tzinfo) -> str:
     drift = f'<div class="warn">{escape(item.drift)}</div>' if item.drift else ""
     step = "" if first is None else f'<div class="dim">{escape(first.fix)}</div>'
     others = f' <span class="dim">and {more} more</span>' if more > 0 else ""
+    kept = ""
+    if promises is not None:
+        sentence = html.link(promises[1], "slo_trends", env=v.environment)
+        kept = f"<div>{html.badge(promises[0], word='')}{sentence}</div>"
     taken = item.report
     report = (
         ""
@@ -45,7 +50,7 @@ def _verdict(item: Told, where: tzinfo) -> str:
         f"<span>{html.badge(v.state)}</span>{html.simulated() if v.simulated else ''}"
         f'<span class="dim">{escape(since)}</span><span class="grow"></span>'
         f"{html.link('Checklist and report', 'strict_mode_checklist', env=v.environment)}</div>"
-        f"<div>{escape(why)}{others}</div>{step}{drift}{report}</div>"
+        f"<div>{escape(why)}{others}</div>{step}{drift}{kept}{report}</div>"
     )
 
 

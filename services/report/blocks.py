@@ -119,9 +119,8 @@ def _soak(found: Mapping[str, Any], mark: str) -> list[Block]:
         return [Words("This environment has no soak of its own, and needs none.")]
     rows = (
         ("Environment", soak["environment"] + mark),
-        ("State", {"passed": "passed", "running": "running", "waiting": "not all is proven yet"}.get(
-            soak["state"], "not begun")),
-        *((("Passed", f"{_moment(soak['passed_at'])}, and it stands"),) if soak["passed_at"] else ()),
+        ("State", f"passed {_moment(soak['passed_at'])}, and it stands" if soak["passed_at"]
+         else {"running": "running", "waiting": "not all is proven yet"}.get(soak["state"], "not begun")),
         ("Asked", f"{soak['hours']:g} hours"),
         ("Since", _moment(soak["since"])),
         ("Observed lately", f"{share(soak['coverage'])} of the time, {soak['looks']} looks"),

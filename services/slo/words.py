@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.settings.model import Slo
+from services.slo.budget import State
 from services.slo.view import Row
 from services.units import quantity, seconds, share
 
+STATES: tuple[State, ...] = ("broken", "at_risk", "no_data", "ok")
 ENOUGH = 0.5  # with less of the window observed, a sentence says of how much it speaks
 TITLES = {
     "readiness_uptime": "Readiness uptime",
@@ -73,6 +77,21 @@ def sentence(row: Row) -> str:
 
 def _observed(row: Row) -> str:
     return seconds(row.standing.coverage * row.standing.window_s)
+
+
+def together(rows: Sequence[Row]) -> tuple[State, str]:
+    """All promises of an environment in one state and one sentence: what is worst, by name."""
+    named = {state: [title(row.promise.sli) for row in rows if row.standing.state == state] for state in STATES}
+    bad: tuple[tuple[State, str], ...] = (("broken", "broken"), ("at_risk", "at risk"))
+    for state, words in bad:
+        if named[state]:
+            verb = "is" if len(named[state]) == 1 else "are"
+            return state, f"{len(named[state])} of {len(rows)} promises {verb} {words}: {', '.join(named[state])}."
+    if not named["ok"]:
+        return "no_data", "No promise was measured yet."
+    if named["no_data"]:
+        return "ok", f"{len(named['ok'])} of {len(rows)} promises are kept; of the others nothing was measured."
+    return "ok", f"All {len(rows)} promises are kept."
 
 
 def _no_data(row: Row) -> str:

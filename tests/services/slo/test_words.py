@@ -1,0 +1,29 @@
+"""All promises in one sentence: what is worst, by name, and never more than was measured."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from services.slo.words import together
+
+
+def rows(*states: str) -> Any:
+    slis = ("readiness_uptime", "redis_ping_latency", "queue_aging_p95:email")
+    return [SimpleNamespace(promise=SimpleNamespace(sli=sli), standing=SimpleNamespace(state=state))
+            for sli, state in zip(slis, states, strict=True)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        (("ok", "ok", "ok"), ("ok", "All 3 promises are kept.")),
+        (("ok", "no_data", "ok"), ("ok", "2 of 3 promises are kept; of the others nothing was measured.")),
+        (("no_data", "no_data", "no_data"), ("no_data", "No promise was measured yet.")),
+        (("ok", "at_risk", "ok"), ("at_risk", "1 of 3 promises is at risk: Redis PING latency.")),
+        (("broken", "at_risk", "broken"),
+         ("broken", "2 of 3 promises are broken: Readiness uptime, Age of waiting work, queue email.")),
+    ],
+)  # fmt: skip
+def test_the_worst_is_named(states: tuple[str, ...], told: tuple[str, str]) -> None:
+    assert together(rows(*states)) == told
