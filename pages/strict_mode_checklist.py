@@ -12,7 +12,7 @@ chosen = widgets.head("Strict-mode checklist", QUESTION, names, with_all=False) 
 @widgets.live
 def head() -> None:
     """The verdict and the progress, refreshed."""
-    html.show(checklist.head(cached.checklist(chosen)))
+    html.show(checklist.head(cached.checklist(chosen), widgets.zone()))
 
 
 @widgets.live

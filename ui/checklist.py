@@ -9,17 +9,16 @@ from services.checklist.view import Checklist, StepView
 from services.report.blocks import Block, Heading, Table, Words
 from services.soak.reckon import Soak
 from services.units import share
-from services.verdict.model import Verdict
 from ui import html, present, state
 
 HOUR_MS = 3_600_000
 
 
-def head(found: Checklist) -> str:
+def head(found: Checklist, where: tzinfo) -> str:
     """The verdict, and how far the way is gone."""
     drift = f'<p class="warn">{escape(found.drift)}</p>' if found.drift else ""
     progress = f'<p class="dim" style="margin:.2rem 0 0">{escape(found.progress)}</p>'
-    return html.block(answer(found.verdict), drift, progress)
+    return html.block(answer(found, where), drift, progress)
 
 
 def way(found: Checklist, where: tzinfo) -> str:
@@ -36,15 +35,18 @@ def opened_step(found: Checklist) -> StepView | None:
     return chosen or found.current or (found.steps[-1] if found.steps else None)
 
 
-def answer(found: Verdict) -> str:
+def answer(found: Checklist, where: tzinfo) -> str:
     """The verdict as the page's one sentence, why, and the one thing that would change it."""
-    name = found.environment
-    if found.state == "GO":
-        what, then = f"Go for {name}: every rule holds, on fresh evidence.", "Sign it off and export the report."
-        return html.answer("GO", what, then, mark=found.simulated)
-    first = found.blocking[0]
-    what = {"NO_GO": "No-Go", "INCONCLUSIVE": "Not enough evidence"}[found.state]
-    return html.answer(found.state, f"{what} for {name}: {first.why}", first.fix, mark=found.simulated)
+    name, verdict = found.environment, found.verdict
+    if verdict.state == "GO":
+        signed = next((view.decision for view in found.steps if view.step.environment == "last"), None)
+        then = "Sign it off in the last step, and export the report."
+        if signed is not None:
+            then = f"Signed by {signed.by}, {present.moment(signed.at_ms, where)}. The last step exports the report."
+        return html.answer("GO", f"Go for {name}: every rule holds, on fresh evidence.", then, mark=found.simulated)
+    first = verdict.blocking[0]
+    what = {"NO_GO": "No-Go", "INCONCLUSIVE": "Not enough evidence"}[verdict.state]
+    return html.answer(verdict.state, f"{what} for {name}: {first.why}", first.fix, mark=found.simulated)
 
 
 def preview(block: Block) -> str:

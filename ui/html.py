@@ -92,7 +92,7 @@ gap:.1rem .8rem;padding:.3rem .2rem;border-top:1px solid var(--line);align-items
 [data-testid="stBaseButton-primary"]:enabled p,[data-testid="stBaseButton-primary"]:enabled span,
 [data-testid="stBaseButton-primaryFormSubmit"]:enabled p{color:light-dark(#FFFFFF,#14171C)}
 [data-testid="stCaptionContainer"] p{color:light-dark(#5F6368,#A8ADB4)}[data-testid="stCaptionContainer"]{opacity:1}
-.st-key-way .gl .tile:first-child{margin-top:0}
+.st-key-way .gl .tile:first-child{margin-top:0}.gl .badge{white-space:nowrap}
 @media print{.gl{color:#000}}
 .stApp abbr{text-decoration:none;border-bottom:1px dotted currentColor;cursor:help}
 """
@@ -122,9 +122,7 @@ def badge(state: str, *, word: str | None = None, hint: str = "") -> str:
     """A state: symbol, word, tone."""
     seen = present.look(state)
     title = f' title="{escape(hint, quote=True)}"' if hint else ""
-    return (
-        f'<span class="{seen.tone}"{title}>{symbol(seen.symbol)} {escape(seen.word if word is None else word)}</span>'
-    )
+    return f'<span class="badge {seen.tone}"{title}>{symbol(seen.symbol)} {escape(seen.word if word is None else word)}</span>'
 
 
 def simulated() -> str:

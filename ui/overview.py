@@ -36,6 +36,16 @@ def _verdict(item: Told, promises: tuple[str, str] | None, where: tzinfo) -> str
     if promises is not None:
         sentence = html.link(promises[1], "slo_trends", env=v.environment)
         kept = f"<div>{html.badge(promises[0], word='')}{sentence}</div>"
+    signed = ""
+    if v.state == "GO":
+        by = item.signed
+        sure = "" if by is None or by.verified else " (unverified)"
+        words = (
+            "Not signed off yet."
+            if by is None
+            else (f"Signed off by {by.by}{sure}, {present.moment(by.at_ms, where, short=True)}.")
+        )
+        signed = f'<div class="dim">{escape(words)}</div>'
     taken = item.report
     report = (
         ""
@@ -50,7 +60,7 @@ def _verdict(item: Told, promises: tuple[str, str] | None, where: tzinfo) -> str
         f"<span>{html.badge(v.state)}</span>{html.simulated() if v.simulated else ''}"
         f'<span class="dim">{escape(since)}</span><span class="grow"></span>'
         f"{html.link('Checklist and report', 'strict_mode_checklist', env=v.environment)}</div>"
-        f"<div>{escape(why)}{others}</div>{step}{drift}{kept}{report}</div>"
+        f"<div>{escape(why)}{others}</div>{step}{drift}{signed}{kept}{report}</div>"
     )
 
 

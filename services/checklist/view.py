@@ -165,9 +165,10 @@ def _view(
 ) -> StepView:  # fmt: skip
     names = (*step.checks, *((f"queue:{q.name}" for q in target.queues) if step.queues else ()))
     checks = tuple(_standing(connection, name, facts) for name in names)
-    decision = decisions.newest(connection, target.name, step.confirm or step.confirm_optional or "-")
-    if step.environment == "last" and decision is not None and decisions.changed_since(connection, decision):
-        decision = None  # a Go covers what it was given for
+    if step.environment == "last":
+        decision = verdict_view.signed_go(connection, target.name)
+    else:
+        decision = decisions.newest(connection, target.name, step.confirm or step.confirm_optional or "-")
     outcomes = [check.outcome for check in checks]
     if step.confirm:
         outcomes.append("pass" if decision is not None else "unknown")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from services import clock, currency, decisions
+from services.decisions import Decision
 from services.evidence.model import Evidence, Outcome, worth_writing
 from services.report import exports
 from services.report.exports import Export
@@ -43,6 +44,7 @@ class Told:
     since_ms: int | None
     drift: str
     report: Export | None  # the one taken last
+    signed: Decision | None  # who gave the Go, where it still covers what runs
 
 
 def told(store: Store, settings: Settings, now_ms: int, names: Sequence[str]) -> tuple[Told, ...]:
@@ -58,12 +60,19 @@ def _told(connection: Connection, settings: Settings, environment: Environment, 
     last = _last(connection, environment.name)
     since = last.detail.get("since_ms") if last is not None and last.value == current.state else None
     return Told(verdict=current, since_ms=since, drift=drift(connection, environment.name),
-                report=exports.newest(connection, environment.name))  # fmt: skip
+                report=exports.newest(connection, environment.name),
+                signed=signed_go(connection, environment.name))  # fmt: skip
 
 
 def _last(connection: Connection, name: str) -> Evidence | None:
     found = evidence_store.history(connection, name, check=CHECK, limit=1)
     return found[0][2] if found else None
+
+
+def signed_go(connection: Connection, name: str) -> Decision | None:
+    """The Go that was given for what runs now."""
+    given = decisions.newest(connection, name, "sign_off")
+    return None if given is None or decisions.changed_since(connection, given) else given
 
 
 def drift(connection: Connection, name: str) -> str:
