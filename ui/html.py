@@ -122,7 +122,8 @@ def badge(state: str, *, word: str | None = None, hint: str = "") -> str:
     """A state: symbol, word, tone."""
     seen = present.look(state)
     title = f' title="{escape(hint, quote=True)}"' if hint else ""
-    return f'<span class="badge {seen.tone}"{title}>{symbol(seen.symbol)} {escape(seen.word if word is None else word)}</span>'
+    words = escape(seen.word if word is None else word)
+    return f'<span class="badge {seen.tone}"{title}>{symbol(seen.symbol)} {words}</span>'
 
 
 def simulated() -> str:
