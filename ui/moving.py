@@ -25,7 +25,7 @@ def render(found: Moving, where: tzinfo, now: int) -> str:
     title = f'<div class="row">{html.heading("How work is moved", WHAT)}<span class="grow"></span>'
     title += f"{html.simulated() if found.simulated else ''}</div>"
     history = (
-        f'<p style="margin:.25rem 0 0"><b>Run history: {escape(found.title.lower())}.</b> '
+        f'<p style="margin:.25rem 0 0"><b>Run history: {escape(found.title[:1].lower() + found.title[1:])}.</b> '
         f'<span class="dim">{escape(found.loses)}</span></p>'
     )
     parts = [title, history]

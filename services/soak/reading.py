@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -45,12 +45,14 @@ def soak(store: Store, settings: Settings, environment: Environment, now_ms: int
 def read(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Soak:
     """The same inside a transaction."""
     length_ms = round(settings.soak.hours * HOUR_MS)
-    since = now_ms - 2 * length_ms
+    since, counts_from = now_ms - 2 * length_ms, now_ms - length_ms - HOUR_MS
     name = environment.name
-    raw = samples.of(connection, (name, "readiness_uptime"), since, now_ms + 1)
+    series = (name, "readiness_uptime")
+    raw = samples.of(connection, series, counts_from, now_ms + 1)
     looks = [Look(at_ms=at, good=bool(good), interval_s=every or 60) for at, _, good, every in raw if good is not None]
     strict, changes = _strict(connection, name, now_ms)
-    events = [*changes, *_bad_looks(looks), *_down(connection, name, since), *_changed(connection, name, since, now_ms)]
+    bad = samples.newest_bad(connection, series, since, now_ms + 1, limit=SHOWN)
+    events = [*changes, *_bad_looks(bad), *_down(connection, name, since), *_changed(connection, name, since, now_ms)]
     proofs = evidence_store.history(connection, name, check="replay.canary", limit=200)
     found = reckon(
         name, settings.soak, strict=strict, events=events, looks=looks,
@@ -102,21 +104,14 @@ def _strict(connection: Connection, name: str, now_ms: int) -> tuple[bool | None
 _BY_CHANGE = ("the environment's variables changed since", "another version was deployed since")
 
 
-def _bad_looks(looks: list[Look]) -> list[Event]:
-    bad = [look for look in looks if not look.good]
-    return [
-        Event(at_ms=look.at_ms, kind=READINESS, why="Readiness failed: the application was not ready")
-        for look in bad[-SHOWN:]
-    ]
+def _bad_looks(times: Iterable[int]) -> list[Event]:
+    return [Event(at_ms=at, kind=READINESS, why="Readiness failed: the application was not ready") for at in times]
 
 
 def _down(connection: Connection, name: str, since: int) -> list[Event]:
-    found = spans.load(connection, name, since_ms=since)
-    return [
-        Event(at_ms=span.until_ms, kind=DEPENDENCY, why=f"{span.probe} was down")
-        for span in found
-        if span.state == "down" and span.probe in WATCHED
-    ][:SHOWN]
+    found = [s for s in spans.load(connection, name, since_ms=since) if s.state == "down" and s.probe in WATCHED]
+    newest = sorted(found, key=lambda span: -span.until_ms)[:SHOWN]
+    return [Event(at_ms=span.until_ms, kind=DEPENDENCY, why=f"{span.probe} was down") for span in newest]
 
 
 def _changed(connection: Connection, name: str, since: int, now_ms: int) -> list[Event]:

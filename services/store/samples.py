@@ -180,6 +180,15 @@ def of(connection: Connection, key: SeriesKey, low: int, high: int) -> list[Raw]
     return [] if found is None else raw(connection, found, low, high)
 
 
+def newest_bad(connection: Connection, key: SeriesKey, low: int, high: int, *, limit: int) -> tuple[int, ...]:
+    """The times (ms) of a series' newest samples that were not good, from `low` to before `high`, oldest first."""
+    query = select(samples.c.at_ms).join_from(series, samples, samples.c.series_id == series.c.id)
+    query = query.where(series.c.environment == key[0], series.c.sli == key[1], samples.c.good == 0)
+    query = query.where(samples.c.at_ms >= low, samples.c.at_ms < high)
+    found = connection.execute(query.order_by(samples.c.at_ms.desc()).limit(limit)).scalars()
+    return tuple(sorted(found))
+
+
 def times(connection: Connection, key: SeriesKey, low: int, high: int) -> frozenset[int]:
     """The times (ms) of a series' raw samples from `low` to `high`, both included."""
     query = select(samples.c.at_ms).join_from(series, samples, samples.c.series_id == series.c.id)

@@ -12,7 +12,8 @@ from services.settings import load
 from services.settings.model import Settings
 from services.soak import reading
 from services.soak.reckon import Soak
-from services.store import Store, evidence, snapshots
+from services.store import Store, evidence, snapshots, spans
+from services.store.spans import Span
 from tests.services.test_ledger import seen
 
 HOUR_MS = 3_600_000
@@ -84,6 +85,22 @@ def test_a_pass_stands_through_a_bad_minute_and_falls_with_other_variables(stage
         snapshots.note(connection, Snapshot(environment="stage", source="f", first_ms=stage.now, last_ms=stage.now,
                                             fingerprint="k-2", key_id="k", marks={}))  # fmt: skip
     assert stage.soak().passed_ms is None
+
+
+def test_a_long_outage_counts_to_its_end_however_many_shorter_ones_began_after_it(stage: Stage) -> None:
+    stage.live(62)
+    minute, end = 60_000, stage.now
+
+    def down(probe: str, from_min: float, until_min: float) -> Span:
+        return Span(environment="stage", probe=probe, state="down", code="x",
+                    from_ms=end - round(from_min * minute), until_ms=end - round(until_min * minute))  # fmt: skip
+
+    with stage.store.write() as connection:
+        spans.insert_all(connection, [down("redis.ping", 55, 2)])
+        spans.insert_all(connection, [down("inngest", 50 - n, 49.5 - n) for n in range(30)])
+    found = stage.soak()
+    assert (found.events[0].why, found.events[0].at_ms) == ("redis.ping was down", end - 2 * minute)
+    assert found.state == "running"
 
 
 def test_a_pass_stands_for_a_week_and_no_longer(stage: Stage) -> None:
