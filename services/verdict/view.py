@@ -48,11 +48,13 @@ class Told:
 
 
 def told(store: Store, settings: Settings, now_ms: int, names: Sequence[str]) -> tuple[Told, ...]:
-    """The verdicts of these environments, for those who look once a day; what needs attention first."""
+    """The verdicts of these environments, for those who look once a day; what needs attention first, production before
+    the rest."""
     with store.read() as connection:
         found = [_told(connection, settings, settings.environment(name), now_ms) for name in names]
     rank = {"NO_GO": 0, "INCONCLUSIVE": 1, "GO": 2}
-    return tuple(sorted(found, key=lambda item: rank[item.verdict.state]))
+    order = {e.name: ("production", "staging", "other").index(e.role) for e in settings.environments}
+    return tuple(sorted(found, key=lambda item: (rank[item.verdict.state], order[item.verdict.environment])))
 
 
 def _told(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Told:
