@@ -29,6 +29,9 @@ ACTIONS: Mapping[str, Action] = {
 }  # fmt: skip
 
 
+KINDS = ("campaign", "policy", "saved", "waive_canaries", "baseline", "go_request", "sign_off")
+
+
 class Refused(GreenlightError):
     """Something that may not be decided so; the message is a sentence with what to do."""
 

@@ -140,6 +140,12 @@ def report(name: str, kind: Kind) -> make.Report:
     return make.report(store(), settings(), name, kind)
 
 
+def forget_decisions() -> None:
+    """Read anew at the next look what somebody decided just now."""
+    for kept in (checklist, report, overview_markup):
+        kept.clear()
+
+
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
 def moving_markup(name: str, zone_name: str) -> str:
     """How work is moved in an environment as markup, in a time zone."""

@@ -14,6 +14,7 @@ from services.decisions import Decision
 from ui import checklist_step, html, present, widgets
 
 WORDS = {
+    "campaign": "Campaign begun",
     "policy": "May run strict",
     "saved": "Variables saved",
     "waive_canaries": "Canary runs waived",

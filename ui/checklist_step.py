@@ -15,7 +15,7 @@ from services.checklist.view import Checklist, StepView
 from services.decisions import Decision
 from services.errors import GreenlightError
 from services.report import exports, make, seal
-from services.store import Store
+from services.report.document import Kind
 from services.verdict import signing, words
 from services.verdict.model import Standing
 from ui import cached, checklist, html, present, signin, state, widgets
@@ -98,10 +98,15 @@ def _proof(found: Checklist, view: StepView) -> None:
             _go(fresh, now)
         else:
             button(confirm, now.environment, key=f"c-{now.key}", words=now.confirm_words)
+    elif confirm and now.decision is not None:
+        take_back(now.decision, key=f"b-{now.key}")
     soak = fresh.soak
     wanting = soak is not None and soak.passed_ms is None and not soak.waived and soak.canaries < soak.canaries_wanted
     if now.step.id == "soak" and wanting:
         button("waive_canaries", now.environment, key=f"m-{now.key}")
+    waiver = next((d for d in fresh.decisions if d.kind == "waive_canaries" and d.environment == now.environment), None)
+    if now.step.id == "soak" and waiver is not None and soak is not None and soak.waived:
+        take_back(waiver, key=f"b-{now.key}")
 
 
 def _go(found: Checklist, view: StepView) -> None:
@@ -130,6 +135,13 @@ def button(kind: str, environment: str, *, key: str, words: str = "") -> None:
         _confirm(kind, environment, words or WORDS[kind])
 
 
+def take_back(said: Decision, *, key: str) -> None:
+    """A quiet button that takes back what was decided; both stay on record."""
+    allowed = signin.may(decisions.ACTIONS.get(said.kind, "confirm"))
+    if st.button("Take it back", icon=":material/undo:", type="tertiary", key=key, **allowed):
+        _confirm(said.kind, said.environment, f"What {said.by} said will no longer stand. Say why.", holds=False)
+
+
 def _why(check: Standing) -> str:
     if check.outcome == "pass" and check.record is not None:
         return f"measured {present.moment(check.record.at_ms, widgets.zone())}"
@@ -144,7 +156,7 @@ def _said(said: Decision | None) -> str:
 
 
 @st.dialog("Confirm by name")
-def _confirm(kind: str, name: str, words: str) -> None:
+def _confirm(kind: str, name: str, words: str, *, holds: bool = True) -> None:
     """A confirmation holds name, time and note, and is shown as what it is: a person's word."""
     environment, me = cached.settings().environment(name), signin.person()
     st.write(words)
@@ -153,13 +165,15 @@ def _confirm(kind: str, name: str, words: str) -> None:
         note = st.text_area(
             "Note", max_chars=1000, placeholder="Decided in the meeting of 20 November; see the minutes."
         )
-        days = st.number_input("For how many days", 1, 30, 7) if kind == "waive_canaries" else 1
+        days = st.number_input("For how many days", 1, 30, 7) if kind == "waive_canaries" and holds else 1
         sent = st.form_submit_button("Confirm", type="primary")
     if not sent:
         return
     person = me if me.verified else local_operator(own) if own.strip() else replace(me, name="")
     try:
-        if kind == "waive_canaries":
+        if not holds:
+            decisions.decide(cached.store(), environment, kind, person, note=note, holds=False)
+        elif kind == "waive_canaries":
             decisions.waive_canaries(cached.store(), environment, person, note=note, days=int(days))
         elif kind == "campaign":
             decisions.begin_campaign(cached.store(), environment, person, note=note)
@@ -172,7 +186,7 @@ def _confirm(kind: str, name: str, words: str) -> None:
     except GreenlightError as error:
         html.show(html.answer("unknown", "Nothing was confirmed.", str(error)))
         return
-    cached.checklist.clear()
+    cached.forget_decisions()
     st.rerun()
 
 
@@ -190,7 +204,7 @@ def report(found: Checklist) -> None:
     row = st.container(horizontal=True)
     for format_ in seal.FORMATS:
         row.download_button(
-            format_.upper(), functools.partial(_taken, made, format_, cached.store(), me),
+            format_.upper(), functools.partial(_taken, found.environment, made.kind, format_, me),
             file_name=made.file_name(format_), mime=make.MIME[format_], on_click="ignore",
             icon=":material/download:", key=f"report-{kind}-{format_}",
         )  # fmt: skip
@@ -200,8 +214,10 @@ def report(found: Checklist) -> None:
         html.show(html.block(*(checklist.preview(block) for block in made.blocks())))
 
 
-def _taken(made: make.Report, format_: seal.Format, store: Store, person: Person) -> bytes:
-    """The file, noted in the chain; made when somebody asks for it, outside of the page's own run."""
+def _taken(environment: str, kind: Kind, format_: seal.Format, person: Person) -> bytes:
+    """The file, of the moment in which somebody asks for it (the preview is seconds older); noted in the chain."""
+    store = cached.store()
+    made = make.report(store, cached.settings(), environment, kind)
     content = made.file(format_)
     exports.note(store, made, format_, content, person)
     return content

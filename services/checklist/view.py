@@ -23,7 +23,6 @@ from services.verdict import view as verdict_view
 from services.verdict.model import Facts, Standing, Verdict
 from services.verdict.reckon import reckon, standing, worst
 
-SAID = ("policy", "saved", "waive_canaries", "baseline", "go_request", "sign_off")
 State = Literal["done", "failed", "open", "waiting"]
 
 
@@ -67,9 +66,8 @@ class Checklist:
     steps: tuple[StepView, ...]
     verdict: Verdict
     soak: Soak | None
-    campaign: Decision | None
     campaigns: tuple[Campaign, ...]  # newest first
-    decisions: tuple[Decision, ...]  # newest first
+    decisions: tuple[Decision, ...]  # of every kind, newest first
     asked: Decision | None  # a request for the Go that waits for its answer
     drift: str  # what changed since the Go was signed
     message: str
@@ -103,8 +101,7 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         soak = None if soaking is None else soaks.read(connection, settings, soaking, now_ms)
         drift = verdict_view.drift(connection, name)
         asked = signing.waiting(connection, name)
-        said = sorted((d for e in walk for kind in SAID for d in decisions.history(connection, e.name, kind)),
-                      key=lambda d: -d.number)  # fmt: skip
+        said = [d for e in walk for kind in decisions.KINDS for d in decisions.history(connection, e.name, kind)]
     found = reckon(facts[name])
     return Checklist(
         environment=name,
@@ -113,9 +110,8 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         steps=views,
         verdict=found,
         soak=soak,
-        campaign=campaign,
         campaigns=campaigns,
-        decisions=tuple(said),
+        decisions=tuple(sorted(said, key=lambda decision: -decision.number)),
         asked=asked,
         drift=drift,
         message=message(environment),
@@ -127,8 +123,9 @@ def _campaigns(connection: Connection, name: str) -> tuple[Campaign, ...]:
     signed = decisions.history(connection, name, "sign_off")
     found, until = [], None
     for each in begun:
-        own = (s for s in signed if s.holds and s.number > each.number and (until is None or s.number < until))
-        found.append(Campaign(begun=each, signed=next(own, None)))
+        own = (s for s in signed if s.number > each.number and (until is None or s.number < until))
+        last = next(own, None)
+        found.append(Campaign(begun=each, signed=last if last is not None and last.holds else None))
         until = each.number
     return tuple(found)
 

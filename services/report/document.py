@@ -183,8 +183,7 @@ def _waivers(connection: Connection, settings: Settings, environment: Environmen
 
 def _decisions(connection: Connection, settings: Settings, environment: Environment) -> list[dict[str, Any]]:
     """What people said, oldest first; what was taken back is said too."""
-    kinds = ("campaign", "policy", "saved", "waive_canaries", "baseline", "go_request", "sign_off")
-    found = [d for each in _ways(settings, environment) for kind in kinds
+    found = [d for each in _ways(settings, environment) for kind in decisions.KINDS
              for d in decisions.history(connection, each.name, kind, limit=20)]  # fmt: skip
     return [_said(d) for d in sorted(found, key=lambda d: d.number)]
 

@@ -29,6 +29,12 @@ class Report:
     data_dir: Path
 
     @property
+    def kind(self) -> Kind:
+        """Which report it is."""
+        kind: Kind = self.found["kind"]
+        return kind
+
+    @property
     def title(self) -> str:
         """Its title."""
         kind = {"completion": "Completion report", "leadership": "Leadership update"}[self.found["kind"]]

@@ -151,8 +151,8 @@ def _says_more(proof: Evidence, before: Evidence | None, *, stands: bool) -> boo
         return True
     if before.outcome == "pass" and stands and proof.outcome == "unknown":
         return False
-    under = (proof.outcome, proof.value, proof.fingerprint, proof.version)
-    changed = under != (before.outcome, before.value, before.fingerprint, before.version)
+    said = (proof.outcome, proof.value, proof.fingerprint, proof.version, proof.detail["since"])
+    changed = said != (before.outcome, before.value, before.fingerprint, before.version, before.detail.get("since"))
     return changed or proof.at_ms - before.at_ms >= REWRITE_AFTER_MS
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from services import clock
 from services.evidence.model import Evidence
@@ -92,6 +92,8 @@ class Demo:
         self.again.append(
             subprocess.Popen(words, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         )
+        address = f"http://127.0.0.1:{words[words.index('--port') + 1]}/api/health/ready"
+        self.wait_for(lambda: _answers(address))
 
     def fault(self, name: str, fault: str, *, on: bool) -> None:
         words = [sys.executable, "-m", "examples.swarm", "fault", name, fault, "on" if on else "off"]
@@ -104,6 +106,13 @@ class Demo:
             process.wait()
         self._process.send_signal(signal.SIGTERM)
         self._process.communicate(timeout=30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code in {200, 503}
+    except httpx.HTTPError:
+        return False
 
 
 def seen_strict(data: Path, name: str, at_ms: int) -> None:
@@ -134,10 +143,15 @@ def row(page: Page, key: str) -> str:
     return link.inner_text()
 
 
+def done(page: Page, key: str) -> Locator:
+    """The mark of a step that is done."""
+    return page.locator(f".gl .step:has(a[href*='step={key}']) .badge.good")
+
+
 def verify(page: Page, demo: Demo, key: str) -> None:
     step(page, demo, key)
     page.get_by_role("button", name="Verify").click()
-    expect(page.locator(f".gl .step:has(a[href*='step={key}'])")).to_contain_text("done", timeout=60_000)
+    expect(done(page, key)).to_be_visible(timeout=60_000)
 
 
 def confirm(page: Page, button: str) -> None:
@@ -155,8 +169,18 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
         step(page, demo, f"inputs-{name}")
         page.get_by_role("button", name="Verify").click()
         confirm(page, "Confirm the decision")
-        expect(page.locator(f".gl .step:has(a[href*='step=inputs-{name}'])")).to_contain_text("done", timeout=60_000)
+        expect(done(page, f"inputs-{name}")).to_be_visible(timeout=60_000)
         verify(page, demo, f"inngest-{name}")
+    # Said in haste: taken back, by name, and said again. All three stay on record.
+    step(page, demo, "inputs-production")
+    page.get_by_role("button", name="Take it back").click()
+    page.get_by_label("Your name").fill("Ada Łukasz")
+    page.get_by_label("Note").fill("that was the other environment")
+    page.get_by_role("button", name="Confirm", exact=True).click()
+    expect(page.get_by_role("button", name="Confirm the decision")).to_be_visible(timeout=20_000)
+    confirm(page, "Confirm the decision")
+    page.get_by_text("Campaigns, and what people decided").click()
+    expect(page.get_by_text("taken back").first).to_be_visible()
     # A key that the application does not run with: the step that tries the inputs says so, and the next one waits.
     file = demo.env_file("production")
     right = file.read_text()
@@ -185,7 +209,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     page.get_by_role("button", name="Verify").click()
     expect(page.get_by_text("it runs relaxed").first).to_be_visible(timeout=20_000)
     demo.redeploy("production")
-    expect(page.locator(".gl .step:has(a[href*='step=apply-production'])")).to_contain_text("done", timeout=60_000)
+    expect(done(page, "apply-production")).to_be_visible(timeout=60_000)
     # The variables changed: what was proven under the old ones has to be proven again.
     prove_again = ("inputs-production", "validate-production", "verify-production")
     for key in prove_again:
@@ -213,6 +237,11 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
         page.get_by_role("button", name="PDF").click()
     checked = seal.check(Path(waiting.value.path()).read_bytes())
     assert checked.whole
+    with page.expect_download(timeout=60_000) as waiting_for_json:
+        page.get_by_role("button", name="JSON").click()
+    told = json.loads(Path(waiting_for_json.value.path()).read_text())["report"]
+    assert told["verdict"]["state"] == "GO"
+    assert [d["by"] for d in told["decisions"] if d["what"] == "sign off"] == ["Ada Łukasz"], "signed a moment ago"
     assert waiting.value.suggested_filename.startswith("greenlight-completion-production-simulated-")
     page.goto(f"{demo.url}/?env=production")
     expect(page.get_by_text("Last report: completion").first).to_contain_text("it said Go", timeout=30_000)
@@ -237,7 +266,7 @@ def test_a_readiness_503_in_the_23rd_hour_begins_the_soak_anew(tmp_path: Path, o
         expect(page.get_by_text(re.compile("Running: (23 h 5[0-9] min|24 h) are left")).first).to_be_visible(
             timeout=60_000
         )
-        assert "done" not in row(page, "soak-staging")
+        assert done(page, "soak-staging").count() == 0
         assert "waits for" in row(page, "apply-production")
         rules = demo.api("/api/v1/environments/production/verdict")["rules"]
         assert isinstance(rules, dict)

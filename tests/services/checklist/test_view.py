@@ -107,7 +107,11 @@ def test_each_campaign_is_listed_with_the_go_that_it_led_to(store: Store, tmp_pa
     found = look(store, wanted)
     told = [(c.begun.note, c.signed.by if c.signed else None) for c in found.campaigns]
     assert told == [("to strict again", None), ("second try", "Bob"), ("first try", None)]
-    assert [d.kind for d in found.decisions] == ["sign_off", "policy", "policy"]
+    decisions.decide(store, prod, "sign_off", local_operator("Bob"), note="gave it for the wrong one", holds=False)
+    assert look(store, wanted).campaigns[0].signed is None
+    assert states(look(store, wanted))["go-prod"] == "open", "what was taken back doesn't stand"
+    said = [d.kind for d in found.decisions]
+    assert said == ["campaign", "sign_off", "policy", "policy", "campaign", "campaign"]
 
 
 def test_what_was_done_before_its_turn_is_ticked_and_the_gap_is_named(store: Store, tmp_path: Path) -> None:

@@ -72,6 +72,10 @@ def test_a_readiness_failure_in_its_last_minutes_begins_it_anew(stage: Stage) ->
     assert (after.state, after.passed_ms) == ("running", None)
     assert after.left_ms > 58 * 60_000
     assert after.events[0].why == "Readiness failed: the application was not ready"
+    with stage.store.read() as connection:
+        written = [record.detail for _, _, record in evidence.history(connection, "stage", check="soak")]
+    assert len(written) == 2, "that it began anew is written down at once"
+    assert written[0]["why"] != written[1]["why"], "it runs until another moment now"
 
 
 def test_a_pass_stands_through_a_bad_minute_and_falls_with_other_variables(stage: Stage) -> None:

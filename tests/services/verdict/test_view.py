@@ -37,6 +37,20 @@ def test_a_verdict_is_kept_when_it_changes_and_tells_since_when(
     assert told.since_ms == later
 
 
+def test_what_needs_attention_comes_first_and_production_before_the_rest(store: Store, tmp_path: Path) -> None:
+    names = {"other": "other", "stage": "staging", "prod": "production", "ill": "other"}
+    (tmp_path / "greenlight.toml").write_text(
+        "".join(f'[[environments]]\nname = "{n}"\nrole = "{r}"\nbase_url = "http://x"\n' for n, r in names.items())
+    )
+    settings = load({"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml"), "GREENLIGHT_DATA": str(tmp_path)})
+    now = clock.now_ms()
+    with store.write() as connection:
+        bad = Evidence(environment="ill", check="readiness.ready", outcome="fail", at_ms=now)
+        evidence.append(store, connection, [bad])
+    told = view.told(store, settings, now, tuple(names))
+    assert [item.verdict.environment for item in told] == ["ill", "prod", "stage", "other"]
+
+
 def test_a_change_after_the_signed_go_is_told(store: Store, tmp_path: Path) -> None:
     settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
     environment = settings.environment("local")
