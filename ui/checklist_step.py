@@ -16,10 +16,12 @@ from services.decisions import Decision
 from services.errors import GreenlightError
 from services.report import exports, make, seal
 from services.report.document import Kind
+from services.soak.reckon import Soak
 from services.verdict import signing, words
 from services.verdict.model import Standing
 from ui import cached, checklist, html, present, signin, state, widgets
 
+ASKED_FOR = "decision-asked-for"
 CONFIRM = {
     "policy": "Confirm the decision",
     "saved": "Note that it was saved",
@@ -54,6 +56,7 @@ def show(environment: str) -> None:
         with st.expander("Message that asks for the inputs", icon=":material/mail:"):
             st.code(found.message, language=None, wrap_lines=True)
     _proof(found, view)
+    _decisions(found, view)
 
 
 def _link(title: str, place: str, environment: str) -> str:
@@ -72,9 +75,8 @@ def _commands(view: StepView) -> None:
 
 @widgets.live
 def _proof(found: Checklist, view: StepView) -> None:
-    """What proves the step, now; the button that measures it anew; what only a person can know."""
-    fresh = cached.checklist(found.environment)
-    now = next((item for item in fresh.steps if item.key == view.key), view)
+    """What proves the step, now; and the button that measures it anew."""
+    _, now = _now(found, view)
     rows = [(html.badge(check.outcome), escape(words.title(check.check)), escape(_why(check)))
             for check in now.checks]  # fmt: skip
     if now.step.confirm:
@@ -92,21 +94,38 @@ def _proof(found: Checklist, view: StepView) -> None:
             "Verify", kind, now.environment, key=f"verify-{now.key}", icon=":material/verified:",
             help_="Measures it for real, now; the result is kept as evidence.",
         )  # fmt: skip
+
+
+@widgets.live
+def _decisions(found: Checklist, view: StepView) -> None:
+    """What only a person can do here; and the dialog that a press asked for, in this run or in one cut short."""
+    fresh, now = _now(found, view)
     confirm = now.step.confirm or now.step.confirm_optional
-    if confirm and now.decision is None:
-        if confirm == "sign_off":
-            _go(fresh, now)
-        else:
-            button(confirm, now.environment, key=f"c-{now.key}", words=now.confirm_words)
-    elif confirm and now.decision is not None:
+    if confirm and now.decision is not None:
         take_back(now.decision, key=f"b-{now.key}")
-    soak = fresh.soak
-    wanting = soak is not None and soak.passed_ms is None and not soak.waived and soak.canaries < soak.canaries_wanted
-    if now.step.id == "soak" and wanting:
-        button("waive_canaries", now.environment, key=f"m-{now.key}")
-    waiver = next((d for d in fresh.decisions if d.kind == "waive_canaries" and d.environment == now.environment), None)
-    if now.step.id == "soak" and waiver is not None and soak is not None and soak.waived:
-        take_back(waiver, key=f"b-{now.key}")
+    elif confirm == "sign_off":
+        _go(fresh, now)
+    elif confirm:
+        button(confirm, now.environment, key=f"c-{now.key}", words=now.confirm_words)
+    if now.step.id == "soak" and fresh.soak is not None:
+        _waiver(fresh, fresh.soak, now)
+    asked = st.session_state.pop(ASKED_FOR, None)
+    if asked is not None:
+        _confirm(*asked)
+
+
+def _waiver(found: Checklist, soak: Soak, view: StepView) -> None:
+    given = next((d for d in found.decisions if d.kind == "waive_canaries" and d.environment == view.environment), None)
+    if soak.waived and given is not None:
+        take_back(given, key=f"b-{view.key}")
+    elif soak.passed_ms is None and soak.canaries < soak.canaries_wanted:
+        button("waive_canaries", view.environment, key=f"m-{view.key}")
+
+
+def _now(found: Checklist, view: StepView) -> tuple[Checklist, StepView]:
+    """The checklist and the step as they stand by now."""
+    fresh = cached.checklist(found.environment)
+    return fresh, next((item for item in fresh.steps if item.key == view.key), view)
 
 
 def _go(found: Checklist, view: StepView) -> None:
@@ -131,15 +150,22 @@ def _go(found: Checklist, view: StepView) -> None:
 def button(kind: str, environment: str, *, key: str, words: str = "") -> None:
     """A button behind which somebody decides something, by name."""
     allowed = signin.may(decisions.ACTIONS.get(kind, "confirm"))
-    if st.button(CONFIRM[kind], icon=":material/person_check:", key=key, **allowed):
-        _confirm(kind, environment, words or WORDS[kind])
+    asked = (kind, environment, words or WORDS[kind], True)
+    st.button(CONFIRM[kind], icon=":material/person_check:", key=key, on_click=_ask_for, args=(asked,), **allowed)
 
 
 def take_back(said: Decision, *, key: str) -> None:
     """A quiet button that takes back what was decided; both stay on record."""
     allowed = signin.may(decisions.ACTIONS.get(said.kind, "confirm"))
-    if st.button("Take it back", icon=":material/undo:", type="tertiary", key=key, **allowed):
-        _confirm(said.kind, said.environment, f"What {said.by} said will no longer stand. Say why.", holds=False)
+    asked = (said.kind, said.environment, f"What {said.by} said will no longer stand. Say why.", False)
+    st.button(
+        "Take it back", icon=":material/undo:", type="tertiary", key=key, on_click=_ask_for, args=(asked,), **allowed
+    )
+
+
+def _ask_for(asked: tuple[str, str, str, bool]) -> None:
+    """Kept beyond this run: a refresh that comes between the press and the dialog must not lose it."""
+    st.session_state[ASKED_FOR] = asked
 
 
 def _why(check: Standing) -> str:
@@ -156,7 +182,7 @@ def _said(said: Decision | None) -> str:
 
 
 @st.dialog("Confirm by name")
-def _confirm(kind: str, name: str, words: str, *, holds: bool = True) -> None:
+def _confirm(kind: str, name: str, words: str, holds: bool) -> None:
     """A confirmation holds name, time and note, and is shown as what it is: a person's word."""
     environment, me = cached.settings().environment(name), signin.person()
     st.write(words)
