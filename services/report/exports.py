@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from services import clock
 from services.access import Person
-from services.evidence.model import Evidence, Outcome
+from services.evidence.model import Evidence
 from services.store import Store
 from services.store import evidence as evidence_store
+from services.verdict.model import OUTCOMES, State
 
 if TYPE_CHECKING:
     from services.report.make import Report
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 PREFIX = "report."
 KINDS = ("completion", "leadership")
-OUTCOMES: dict[str, Outcome] = {"GO": "pass", "NO_GO": "fail", "INCONCLUSIVE": "unknown"}
 LOOKED_AT = 1000
 
 
@@ -43,7 +43,7 @@ class Export:
 def note(store: Store, report: Report, format_: Format, content: bytes, person: Person) -> None:
     """Note that this file was taken. Raises StoreError."""
     found = report.found
-    state = str(found["verdict"]["state"])
+    state: State = found["verdict"]["state"]
     record = Evidence(
         environment=found["environment"], check=PREFIX + found["kind"], outcome=OUTCOMES[state], at_ms=clock.now_ms(),
         value=state, code="report.taken", simulated=found["simulated"],

@@ -10,6 +10,7 @@ from services.evidence.freshness import Under
 from services.evidence.model import Evidence, Outcome
 
 State = Literal["GO", "NO_GO", "INCONCLUSIVE"]
+OUTCOMES: Mapping[State, Outcome] = {"GO": "pass", "NO_GO": "fail", "INCONCLUSIVE": "unknown"}
 STATE_WORDS: Mapping[State, str] = {"GO": "Go", "NO_GO": "No-Go", "INCONCLUSIVE": "Not enough evidence"}
 
 

@@ -9,18 +9,17 @@ from sqlalchemy import Connection
 
 from services import clock, currency, decisions
 from services.decisions import Decision
-from services.evidence.model import Evidence, Outcome, worth_writing
+from services.evidence.model import Evidence, worth_writing
 from services.report import exports
 from services.report.exports import Export
 from services.settings.model import Environment, Settings
 from services.soak.reckon import CHECK as SOAK
 from services.store import Store
 from services.store import evidence as evidence_store
-from services.verdict.model import Facts, State, Subject, Verdict
+from services.verdict.model import OUTCOMES, Facts, Subject, Verdict
 from services.verdict.reckon import reckon
 
 CHECK = "verdict"
-OUTCOMES: dict[State, Outcome] = {"GO": "pass", "NO_GO": "fail", "INCONCLUSIVE": "unknown"}
 
 
 def verdict(store: Store, settings: Settings, name: str, now_ms: int) -> Verdict:
