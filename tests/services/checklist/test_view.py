@@ -134,9 +134,6 @@ def test_a_later_regression_reopens_a_step(store: Store, tmp_path: Path) -> None
 
 
 def test_a_changed_configuration_makes_what_depended_on_it_stale(store: Store, tmp_path: Path) -> None:
-    from services.envs.fingerprint import Snapshot
-    from services.store import snapshots
-
     wanted = settings(tmp_path)
     prove(store, "prod", *CHECKS, fingerprint="k-1")
     confirm(store, wanted, "prod")
@@ -149,6 +146,10 @@ def test_a_changed_configuration_makes_what_depended_on_it_stale(store: Store, t
     assert step.state != "done"
     assert "variables changed" in step.checks[0].why
     assert next(v for v in found.steps if v.key == "inputs-prod").decision is not None, "what was decided stands"
+    redo = {f.rule: f.fix for f in found.verdict.blocking}
+    assert redo["replay"] == "Replay the whole golden set once more, against what runs now (Replay harness)."
+    assert redo["validation"].startswith("Press Verify at its step of the checklist: it is measured anew")
+    assert redo["soak"].startswith("Make staging strict"), "never measured is not the same as no longer known"
 
 
 def test_commands_hold_the_environment_s_own_names(store: Store, tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_with_the_store_a_changed_or_dropped_record_is_found(
     assert "This file was taken by command line (unverified) on 2" in said
     with store.read() as connection:
         taken = exports.newest(connection, "local")
+        assert exports.traced(connection, "local", "completion", target.read_bytes() + b" ") is None, "another file"
     assert taken is not None
     assert (taken.kind, taken.format, taken.sha256) == ("completion", "md", sha256(target.read_bytes()).hexdigest())
     with store.write() as connection:  # whoever can write the file can take its guards away
