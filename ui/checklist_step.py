@@ -185,7 +185,7 @@ def _said(said: Decision | None) -> str:
 def _confirm(kind: str, name: str, words: str, holds: bool) -> None:
     """A confirmation holds name, time and note, and is shown as what it is: a person's word."""
     environment, me = cached.settings().environment(name), signin.person()
-    st.write(words)
+    html.show(html.block(f"<p>{escape(words)}</p>"))  # a name in it is no markup
     with st.form("confirm", border=False):
         own = me.name if me.verified else st.text_input("Your name", max_chars=120)
         note = st.text_area(

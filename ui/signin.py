@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -29,7 +30,7 @@ def who() -> None:
         return
     me = person()
     with st.sidebar:
-        st.caption(f"Signed in: {me.name}, {me.role}")
+        html.show(html.block(f'<div class="dim">Signed in: {escape(me.name)}, {me.role}</div>'))
         st.button("Sign out", icon=":material/logout:", on_click=st.logout, key="sign-out")
 
 

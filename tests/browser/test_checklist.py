@@ -180,6 +180,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     # Said in haste: taken back, by name, and said again. All three stay on record.
     step(page, demo, "inputs-production")
     press(page, "Take it back")
+    expect(page.get_by_role("dialog").get_by_text("What Ada Łukasz said will no longer stand.")).to_be_visible()
     page.get_by_label("Your name").fill("Ada Łukasz")
     page.get_by_label("Note").fill("that was the other environment")
     page.get_by_role("button", name="Confirm", exact=True).click()

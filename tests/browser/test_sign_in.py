@@ -34,7 +34,8 @@ import sys, time, warnings
 warnings.simplefilter("ignore")
 from oidc_provider_mock import User, run_server_in_thread
 people = [User(sub="vi", claims={"name": "Vi Viewer"}), User(sub="op", claims={"name": "Ola Operator"}),
-          User(sub="en", claims={"name": "Eva Engineer"})]
+          User(sub="en", claims={"name": "Eva Engineer"}),
+          User(sub="ev", claims={"name": "![x](http://127.0.0.1:9/x) <b>Eve</b>"})]
 with run_server_in_thread(port=int(sys.argv[1]), user_claims=people):
     time.sleep(600)
 """
@@ -128,6 +129,13 @@ def test_who_is_signed_in_is_told_and_may_leave(place: tuple[str, Store], open_p
     page.wait_for_url("**/oauth2/end_session**", timeout=20_000)  # the provider is told, too
     page.goto(url)
     expect(page.locator(".answer")).to_contain_text("Sign in to see this portal", timeout=20_000)
+
+
+def test_a_name_is_a_name_and_no_markup(place: tuple[str, Store], open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{place[0]}/")
+    signed_in(page, place[0], "ev")
+    expect(page.get_by_text("Signed in: ![x](http://127.0.0.1:9/x) <b>Eve</b>, viewer")).to_be_visible()
+    assert page.locator("img[src*='127.0.0.1:9']").count() == 0
 
 
 class Acts:
