@@ -195,8 +195,7 @@ def _view(
 
 def _standing(connection: Connection, name: str, facts: Facts) -> Standing:
     if name == SOAK:
-        found = evidence_store.history(connection, facts.subject.name, check=SOAK, limit=1)
-        return standing(SOAK, found[0][2] if found else None, facts.under, facts)
+        return standing(SOAK, evidence_store.newest(connection, facts.subject.name, SOAK), facts.under, facts)
     return standing(name, facts.records.get(name), facts.under, facts)
 
 

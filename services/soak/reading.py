@@ -59,15 +59,9 @@ def read(connection: Connection, settings: Settings, environment: Environment, n
         canaries=[e.at_ms for _, _, e in proofs if e.outcome == "pass"],
         waived=waived_canaries(connection, name, now_ms), now_ms=now_ms,
     )  # fmt: skip
-    kept = _kept(connection, name)
+    kept = evidence_store.newest(connection, name, CHECK)
     stands = kept is not None and kept.outcome == "pass" and _why_fallen(connection, kept, now_ms) is None
     return replace(found, passed_ms=kept.at_ms) if kept is not None and stands else found
-
-
-def _kept(connection: Connection, name: str) -> Evidence | None:
-    """What the soak had come to when it was last written down."""
-    found = evidence_store.history(connection, name, check=CHECK, limit=1)
-    return found[0][2] if found else None
 
 
 def _why_fallen(connection: Connection, kept: Evidence, now_ms: int) -> str | None:
@@ -136,7 +130,7 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
         with store.read() as connection:
             found = read(connection, settings, environment, now)
             current = currency.under(connection, environment.name)
-            before = _kept(connection, environment.name)
+            before = evidence_store.newest(connection, environment.name, CHECK)
         proof = _proof(environment, found, current.fingerprint, current.version, now)
         if not _says_more(proof, before, stands=found.passed_ms is not None):
             continue

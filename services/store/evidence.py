@@ -77,6 +77,12 @@ def history(
     return tuple((row.seq, row.hash, parse(row.body)) for row in rows)
 
 
+def newest(connection: Connection, environment: str, check: str) -> Evidence | None:
+    """The newest record of a check; None where there is none."""
+    found = history(connection, environment, check=check, limit=1)
+    return found[0][2] if found else None
+
+
 def passed_since(connection: Connection, environment: str, check: str, since_ms: int) -> bool:
     """Whether a check passed at some time since then."""
     query = select(evidence.c.seq).where(

@@ -58,16 +58,11 @@ def told(store: Store, settings: Settings, now_ms: int, names: Sequence[str]) ->
 
 def _told(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Told:
     current = reckon(facts(connection, settings, environment, now_ms))
-    last = _last(connection, environment.name)
+    last = evidence_store.newest(connection, environment.name, CHECK)
     since = last.detail.get("since_ms") if last is not None and last.value == current.state else None
     return Told(verdict=current, since_ms=since, drift=drift(connection, environment.name),
                 report=exports.newest(connection, environment.name),
                 signed=signed_go(connection, environment.name))  # fmt: skip
-
-
-def _last(connection: Connection, name: str) -> Evidence | None:
-    found = evidence_store.history(connection, name, check=CHECK, limit=1)
-    return found[0][2] if found else None
 
 
 def signed_go(connection: Connection, name: str) -> Decision | None:
@@ -95,7 +90,7 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
         with store.read() as connection:
             found = reckon(facts(connection, settings, environment, now))
             under = currency.under(connection, environment.name)
-            last = _last(connection, environment.name)
+            last = evidence_store.newest(connection, environment.name, CHECK)
         since = last.detail.get("since_ms", last.at_ms) if last is not None and last.value == found.state else now
         proof = Evidence(
             environment=environment.name, check=CHECK, outcome=OUTCOMES[found.state], at_ms=now, value=found.state,
@@ -118,10 +113,7 @@ def facts(connection: Connection, settings: Settings, environment: Environment, 
     """Everything that the verdict depends on."""
     staging = staging_of(settings, environment)
     records = {record.check: record for record in evidence_store.latest(connection, environment.name)}
-    soak = None
-    if staging is not None:
-        found = evidence_store.history(connection, staging.name, check=SOAK, limit=1)
-        soak = found[0][2] if found else None
+    soak = None if staging is None else evidence_store.newest(connection, staging.name, SOAK)
     return Facts(
         subject=subject(settings, environment),
         now_ms=now_ms,
