@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from services import clock
+from services.access import named
 from services.errors import GreenlightError, StoreError
 from services.report import seal
 
@@ -77,8 +78,7 @@ def _chain(said: seal.Seal, content: bytes) -> int:
         return 1
     print(f"The chain of evidence is whole, and holds the report's head at record {said.records}.")
     if taken is not None:
-        who = taken.by if taken.verified else f"{taken.by} (unverified)"
-        print(f"This file was taken by {who} on {clock.iso(taken.at_ms)}.")
+        print(f"This file was taken by {named(taken.by, verified=taken.verified)} on {clock.iso(taken.at_ms)}.")
     return 0
 
 

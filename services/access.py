@@ -49,7 +49,12 @@ class Person:
     key: str = ""
 
     def __str__(self) -> str:
-        return self.name if self.verified else f"{self.name} (unverified)"
+        return named(self.name, verified=self.verified)
+
+
+def named(name: str, *, verified: bool) -> str:
+    """A person in words: who signed in by name alone, anybody else marked."""
+    return name if verified else f"{name} (unverified)"
 
 
 SCHEDULE = Person(name="schedule", role="engineer", verified=True, key="schedule")

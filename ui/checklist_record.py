@@ -8,6 +8,7 @@ from html import escape
 import streamlit as st
 
 from services import export
+from services.access import named
 from services.checklist.view import Campaign, Checklist
 from services.clock import iso
 from services.decisions import Decision
@@ -72,7 +73,7 @@ def _decisions(found: tuple[Decision, ...], where: tzinfo) -> str:
 
 
 def _who(decision: Decision) -> str:
-    return decision.by if decision.verified else f"{decision.by} (unverified)"
+    return named(decision.by, verified=decision.verified)
 
 
 def _values(decision: Decision, simulated: bool) -> dict[str, object]:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import streamlit as st
 
 from services import decisions
-from services.access import Person, local_operator
+from services.access import Person, local_operator, named
 from services.checklist.view import Checklist, StepView
 from services.decisions import Decision
 from services.errors import GreenlightError
@@ -177,8 +177,7 @@ def _why(check: Standing) -> str:
 def _said(said: Decision | None) -> str:
     if said is None:
         return "not confirmed yet"
-    sure = "" if said.verified else " (unverified)"
-    return f"{said.by}{sure}, {present.moment(said.at_ms, widgets.zone())}: {said.note}"
+    return f"{named(said.by, verified=said.verified)}, {present.moment(said.at_ms, widgets.zone())}: {said.note}"
 
 
 @st.dialog("Confirm by name")

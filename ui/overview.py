@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from html import escape
 
+from services.access import named
 from services.health.state import Dependency
 from services.health.view import Card, Overview, WorkerLife
 from services.verdict.view import Told
@@ -39,11 +40,10 @@ def _verdict(item: Told, promises: tuple[str, str] | None, where: tzinfo) -> str
     signed = ""
     if v.state == "GO":
         by = item.signed
-        sure = "" if by is None or by.verified else " (unverified)"
         words = (
             "Not signed off yet."
             if by is None
-            else (f"Signed off by {by.by}{sure}, {present.moment(by.at_ms, where, short=True)}.")
+            else f"Signed off by {named(by.by, verified=by.verified)}, {present.moment(by.at_ms, where, short=True)}."
         )
         signed = f'<div class="dim">{escape(words)}</div>'
     taken = item.report

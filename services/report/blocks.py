@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.access import named
 from services.units import quantity, share
 
 OUTCOMES = {"pass": "holds", "fail": "does not hold", "unknown": "not known"}
@@ -90,7 +91,7 @@ def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
     issues = tuple((i["title"] + mark, i["why"], i["fix"]) for i in found["open_issues"])
     said = tuple(
         (d["what"] + ("" if d["holds"] else " (taken back)"), d["environment"] + mark,
-         d["by"] + ("" if d["verified"] else " (unverified)"), _moment(d["at"]), d["note"])
+         named(d["by"], verified=d["verified"]), _moment(d["at"]), d["note"])
         for d in found["decisions"]
     )  # fmt: skip
     waivers = tuple((w["what"], w["by"], _moment(w["until"]), w["note"]) for w in found["waivers"])
