@@ -27,8 +27,6 @@ ACTIONS: Mapping[str, Action] = {
     "campaign": "campaign", "waive_canaries": "waive", "go_request": "request_go", "sign_off": "sign_off",
     "baseline": "baseline",
 }  # fmt: skip
-
-
 KINDS = ("campaign", "policy", "saved", "waive_canaries", "baseline", "go_request", "sign_off")
 
 
@@ -49,6 +47,11 @@ class Decision:
     at_ms: int
     number: int
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def who(self) -> str:
+        """By whom, in words: marked where nobody vouches for the name."""
+        return access.named(self.by, verified=self.verified)
 
 
 def decide(

@@ -9,6 +9,7 @@ from services.checklist.view import Checklist, StepView
 from services.report.blocks import Block, Heading, Table, Words
 from services.soak.reckon import Soak
 from services.units import share
+from services.verdict.model import STATE_WORDS
 from ui import html, present, state
 
 HOUR_MS = 3_600_000
@@ -16,7 +17,7 @@ HOUR_MS = 3_600_000
 
 def head(found: Checklist, where: tzinfo) -> str:
     """The verdict, and how far the way is gone."""
-    drift = f'<p class="warn">{escape(found.drift)}</p>' if found.drift else ""
+    drift = f'<p class="warn">{escape(found.go.drift)}</p>' if found.go and found.go.drift else ""
     progress = f'<p class="dim" style="margin:.2rem 0 0">{escape(found.progress)}</p>'
     return html.block(answer(found, where), drift, progress)
 
@@ -39,14 +40,15 @@ def answer(found: Checklist, where: tzinfo) -> str:
     """The verdict as the page's one sentence, why, and the one thing that would change it."""
     name, verdict = found.environment, found.verdict
     if verdict.state == "GO":
-        signed = next((view.decision for view in found.steps if view.step.environment == "last"), None)
+        signed = found.go.covering if found.go else None
         then = "Sign it off in the last step, and export the report."
         if signed is not None:
-            then = f"Signed by {signed.by}, {present.moment(signed.at_ms, where)}. The last step exports the report."
+            then = f"Signed by {signed.who}, {present.moment(signed.at_ms, where)}. The last step exports the report."
         return html.answer("GO", f"Go for {name}: every rule holds, on fresh evidence.", then, mark=found.simulated)
     first = verdict.blocking[0]
-    what = {"NO_GO": "No-Go", "INCONCLUSIVE": "Not enough evidence"}[verdict.state]
-    return html.answer(verdict.state, f"{what} for {name}: {first.why}", first.fix, mark=found.simulated)
+    return html.answer(
+        verdict.state, f"{STATE_WORDS[verdict.state]} for {name}: {first.why}", first.fix, mark=found.simulated
+    )
 
 
 def preview(block: Block) -> str:

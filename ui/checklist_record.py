@@ -8,7 +8,6 @@ from html import escape
 import streamlit as st
 
 from services import export
-from services.access import named
 from services.checklist.view import Campaign, Checklist
 from services.clock import iso
 from services.decisions import Decision
@@ -53,9 +52,9 @@ def _campaigns(found: tuple[Campaign, ...], where: tzinfo) -> str:
         signed = campaign.signed
         end = "running" if number == 0 else "the next one was begun without a Go"
         if signed is not None:
-            end = f"Go, by {_who(signed)}, {present.moment(signed.at_ms, where)}"
+            end = f"Go, by {signed.who}, {present.moment(signed.at_ms, where)}"
         begun = campaign.begun
-        rows.append((escape(present.moment(begun.at_ms, where)), escape(_who(begun)), escape(begun.note), escape(end)))
+        rows.append((escape(present.moment(begun.at_ms, where)), escape(begun.who), escape(begun.note), escape(end)))
     return head + html.table(("Begun", "By", "For what", "How it ended"), rows)
 
 
@@ -66,14 +65,10 @@ def _decisions(found: tuple[Decision, ...], where: tzinfo) -> str:
     rows = [
         (escape(present.moment(d.at_ms, where)), escape(d.environment),
          escape(WORDS[d.kind]) + ("" if d.holds else ' <span class="warn">taken back</span>'),
-         escape(_who(d)), escape(d.note))
+         escape(d.who), escape(d.note))
         for d in found
     ]  # fmt: skip
     return head + html.table(("When", "Where", "What", "By", "Note"), rows)
-
-
-def _who(decision: Decision) -> str:
-    return named(decision.by, verified=decision.verified)
 
 
 def _values(decision: Decision, simulated: bool) -> dict[str, object]:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import streamlit as st
 
 from services import decisions
-from services.access import Person, local_operator, named
+from services.access import Person, local_operator
 from services.checklist.view import Checklist, StepView
 from services.decisions import Decision
 from services.errors import GreenlightError
@@ -138,7 +138,7 @@ def _go(found: Checklist, view: StepView) -> None:
             button("go_request", view.environment, key=f"m-{view.key}")
             return
         when = present.moment(found.asked.at_ms, widgets.zone())
-        said = f"{found.asked.by} asked for the Go, {when}: {found.asked.note}"
+        said = f"{found.asked.who} asked for the Go, {when}: {found.asked.note}"
         mine = found.asked.detail.get("key") == signin.person().key
         then = " Somebody else has to give it: send them the link to this page." if mine else ""
         html.show(html.block(f"<p>{escape(said)}{then}</p>"))
@@ -177,7 +177,7 @@ def _why(check: Standing) -> str:
 def _said(said: Decision | None) -> str:
     if said is None:
         return "not confirmed yet"
-    return f"{named(said.by, verified=said.verified)}, {present.moment(said.at_ms, widgets.zone())}: {said.note}"
+    return f"{said.who}, {present.moment(said.at_ms, widgets.zone())}: {said.note}"
 
 
 @st.dialog("Confirm by name")

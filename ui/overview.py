@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from html import escape
 
-from services.access import named
 from services.health.state import Dependency
 from services.health.view import Card, Overview, WorkerLife
 from services.verdict.view import Told
@@ -30,7 +29,7 @@ def _verdict(item: Told, promises: tuple[str, str] | None, where: tzinfo) -> str
     first = next(iter(v.blocking), None)
     why = "Every rule holds, on fresh evidence." if first is None else first.why
     more = len(v.blocking) - 1
-    drift = f'<div class="warn">{escape(item.drift)}</div>' if item.drift else ""
+    drift = f'<div class="warn">{escape(item.go.drift)}</div>' if item.go and item.go.drift else ""
     step = "" if first is None else f'<div class="dim">{escape(first.fix)}</div>'
     others = f' <span class="dim">and {more} more</span>' if more > 0 else ""
     kept = ""
@@ -39,11 +38,11 @@ def _verdict(item: Told, promises: tuple[str, str] | None, where: tzinfo) -> str
         kept = f"<div>{html.badge(promises[0], word='')}{sentence}</div>"
     signed = ""
     if v.state == "GO":
-        by = item.signed
+        by = item.go.covering if item.go else None
         words = (
             "Not signed off yet."
             if by is None
-            else f"Signed off by {named(by.by, verified=by.verified)}, {present.moment(by.at_ms, where, short=True)}."
+            else f"Signed off by {by.who}, {present.moment(by.at_ms, where, short=True)}."
         )
         signed = f'<div class="dim">{escape(words)}</div>'
     taken = item.report

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Set
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.errors import Problem, SettingsError
 from services.verdict import words
 
-BLANKS = ("name", "mode", "env_file", "base_url", "python", "python_windows")
 FILE = Path(__file__).with_name("steps.toml")
 Place = Literal["each", "staging", "production", "last"]
+
+
+class Blanks(TypedDict):
+    """What a text may leave blank, filled in with an environment's own names; never a secret."""
+
+    name: str
+    mode: str
+    env_file: str
+    base_url: str
+    python: str
+    python_windows: str
+
+
+BLANKS = tuple(Blanks.__annotations__)
+PAGES = ("dependency_health", "env_diff", "replay_harness", "slo_trends", "strict_mode_checklist")
 
 
 class Step(BaseModel):
@@ -40,6 +55,12 @@ class Step(BaseModel):
     if_not: str
 
     @property
+    def keys(self) -> frozenset[tuple[str, str]]:
+        """Its id with each place where it is to be done: what must be there once."""
+        places = ("staging", "production") if self.environment == "each" else (self.environment,)
+        return frozenset((self.id, place) for place in places)
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """The texts that are filled in."""
         return (self.why, *self.how, self.bash, self.powershell, self.confirm_words, self.if_not)
@@ -48,7 +69,7 @@ class Step(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = Field(min_length=1)
 
 
 @cache
@@ -62,22 +83,45 @@ def load(path: Path = FILE) -> tuple[Step, ...]:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise _wrong(path, f"{where}: {first['msg']}.") from error
-    known = {step.id for step in found}
+    before: set[tuple[str, str]] = set()
     for step in found:
-        unknown = [name for name in step.after if name not in known]
-        if unknown:
-            raise _wrong(path, f"the step {step.id} waits for {unknown[0]}, which is no step.")
-        strange = [name for name in step.checks if name not in words.TITLES]
-        if strange:
-            raise _wrong(path, f"the step {step.id} names the check {strange[0]!r}, which is not measured.")
-        for text in step.texts:
-            try:
-                text.format_map(dict.fromkeys(BLANKS, ""))
-            except (KeyError, ValueError, IndexError) as error:
-                raise _wrong(
-                    path, f"the step {step.id} has a blank that is not known ({error}); known are {', '.join(BLANKS)}."
-                ) from error
+        fault = _fault(step, before)
+        if fault:
+            raise _wrong(path, f"the step {step.id} {fault}")
+        before |= step.keys
     return found
+
+
+def _fault(step: Step, before: Set[tuple[str, str]]) -> str:
+    """What is wrong with a step, for a sentence; "" where nothing is. `before` are the keys of the steps above it."""
+    above = {id_ for id_, _ in before}
+    late = [name for name in step.after if name not in above]
+    strange = [name for name in step.checks if name not in words.TITLES]
+    nowhere = [place for _, place in step.links if place.partition("?")[0] not in PAGES]
+    blank = next((why for text in step.texts if (why := _unfilled(text))), "")
+    if step.keys & before:
+        return "is there twice for one environment; give one of them another id."
+    if late:
+        return f"waits for {late[0]}, which is no step above it."
+    if strange:
+        return f"names the check {strange[0]!r}, which is not measured."
+    if nowhere:
+        return f"links to {nowhere[0]!r}, which is no page; pages are {', '.join(PAGES)}."
+    if blank:
+        return f"has a blank that is not known ({blank}); known are {', '.join(BLANKS)}."
+    if (step.confirm or step.confirm_optional) and not step.confirm_words:
+        return "asks for a confirmation without saying of what; write confirm_words."
+    if bool(step.bash) != bool(step.powershell):
+        return "has its command for one shell only; write it for bash and for powershell."
+    return ""
+
+
+def _unfilled(text: str) -> str:
+    try:
+        text.format_map(dict.fromkeys(BLANKS, ""))
+    except (KeyError, ValueError, IndexError) as error:
+        return str(error)
+    return ""
 
 
 def _wrong(path: Path, message: str) -> SettingsError:

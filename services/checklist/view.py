@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from services import decisions
 from services.checklist import steps as table
-from services.checklist.steps import Step
+from services.checklist.steps import Blanks, Step
 from services.decisions import Decision
 from services.settings.model import Environment, Settings
 from services.soak import reading as soaks
@@ -22,6 +22,7 @@ from services.verdict import signing
 from services.verdict import view as verdict_view
 from services.verdict.model import Facts, Standing, Verdict
 from services.verdict.reckon import reckon, standing, worst
+from services.verdict.view import SignedGo
 
 State = Literal["done", "failed", "open", "waiting"]
 
@@ -69,7 +70,7 @@ class Checklist:
     campaigns: tuple[Campaign, ...]  # newest first
     decisions: tuple[Decision, ...]  # of every kind, newest first
     asked: Decision | None  # a request for the Go that waits for its answer
-    drift: str  # what changed since the Go was signed
+    go: SignedGo | None  # the last that was signed
     message: str
 
     @property
@@ -96,10 +97,10 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         facts = {e.name: verdict_view.facts(connection, settings, e, now_ms) for e in walk}
         campaigns = _campaigns(connection, name)
         campaign = campaigns[0].begun if campaigns else None
-        views = _views(connection, environment, staging, facts, campaign)
+        go = verdict_view.signed_go(connection, name)
+        views = _views(connection, environment, staging, facts, campaign, go)
         soaking = staging or (environment if environment.role == "staging" else None)
         soak = None if soaking is None else soaks.read(connection, settings, soaking, now_ms)
-        drift = verdict_view.drift(connection, name)
         asked = signing.waiting(connection, name)
         said = [d for e in walk for kind in decisions.KINDS for d in decisions.history(connection, e.name, kind)]
     found = reckon(facts[name])
@@ -113,7 +114,7 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         campaigns=campaigns,
         decisions=tuple(sorted(said, key=lambda decision: -decision.number)),
         asked=asked,
-        drift=drift,
+        go=go,
         message=message(environment),
     )
 
@@ -132,7 +133,7 @@ def _campaigns(connection: Connection, name: str) -> tuple[Campaign, ...]:
 
 def _views(
     connection: Connection, environment: Environment, staging: Environment | None,
-    facts: Mapping[str, Facts], campaign: Decision | None,
+    facts: Mapping[str, Facts], campaign: Decision | None, go: SignedGo | None,
 ) -> tuple[StepView, ...]:  # fmt: skip
     views: list[StepView] = []
     for step in table.load():
@@ -140,7 +141,7 @@ def _views(
             if step.id == SOAK and target.role != "staging":
                 continue
             views.append(_view(connection, step, target, facts[target.name], len(views) + 1, campaign,
-                               verdict=facts[environment.name]))  # fmt: skip
+                               verdict=facts[environment.name], go=go))  # fmt: skip
     return _in_order(views, environment, staging)
 
 
@@ -158,12 +159,12 @@ def _targets(step: Step, environment: Environment, staging: Environment | None) 
 
 def _view(
     connection: Connection, step: Step, target: Environment, facts: Facts, number: int,
-    campaign: Decision | None, *, verdict: Facts,
+    campaign: Decision | None, *, verdict: Facts, go: SignedGo | None,
 ) -> StepView:  # fmt: skip
     names = (*step.checks, *((f"queue:{q.name}" for q in target.queues) if step.queues else ()))
     checks = tuple(_standing(connection, name, facts) for name in names)
     if step.environment == "last":
-        decision = verdict_view.signed_go(connection, target.name)
+        decision = None if go is None else go.covering
     else:
         decision = decisions.newest(connection, target.name, step.confirm or step.confirm_optional or "-")
     outcomes = [check.outcome for check in checks]
@@ -227,14 +228,15 @@ def _in_order(views: list[StepView], environment: Environment, staging: Environm
 def _filled(text: str, environment: Environment) -> str:
     """A text with this environment's own names; never a secret."""
     file = environment.env_file or "your.env"
-    return text.format(
-        name=environment.name,
-        mode=environment.name if environment.role == "other" else environment.role,
-        env_file=f'"{file}"' if " " in file else file,
-        base_url=environment.base_url,
-        python=".venv/bin/python",
-        python_windows=".venv\\Scripts\\python",
-    )
+    blanks: Blanks = {
+        "name": environment.name,
+        "mode": environment.name if environment.role == "other" else environment.role,
+        "env_file": f'"{file}"' if " " in file else file,
+        "base_url": environment.base_url,
+        "python": ".venv/bin/python",
+        "python_windows": ".venv\\Scripts\\python",
+    }
+    return text.format_map(blanks)
 
 
 def message(environment: Environment) -> str:

@@ -20,8 +20,7 @@ from services.verdict.reckon import reckon
 from services.verdict.view import facts
 
 ASKED, GIVEN = "go_request", "sign_off"
-NOT_GO = "The Go needs the verdict Go, and it is {state} now: {why}"
-WORDS = {"NO_GO": "No-Go", "INCONCLUSIVE": "not enough evidence"}
+NOT_GO = "The Go needs the verdict Go. It is now: {state}. {why}"
 
 
 def ask(store: Store, settings: Settings, name: str, person: Person, *, note: str) -> None:
@@ -61,7 +60,7 @@ def _ground(connection: Connection, settings: Settings, environment: Environment
     """On what a Go stands: the verdict and the chain's newest record."""
     found = reckon(facts(connection, settings, environment, clock.now_ms()))
     if found.state != "GO":
-        raise Refused(NOT_GO.format(state=WORDS[found.state], why=found.blocking[0].why))
+        raise Refused(NOT_GO.format(state=found.words, why=found.blocking[0].why))
     return {"verdict": found.state, "head": evidence_store.head(connection)}
 
 

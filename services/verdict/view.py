@@ -36,14 +36,35 @@ def verdicts(store: Store, settings: Settings, now_ms: int) -> tuple[Verdict, ..
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SignedGo:
+    """The Go that was signed last. `changed`: what is no longer as it was then, in words; () while it covers what
+    runs."""
+
+    decision: Decision
+    changed: tuple[str, ...]
+
+    @property
+    def covering(self) -> Decision | None:
+        """The decision, where it covers what runs now."""
+        return None if self.changed else self.decision
+
+    @property
+    def drift(self) -> str:
+        """Why it no longer covers what runs; "" while it does."""
+        if not self.changed:
+            return ""
+        changed, name = " and ".join(self.changed), self.decision.environment
+        return f"The Go that {self.decision.who} signed no longer covers {name}: {changed} changed."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
     """A verdict with since when it has been so, and what became of the last signed Go."""
 
     verdict: Verdict
     since_ms: int | None
-    drift: str
+    go: SignedGo | None
     report: Export | None  # the one taken last
-    signed: Decision | None  # who gave the Go, where it still covers what runs
 
 
 def told(store: Store, settings: Settings, now_ms: int, names: Sequence[str]) -> tuple[Told, ...]:
@@ -60,24 +81,14 @@ def _told(connection: Connection, settings: Settings, environment: Environment, 
     current = reckon(facts(connection, settings, environment, now_ms))
     last = evidence_store.newest(connection, environment.name, CHECK)
     since = last.detail.get("since_ms") if last is not None and last.value == current.state else None
-    return Told(verdict=current, since_ms=since, drift=drift(connection, environment.name),
-                report=exports.newest(connection, environment.name),
-                signed=signed_go(connection, environment.name))  # fmt: skip
+    return Told(verdict=current, since_ms=since, go=signed_go(connection, environment.name),
+                report=exports.newest(connection, environment.name))  # fmt: skip
 
 
-def signed_go(connection: Connection, name: str) -> Decision | None:
-    """The Go that was given for what runs now."""
+def signed_go(connection: Connection, name: str) -> SignedGo | None:
+    """The Go that was signed last; None where none was, or it was taken back."""
     given = decisions.newest(connection, name, "sign_off")
-    return None if given is None or decisions.changed_since(connection, given) else given
-
-
-def drift(connection: Connection, name: str) -> str:
-    """What changed since the last Go was signed; "" where nothing did, or none was."""
-    signed = decisions.newest(connection, name, "sign_off")
-    if signed is None:
-        return ""
-    changed = decisions.changed_since(connection, signed)
-    return f"The Go that {signed.by} signed no longer covers it: {' and '.join(changed)} changed." if changed else ""
+    return None if given is None else SignedGo(decision=given, changed=decisions.changed_since(connection, given))
 
 
 def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda _name: True) -> int:

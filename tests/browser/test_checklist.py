@@ -256,7 +256,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     file.write_text(f"{strict}REDIS_MAX_CONNECTIONS_NOTE=1\n")
     demo.wait_for(lambda: demo.verdict("production") != "GO")
     page.goto(f"{demo.url}/?env=production")
-    expect(page.get_by_text("no longer covers it: its variables changed").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("no longer covers production: its variables changed").first).to_be_visible(timeout=30_000)
 
 
 def test_a_readiness_503_in_the_23rd_hour_begins_the_soak_anew(tmp_path: Path, open_page: Open) -> None:

@@ -1,5 +1,6 @@
 """The checklist: ticked by evidence, in whatever order it came; waiting, reopened, and never ticked by a wish."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, evidence, snapshots
 from services.verdict import signing
+from tests.conftest import ROOT
 
 CHECKS = ("env.connections", "env.validation", "redis.required", "inngest.required", "readiness.ready",
           "dependencies.ready", "redis.ping", "redis.write", "inngest.route", "inngest.functions", "inngest.moves_work",
@@ -87,10 +89,12 @@ def test_a_go_covers_what_it_was_given_for_and_is_given_again_for_something_else
     prove(store, "prod", *CHECKS, fingerprint="k-2")
     found = look(store, wanted)
     assert (found.verdict.state, states(found)["go-prod"]) == ("GO", "open")
-    assert found.drift == "The Go that Bob signed no longer covers it: its variables changed."
+    assert found.go is not None
+    assert found.go.drift == "The Go that Bob (unverified) signed no longer covers prod: its variables changed."
     signing.give(store, wanted, "prod", local_operator("Eve"), note="go again")
     found = look(store, wanted)
-    assert (found.drift, states(found)["go-prod"]) == ("", "done")
+    assert found.go is not None
+    assert (found.go.drift, states(found)["go-prod"]) == ("", "done")
 
 
 def test_each_campaign_is_listed_with_the_go_that_it_led_to(store: Store, tmp_path: Path) -> None:
@@ -172,20 +176,39 @@ def test_an_environment_of_its_own_has_a_way_of_its_own(store: Store, tmp_path: 
     assert [view.step.id for view in found.steps][-1] == "go"
 
 
-def test_a_wrong_table_of_steps_is_refused_with_the_place(tmp_path: Path) -> None:
+def test_a_step_may_link_to_every_page_and_to_no_other() -> None:
+    assert set(table.PAGES) == {page.stem for page in (ROOT / "pages").glob("*.py")} - {"overview"}, (
+        "Overview is at the root"
+    )
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ('after = ["apply"]', 'after = ["aply"]', "validate waits for aply, which is no step above it"),
+        ('after = ["inputs"]', 'after = ["replay"]', "inngest waits for replay, which is no step above it"),
+        ("if_not", "if_nt", "if_not: Field required"),
+        ("[[steps]]", "x = [", "can't be read"),
+        ('"redis.ping"', '"redis.pign"', "verify names the check 'redis.pign', which is not measured"),
+        ("to run {name}", "to run {nmae}", "has a blank that is not known ('nmae')"),
+        ("to run {name}", "to run {", "has a blank that is not known"),
+        ('confirm = "policy"', 'confirm = "polcy"', "steps.0.confirm: Input should be"),
+        ('"env_diff?view=write"', '"env_dif?view=write"', "links to 'env_dif?view=write', which is no page"),
+        ('id = "verify"', 'id = "validate"', "validate is there twice for one environment"),
+        ("confirm_words = ", "# ", "asks for a confirmation without saying of what"),
+        ("powershell = ", "# ", "has its command for one shell only"),
+    ],
+)
+def test_a_wrong_table_of_steps_is_refused_with_the_place(tmp_path: Path, right: str, wrong: str, said: str) -> None:
     file = tmp_path / "steps.toml"
     text = table.FILE.read_text()
-    for broken in (
-        text.replace('after = ["apply"]', 'after = ["aply"]', 1),
-        text.replace("if_not", "if_nt", 1),
-        "x = [",
-        text.replace('"redis.ping"', '"redis.pign"', 1),
-        text.replace("to run {name}", "to run {nmae}", 1),
-        text.replace("to run {name}", "to run {", 1),
-        text.replace('confirm = "policy"', 'confirm = "polcy"', 1),
-    ):
-        file.write_text(broken)
-        table.load.cache_clear()
-        with pytest.raises(SettingsError):
-            table.load(file)
-    table.load.cache_clear()
+    assert right in text
+    file.write_text(text.replace(right, wrong, 1))
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        table.load(file)
+
+
+def test_a_table_without_steps_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "steps.toml").write_text("steps = []")
+    with pytest.raises(SettingsError, match="at least 1 item"):
+        table.load(tmp_path / "steps.toml")

@@ -35,12 +35,12 @@ def signed(store: Store) -> decisions.Decision | None:
 
 def test_it_is_refused_with_why_under_any_other_verdict_and_nothing_is_recorded(store: Store, wanted: Settings) -> None:
     for call in (signing.ask, signing.give):
-        with pytest.raises(Refused, match="it is not enough evidence now: Not measured yet"):
+        with pytest.raises(Refused, match=r"It is now: Not enough evidence\. Not measured yet"):
             call(store, wanted, "prod", ADA, note="x")
     make_go(store, wanted)
     prove(store, "prod", "readiness.ready", outcome="fail")
     for call in (signing.ask, signing.give):
-        with pytest.raises(Refused, match="it is No-Go now"):
+        with pytest.raises(Refused, match=r"It is now: No-Go\. "):
             call(store, wanted, "prod", local_operator("Ada"), note="x")
     assert signed(store) is None
     with store.read() as connection:

@@ -56,9 +56,14 @@ def test_a_change_after_the_signed_go_is_told(store: Store, tmp_path: Path) -> N
     environment = settings.environment("local")
     decisions.decide(store, environment, "sign_off", local_operator("Ada"), note="go")
     with store.read() as connection:
-        assert view.drift(connection, "local") == ""
+        go = view.signed_go(connection, "local")
+        assert go is not None
+        assert (go.covering, go.drift) == (go.decision, "")
     now = clock.now_ms()
     with store.write() as connection:
         snapshots.note(connection, Snapshot(environment="local", source="f", first_ms=now, last_ms=now,
                                             fingerprint="k-2", key_id="k", marks={}))  # fmt: skip
-        assert view.drift(connection, "local") == "The Go that Ada signed no longer covers it: its variables changed."
+        go = view.signed_go(connection, "local")
+        assert go is not None
+        assert go.covering is None
+        assert go.drift == "The Go that Ada (unverified) signed no longer covers local: its variables changed."
