@@ -246,6 +246,7 @@ def browser_path() -> str | None:
     return named or next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 
 
+PATIENCE_MS = 30_000  # for what a page is to show: a busy machine is late, not wrong
 BROWSER_FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 
@@ -255,8 +256,9 @@ def browser(browser_path: str | None) -> Iterator[Browser]:
 
     Without a browser the tests fail: a run that skips them would prove nothing.
     """
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=browser_path, args=[*BROWSER_FLAGS, *sandbox])
@@ -276,7 +278,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.goto(url)
-        page.wait_for_selector(".gl .answer", timeout=20_000)
+        page.wait_for_selector(".gl .answer", timeout=PATIENCE_MS)
         return page
 
     yield open_

@@ -134,18 +134,17 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 
 def step(page: Page, demo: Demo, key: str) -> None:
     page.goto(f"{demo.url}/strict_mode_checklist?env=production&step={key}")
-    page.locator(".gl .answer").first.wait_for(timeout=20_000)
+    page.locator(".gl .answer").first.wait_for()
 
 
-def row(page: Page, key: str) -> str:
-    """What the list says of a step."""
-    link = page.locator(f".gl .step:has(a[href*='step={key}'])")
-    return link.inner_text()
+def row(page: Page, key: str) -> Locator:
+    """A step in the list."""
+    return page.locator(f".gl .step:has(a[href*='step={key}'])")
 
 
 def done(page: Page, key: str) -> Locator:
     """The mark of a step that is done."""
-    return page.locator(f".gl .step:has(a[href*='step={key}']) .badge.good")
+    return row(page, key).locator(".badge.good")
 
 
 def verify(page: Page, demo: Demo, key: str) -> None:
@@ -156,7 +155,7 @@ def verify(page: Page, demo: Demo, key: str) -> None:
 
 def press(page: Page, button: str) -> None:
     """Press what is drawn to its end, as a person does."""
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=20_000)
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     page.get_by_role("button", name=button).click()
 
 
@@ -165,7 +164,7 @@ def confirm(page: Page, button: str) -> None:
     page.get_by_label("Your name").fill("Ada Łukasz")
     page.get_by_label("Note").fill("Minutes of 20 November")
     page.get_by_role("button", name="Confirm", exact=True).click()
-    expect(page.get_by_text("Ada Łukasz").first).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Ada Łukasz").first).to_be_visible()
 
 
 def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, open_page: Open) -> None:
@@ -184,7 +183,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     page.get_by_label("Your name").fill("Ada Łukasz")
     page.get_by_label("Note").fill("that was the other environment")
     page.get_by_role("button", name="Confirm", exact=True).click()
-    expect(page.get_by_role("button", name="Confirm the decision")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("button", name="Confirm the decision")).to_be_visible()
     confirm(page, "Confirm the decision")
     page.get_by_text("Campaigns, and what people decided").click()
     expect(page.get_by_text("taken back").first).to_be_visible()
@@ -197,8 +196,8 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     expect(page.get_by_text("The application refuses our Inngest signing key: it runs with another one. Compare "
                             "INNGEST_SIGNING_KEY here with the application's, and redeploy after a change.").first
            ).to_be_visible(timeout=60_000)  # fmt: skip
-    expect(page.locator(".gl .step:has(a[href*='step=inputs-production'])")).to_contain_text("not done")
-    assert "waits for step 2" in row(page, "inngest-production")
+    expect(row(page, "inputs-production")).to_contain_text("not done")
+    expect(row(page, "inngest-production")).to_contain_text("waits for step 2")
     assert demo.verdict("production") == "NO_GO"
     file.write_text(right)
     for key in ("inputs-production", "inngest-production"):
@@ -208,13 +207,13 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     time.sleep(8)
     demo.fault("staging", "readiness_503", on=False)
     step(page, demo, "soak-staging")
-    expect(page.get_by_text("Readiness failed: the application was not ready").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Readiness failed: the application was not ready").first).to_be_visible()
     # Production is strict in its file, but nothing applies before a redeploy.
     strict = right.replace("QUIRED=false", "QUIRED=true")
     file.write_text(f"{strict}AGENT_WEAKNESS=lenient\n")
     step(page, demo, "apply-production")
     page.get_by_role("button", name="Verify").click()
-    expect(page.get_by_text("it runs relaxed").first).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("it runs relaxed").first).to_be_visible()
     demo.redeploy("production")
     expect(done(page, "apply-production")).to_be_visible(timeout=60_000)
     # The variables changed: what was proven under the old ones has to be proven again.
@@ -226,7 +225,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
         demo.api("/api/v1/replays", agent=f"{name} swarm")
     step(page, demo, "replay-production")
     expect(page.get_by_text("47 of 50 cases passed: 94 %; 95 % are needed.").first).to_be_visible(timeout=60_000)
-    assert "not done" in row(page, "replay-production")
+    expect(row(page, "replay-production")).to_contain_text("not done")
     expect(page.locator(".answer").first).to_contain_text("No-Go for production: 47 of 50 cases passed")
     step(page, demo, "go-production")
     expect(page.get_by_text("It can be signed once the verdict is Go.")).to_be_visible()
@@ -238,7 +237,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     demo.api("/api/v1/replays", agent="production swarm")
     demo.wait_for(lambda: demo.verdict("production") == "GO")
     step(page, demo, "go-production")
-    expect(page.locator(".answer").first).to_contain_text("Go for production", timeout=20_000)
+    expect(page.locator(".answer").first).to_contain_text("Go for production")
     confirm(page, "Sign off the Go")
     with page.expect_download(timeout=60_000) as waiting:
         page.get_by_role("button", name="PDF").click()
@@ -251,12 +250,12 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     assert [d["by"] for d in told["decisions"] if d["what"] == "sign off"] == ["Ada Łukasz"], "signed a moment ago"
     assert waiting.value.suggested_filename.startswith("greenlight-completion-production-simulated-")
     page.goto(f"{demo.url}/?env=production")
-    expect(page.get_by_text("Last report: completion").first).to_contain_text("it said Go", timeout=30_000)
+    expect(page.get_by_text("Last report: completion").first).to_contain_text("it said Go")
     # After the Go: a changed variable makes it stale, and says what changed.
     file.write_text(f"{strict}REDIS_MAX_CONNECTIONS_NOTE=1\n")
     demo.wait_for(lambda: demo.verdict("production") != "GO")
     page.goto(f"{demo.url}/?env=production")
-    expect(page.get_by_text("no longer covers production: its variables changed").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("no longer covers production: its variables changed").first).to_be_visible()
 
 
 def test_a_readiness_503_in_the_23rd_hour_begins_the_soak_anew(tmp_path: Path, open_page: Open) -> None:
@@ -274,7 +273,7 @@ def test_a_readiness_503_in_the_23rd_hour_begins_the_soak_anew(tmp_path: Path, o
             timeout=60_000
         )
         assert done(page, "soak-staging").count() == 0
-        assert "waits for" in row(page, "apply-production")
+        expect(row(page, "apply-production")).to_contain_text("waits for")
         rules = demo.api("/api/v1/environments/production/verdict")["rules"]
         assert isinstance(rules, dict)
         assert rules["soak"] == "unknown"

@@ -106,13 +106,13 @@ def text(page: Page) -> str:
 
 
 def until(page: Page, words: str) -> None:
-    page.get_by_text(words).first.wait_for(timeout=15_000)
+    page.get_by_text(words).first.wait_for()
 
 
 def test_a_deep_link_on_a_fresh_process_is_framed(tmp_path: Path, open_page: Open) -> None:
     with portal.running(tmp_path) as url:
         page = open_page(f"{url}/dependency_health")
-        page.get_by_role("link", name="Overview").wait_for(timeout=10_000)
+        page.get_by_role("link", name="Overview").wait_for()
         assert page.get_by_role("heading", name="Dependency health").count() == 1
 
 
@@ -128,7 +128,7 @@ def test_a_deep_link_on_a_fresh_process_is_framed(tmp_path: Path, open_page: Ope
 def test_it_starts_each_way_from_another_folder(tmp_path: Path, open_page: Open, command: tuple[str, ...]) -> None:
     with portal.running(tmp_path, command=command, cwd=tmp_path) as url:
         page = open_page(url)
-        page.get_by_role("link", name="Dependency health").wait_for(timeout=10_000)
+        page.get_by_role("link", name="Dependency health").wait_for()
 
 
 def test_the_page_follows_the_store_by_itself(scene: Scene, open_page: Open) -> None:
@@ -195,13 +195,13 @@ def test_raw_evidence_and_history_are_one_click_away_and_have_an_address(scene: 
     redis = page.locator(".tile").filter(has=page.get_by_text("Redis PING"))
     redis.get_by_role("link", name="History and raw evidence").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_text("Raw results").wait_for(timeout=10_000)
-    dialog.locator(".js-plotly-plot").first.wait_for(timeout=15_000)
+    dialog.get_by_text("Raw results").wait_for()
+    dialog.locator(".js-plotly-plot").first.wait_for()
     assert "detail=redis" in page.url
     again = open_page(page.url)
-    again.get_by_role("dialog").get_by_text("Raw results").wait_for(timeout=10_000)
+    again.get_by_role("dialog").get_by_text("Raw results").wait_for()
     again.keyboard.press("Escape")
-    again.wait_for_function("!location.search.includes('detail')", timeout=10_000)
+    again.wait_for_function("!location.search.includes('detail')")
 
 
 def test_what_is_seen_can_be_downloaded(scene: Scene, open_page: Open, tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_hostile_text_from_a_target_runs_nothing(scene: Scene, open_page: Open) 
                        at_ms=clock.now_ms(), lag_ms=0, reading=reading)  # fmt: skip
     ledger.record(scene.store, [item] * 3, ledger.Memory())
     page = open_page(f"{scene.url}/dependency_health?env=production&detail=redis")
-    page.get_by_role("dialog").get_by_text("Raw results").wait_for(timeout=10_000)
+    page.get_by_role("dialog").get_by_text("Raw results").wait_for()
     page.wait_for_timeout(1000)
     assert page.evaluate("window.hacked") is None
     assert page.locator("img[src=x]").count() == 0

@@ -41,11 +41,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_from_the_button_to_a_verdict_that_can_be_forwarded(place: str, open_page: Open) -> None:
     page = open_page(f"{place}/replay_harness")
     page.get_by_role("button", name="Start replay").click()
-    page.wait_for_url("**run=*", timeout=15_000)
+    page.wait_for_url("**run=*")
     expect(page.locator(".answer")).to_contain_text("50 of 50 cases passed", timeout=60_000)
     address = page.url
     other = open_page(address)  # whoever opens the address sees the same
-    expect(other.locator(".answer")).to_contain_text("50 of 50 cases passed", timeout=15_000)
+    expect(other.locator(".answer")).to_contain_text("50 of 50 cases passed")
     with other.expect_download() as waiting:
         other.get_by_role("button", name="HTML").click()
     report = Path(waiting.value.path()).read_text()

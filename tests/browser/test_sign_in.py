@@ -92,11 +92,11 @@ def signed_in(page: Page, url: str, subject: str) -> None:
     wanted = f"{url}/strict_mode_checklist?env=prod&step=inputs-prod"
     page.goto(wanted)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/oauth2/authorize**", timeout=20_000)
+    page.wait_for_url("**/oauth2/authorize**")
     page.locator("input[name=sub]").fill(subject)
     page.get_by_role("button", name="Authorize").click()
-    page.wait_for_url(wanted, timeout=20_000)
-    page.locator(".gl .step").first.wait_for(timeout=20_000)
+    page.wait_for_url(wanted)
+    page.locator(".gl .step").first.wait_for()
 
 
 def test_nothing_is_shown_before_somebody_signed_in(place: tuple[str, Store], open_page: Callable[..., Page]) -> None:
@@ -113,7 +113,7 @@ def test_an_operator_s_word_is_kept_as_verified(place: tuple[str, Store], open_p
     assert page.get_by_label("Your name").count() == 0, "who signed in needn't say so"
     page.get_by_label("Note").fill("minutes of 20 November")
     page.get_by_role("button", name="Confirm", exact=True).click()
-    expect(page.get_by_text("Ola Operator").first).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Ola Operator").first).to_be_visible()
     with store.read() as connection:
         ((_, _, record),) = evidence.history(connection, "prod", check="confirm.policy")
     assert (record.detail["by"], record.detail["verified"], record.detail["role"]) == ("Ola Operator", True, "operator")
@@ -126,9 +126,9 @@ def test_who_is_signed_in_is_told_and_may_leave(place: tuple[str, Store], open_p
     signed_in(page, url, "op")
     expect(page.get_by_text("Signed in: Ola Operator, operator")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
-    page.wait_for_url("**/oauth2/end_session**", timeout=20_000)  # the provider is told, too
+    page.wait_for_url("**/oauth2/end_session**")  # the provider is told, too
     page.goto(url)
-    expect(page.locator(".answer")).to_contain_text("Sign in to see this portal", timeout=20_000)
+    expect(page.locator(".answer")).to_contain_text("Sign in to see this portal")
 
 
 def test_a_name_is_a_name_and_no_markup(place: tuple[str, Store], open_page: Callable[..., Page]) -> None:
@@ -231,7 +231,7 @@ def test_each_role_does_through_the_page_what_its_table_says_and_no_more(
     acts = Acts(page, url, store, settings, role, who, begun.run.id)
     for action in (a for a in LEAST if a != "deploy"):  # a deploy is told by API alone
         button = acts.button(action)
-        expect(button).to_be_visible(timeout=20_000)
+        expect(button).to_be_visible()
         assert not acts.is_done(action), action
         if ROLES.index(role) < ROLES.index(LEAST[action]):
             expect(button).to_be_disabled()
@@ -239,7 +239,7 @@ def test_each_role_does_through_the_page_what_its_table_says_and_no_more(
             page.mouse.move(0, 0)  # an earlier tooltip goes
             button.hover(force=True)
             why = page.get_by_text(f"Your role is {role}; this needs {LEAST[action]}.").first
-            expect(why).to_be_visible(timeout=10_000)
+            expect(why).to_be_visible()
             assert not acts.is_done(action), action
             continue
         expect(button).to_be_enabled()
