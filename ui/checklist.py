@@ -7,12 +7,13 @@ from html import escape
 
 from services.checklist.view import Checklist, StepView
 from services.report.blocks import Block, Heading, Table, Words
+from services.soak import reading as soaks
 from services.soak.reckon import Soak
 from services.units import share
 from services.verdict.model import STATE_WORDS
 from ui import html, present, state
 
-HOUR_MS = 3_600_000
+CANARY = "A few golden cases, replayed on a schedule; so many must pass while it runs."
 
 
 def head(found: Checklist, where: tzinfo) -> str:
@@ -44,11 +45,9 @@ def answer(found: Checklist, where: tzinfo) -> str:
         then = "Sign it off in the last step, and export the report."
         if signed is not None:
             then = f"Signed by {signed.who}, {present.moment(signed.at_ms, where)}. The last step exports the report."
-        return html.answer("GO", f"Go for {name}: every rule holds, on fresh evidence.", then, mark=found.simulated)
-    first = verdict.blocking[0]
-    return html.answer(
-        verdict.state, f"{STATE_WORDS[verdict.state]} for {name}: {first.why}", first.fix, mark=found.simulated
-    )
+        return html.answer("GO", f"Go for {name}. Every rule holds, on fresh evidence.", then, mark=found.simulated)
+    what = f"{STATE_WORDS[verdict.state]} for {name}. {verdict.blocking[0].why}"
+    return html.answer(verdict.state, what, found.next_step or verdict.next_step, mark=found.simulated)
 
 
 def preview(block: Block) -> str:
@@ -63,7 +62,7 @@ def preview(block: Block) -> str:
 
 
 def _row(found: Checklist, view: StepView, *, now: bool) -> str:
-    link = html.link(view.step.title, "strict_mode_checklist", env=found.environment, step=view.key)
+    link = html.link(view.title, "strict_mode_checklist", env=found.environment, step=view.key)
     notes = []
     if view.state == "waiting":
         notes.append(f"waits for {view.waits_for[0]}")
@@ -71,7 +70,8 @@ def _row(found: Checklist, view: StepView, *, now: bool) -> str:
         notes.append(f"done before its turn: {view.out_of_order} is still missing")
     if view.reopened:
         notes.append("was done, and no longer holds")
-    mark = f'<span class="dim">{escape(view.environment)}</span> {html.simulated() if found.simulated else ""}'
+    of = "" if view.named else f'<span class="dim">{escape(view.environment)}</span> '
+    mark = of + (html.simulated() if found.simulated else "")
     note = f'<div class="{"warn" if view.reopened else "dim"}">{escape("; ".join(notes))}</div>' if notes else ""
     return (
         f'<div class="step{" now" if now else ""}"><span class="n">{view.number}</span>'
@@ -90,14 +90,14 @@ def soak(found: Soak, where: tzinfo) -> str:
         rows = [
             ("Since", escape(present.moment(found.since_ms, where))),
             ("Left", escape(present.seconds(found.left_ms / 1000) if found.left_ms else "nothing")),
-            ("Observed lately", f"{share(found.coverage)} of the time, {present.number(found.looks)} looks"),
-            ("Canary runs inside", escape(canaries)),
+            ("Observed", f"{share(found.coverage)} of the time, {present.number(found.looks)} looks"),
+            (html.term("Canary runs", CANARY), escape(canaries)),
         ]
         parts.append(html.table(("", ""), rows))
     if found.certifies is not None:
         parts.append(
-            f'<p class="dim">So many looks without a failure prove {share(found.certifies)} availability with 95 % '
-            "confidence, not more. They prove nothing of a load that staging never saw.</p>"
+            f'<p class="dim">{present.number(found.looks)} looks without a failure prove {share(found.certifies)} '
+            "availability with 95 % confidence, not more. They prove nothing of a load that staging never saw.</p>"
         )
     if found.events:
         rows = [(escape(present.moment(e.at_ms, where)), escape(e.why)) for e in found.events[:6]]
@@ -115,5 +115,5 @@ def _soak_words(found: Soak, where: tzinfo) -> str:
     if found.state == "running":
         return f"Running: {present.seconds(found.left_ms / 1000)} are left if nothing changes."
     if found.state == "waiting":
-        return "Long enough, but not all is proven yet: see what is missing."
+        return f"It ran long enough, but {soaks.why(found)}."
     return f"Not begun: {found.environment} has to be strict first, seen in the running application."

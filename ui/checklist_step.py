@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 from html import escape
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
 
 from services import decisions
 from services.access import Person, local_operator
-from services.checklist.view import Checklist, StepView
+from services.checklist.view import Checklist, StepView, hand_over
 from services.decisions import Decision
 from services.errors import GreenlightError
 from services.report import exports, make, seal
@@ -44,13 +44,14 @@ def show(environment: str) -> None:
     if view is None:
         return
     mark = html.simulated() if found.simulated else ""
-    title = html.heading(f"Step {view.number}: {view.step.title}")
-    where = f'<span class="dim">{escape(view.environment)}</span>'
+    title = html.heading(f"Step {view.number}: {view.title}")
+    where = "" if view.named else f'<span class="dim">{escape(view.environment)}</span>'
     head = f'<div class="row">{title}{where}{mark}</div>'
+    kind = "ol" if len(view.how) > 1 else "ul"
     lines = "".join(f"<li>{escape(text)}</li>" for text in view.how)
     links = " · ".join(_link(title, place, view.environment) for title, place in view.step.links)
     ways = f'<p class="dim">Open: {links}</p>' if links else ""
-    html.show(html.block(head, f"<p>{escape(view.why)}</p>", f"<ul>{lines}</ul>", ways))
+    html.show(html.block(head, f"<p>{escape(view.why)}</p>", f"<{kind}>{lines}</{kind}>", ways))
     _commands(view)
     if view.step.id == "inputs":
         with st.expander("Message that asks for the inputs", icon=":material/mail:"):
@@ -109,6 +110,10 @@ def _decisions(found: Checklist, view: StepView) -> None:
         button(confirm, now.environment, key=f"c-{now.key}", words=now.confirm_words)
     if now.step.id == "soak" and fresh.soak is not None:
         _waiver(fresh, fresh.soak, now)
+    if now.state in {"failed", "open"}:
+        with st.expander("Hand this step to somebody else", icon=":material/forward_to_inbox:"):
+            address = f"{st.context.url}?{urlencode({'env': found.environment, 'step': now.key})}"
+            st.code(hand_over(now, address, simulated=found.simulated), language=None, wrap_lines=True)
     asked = st.session_state.pop(ASKED_FOR, None)
     if asked is not None:
         _confirm(*asked)
@@ -170,13 +175,13 @@ def _ask_for(asked: tuple[str, str, str, bool]) -> None:
 
 def _why(check: Standing) -> str:
     if check.outcome == "pass" and check.record is not None:
-        return f"measured {present.moment(check.record.at_ms, widgets.zone())}"
+        return f"Measured {present.moment(check.record.at_ms, widgets.zone())}"
     return f"{check.why[:1].upper()}{check.why[1:].rstrip('.')}. {check.fix}"
 
 
 def _said(said: Decision | None) -> str:
     if said is None:
-        return "not confirmed yet"
+        return "Not confirmed yet."
     return f"{said.who}, {present.moment(said.at_ms, widgets.zone())}: {said.note}"
 
 

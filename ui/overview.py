@@ -31,7 +31,11 @@ def _verdict(item: Told, promises: tuple[str, str] | None, where: tzinfo) -> str
     more = len(v.blocking) - 1
     drift = f'<div class="warn">{escape(item.go.drift)}</div>' if item.go and item.go.drift else ""
     step = "" if first is None else f'<div class="dim">{escape(first.fix)}</div>'
-    others = f' <span class="dim">and {more} more</span>' if more > 0 else ""
+    others = (
+        f' <span class="dim">{more} more {"rule does" if more == 1 else "rules do"} not hold yet.</span>'
+        if more > 0
+        else ""
+    )
     kept = ""
     if promises is not None:
         sentence = html.link(promises[1], "slo_trends", env=v.environment)

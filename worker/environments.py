@@ -16,9 +16,16 @@ from services.settings.load import with_current_secrets
 from services.settings.model import Environment, Settings
 from services.store import Store
 from worker.collector import Collector
+from worker.desk import JobFailed
 
 log = logging.getLogger(__name__)
 EVERY_S = 15.0
+RESULTS = {
+    "PASS": "the variables are valid and strict.",
+    "FAIL": "the variables have errors.",
+    "RELAXED": "the variables are relaxed: nothing is enforced.",
+    "INCONCLUSIVE": "not all could be checked.",
+}
 
 
 class EnvironmentWatch:
@@ -72,7 +79,10 @@ class EnvironmentWatch:
         self._collector.renew(with_current_secrets(seen.environment), found)
 
     async def validate(self, name: str, progress: Callable[[int, int], Awaitable[None]]) -> str:
-        """A person's request: validate with live checks, keep evidence; returns a sentence. Raises StoreError."""
+        """A person's request: validate with live checks, keep evidence; returns what came of it.
+
+        Raises JobFailed, StoreError.
+        """
         environment = self._settings.environment(name)
         await progress(0, 2)
         now = clock.now_ms()
@@ -86,10 +96,10 @@ class EnvironmentWatch:
             await progress(1, 2)
             seen = await asyncio.to_thread(self._look_with, environment, seen_live, now)
         except (UnreadableSource, SettingsError) as error:
-            return f"It could not be validated: {error}"
+            raise JobFailed(f"It could not be validated: {error}") from error
         self._note(seen)
         await progress(2, 2)
-        return f"Result: {seen.validation.result}."
+        return RESULTS[seen.validation.result]
 
     def _look_with(self, environment: Environment, seen_live: live.Live, now: int) -> watching.Look:
         self._key = self._key or installation_key(self._settings.data_dir)

@@ -63,7 +63,7 @@ class Step(BaseModel):
     @property
     def texts(self) -> tuple[str, ...]:
         """The texts that are filled in."""
-        return (self.why, *self.how, self.bash, self.powershell, self.confirm_words, self.if_not)
+        return (self.title, self.why, *self.how, self.bash, self.powershell, self.confirm_words, self.if_not)
 
 
 class _File(BaseModel):

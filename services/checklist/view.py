@@ -21,7 +21,7 @@ from services.store import evidence as evidence_store
 from services.verdict import signing
 from services.verdict import view as verdict_view
 from services.verdict.model import Facts, Standing, Verdict
-from services.verdict.reckon import reckon, standing, worst
+from services.verdict.reckon import reckon, sentence, standing, worst
 from services.verdict.view import SignedGo
 
 State = Literal["done", "failed", "open", "waiting"]
@@ -38,6 +38,7 @@ class StepView:
     state: State
     checks: tuple[Standing, ...]
     decision: Decision | None
+    title: str
     why: str
     how: tuple[str, ...]
     if_not: str
@@ -47,6 +48,11 @@ class StepView:
     waits_for: tuple[str, ...]  # steps that are not done: `step 2`
     out_of_order: str  # which step is missing before it, where it is done already
     reopened: bool
+
+    @property
+    def named(self) -> bool:
+        """Whether the title itself says of which environment it speaks."""
+        return self.environment in self.title
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,9 +89,16 @@ class Checklist:
         """Progress in a sentence."""
         done = sum(step.state == "done" for step in self.steps)
         mark = " (simulated)" if self.simulated else ""
-        head = f"{done} of {len(self.steps)} steps are done for {self.environment}{mark}."
+        return f"{done} of {len(self.steps)} steps are done for {self.environment}{mark}."
+
+    @property
+    def next_step(self) -> str:
+        """What to do now, in a sentence; "" where all steps are done."""
         current = self.current
-        return head if current is None else f"{head} Next: step {current.number}, {current.step.title.lower()}."
+        if current is None:
+            return ""
+        where = "" if current.named else f", for {current.environment}"
+        return f"Next: step {current.number}, {current.title}{where}."
 
 
 def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Checklist:
@@ -182,6 +195,7 @@ def _view(
         state={"pass": "done", "fail": "failed"}.get(outcome, "open"),  # type: ignore[arg-type]
         checks=checks,
         decision=decision,
+        title=_filled(step.title, target),
         why=_filled(step.why, target),
         how=tuple(_filled(text, target) for text in step.how),
         if_not=_filled(step.if_not, target),
@@ -237,6 +251,20 @@ def _filled(text: str, environment: Environment) -> str:
         "python_windows": ".venv\\Scripts\\python",
     }
     return text.format_map(blanks)
+
+
+def hand_over(view: StepView, link: str, *, simulated: bool) -> str:
+    """A message that hands a step to somebody else: what is the matter with it, and the link that opens it."""
+    mark = " (simulated)" if simulated else ""
+    where = "" if view.named else f", for {view.environment}"
+    open_ = [check for check in view.checks if check.outcome != "pass"]
+    matter = "".join(f"- {sentence(check)} {check.fix or view.if_not}\n" for check in open_)
+    if view.step.confirm and view.decision is None:
+        matter += f"- To be confirmed by name: {view.confirm_words}\n"
+    return (
+        f"Hello, a step on the way to strict mode needs you: {view.title}{where}{mark}.\n{matter}"
+        f"What to do, and what proves it: {link}\n"
+    )
 
 
 def message(environment: Environment) -> str:

@@ -135,7 +135,7 @@ _TABLE: tuple[Diagnosis, ...] = (
     _down(
         "readiness.not_ready",
         "The application says that it is not ready: a dependency that it requires is unhealthy.",
-        "Look at the dependencies below: mend the one that is required and down.",
+        "Mend the dependency that is required and down: its own row on Dependency health says how.",
         "HTTP 503, the contract's answer for a required dependency that is unhealthy.",
     ),
     _down(
@@ -152,9 +152,9 @@ _TABLE: tuple[Diagnosis, ...] = (
     ),
     _down(
         "readiness.bad_body",
-        "Something answers, but not with the readiness contract's JSON.",
+        "Something answers at the application's address, but not as the application should.",
         "Check that base_url is the application itself, not a login page or a proxy.",
-        "HTTP 200 whose body is no JSON object.",
+        "HTTP 200 whose body is not the readiness contract's JSON object.",
     ),
     _down(
         "readiness.contradicts_itself",
@@ -178,7 +178,7 @@ _TABLE: tuple[Diagnosis, ...] = (
     _down(
         "dependencies.unhealthy",
         "The application reports a dependency that it requires as unhealthy: {names}.",
-        "Mend {names}: its own rows below say what is wrong.",
+        "Mend {names}: its own row on Dependency health says what is wrong.",
     ),
     _down(
         "dependencies.ready_contradicts",
@@ -209,7 +209,7 @@ _TABLE: tuple[Diagnosis, ...] = (
     ),
     _down(
         "dependencies.bad_body",
-        "The dependency report is not the contract's JSON.",
+        "The dependency report is not in the form that was agreed on.",
         "Check that base_url is the application itself and that it serves this contract.",
     ),
     *_http_rows("dependencies", "The application's dependency report"),
@@ -506,7 +506,7 @@ _TABLE: tuple[Diagnosis, ...] = (
     _down(
         "pulse.not_scheduled",
         "Inngest accepted an event, but started no run for it within {seconds} s.",
-        "The worker is not synced, or another process has re-pointed it: look at what is registered, below.",
+        "The worker is not synced, or another process has re-pointed it: Dependency health says what is registered.",
         "No run is listed for the event: no function of a synced app listens to it.",
     ),
     _down(
@@ -540,7 +540,7 @@ _TABLE: tuple[Diagnosis, ...] = (
     _slow(
         "runs.stuck",
         "{count} Inngest runs are stuck, the first is of {function} ({run}).",
-        "Cancel each and run it again: the commands are below.",
+        "Cancel each and run it again: Dependency health has the commands.",
         "RUNNING without progress. A server without a Redis of its own loses work in progress at a restart, and "
         "leaves such runs RUNNING for ever.",
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 from services import clock
 from services.evidence.model import Evidence
-from services.probes.diagnosis import diagnosis
+from services.probes.diagnosis import diagnosis, fix, sentence
 from services.probes.measures import counted
 from services.probes.model import Probe, Reading, State
 from services.settings.model import Environment
@@ -55,7 +55,11 @@ class Observation:
         )
 
     def evidence(self, version: str | None) -> tuple[Evidence, ...]:
-        """The reading's checks as evidence, taken under that version."""
+        """The reading's checks as evidence, taken under that version; what doesn't hold with its cause in words."""
+        cause = {}
+        if self.outcome != "ok":
+            code, words = self.reading.code, self.reading.words
+            cause = {"found": sentence(code, words), "remedy": fix(code, words)}
         return tuple(
             Evidence(
                 environment=self.environment,
@@ -68,6 +72,7 @@ class Observation:
                 version=version,
                 fingerprint=self.fingerprint,
                 simulated=self.simulated,
+                detail={} if check.outcome == "pass" else cause,
             )
             for check in self.reading.checks
         )

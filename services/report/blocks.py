@@ -68,7 +68,11 @@ def _head(found: Mapping[str, Any], mark: str, title: str) -> list[Block]:
 def _leadership(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
     rules = Table(("Status", "Rule"), tuple((OUTCOMES[r["outcome"]] + mark, r["title"]) for r in found["rules"]))
     gap = tuple((i["title"] + mark, i["why"], i["fix"]) for i in found["open_issues"])
-    remaining: Block = Table(("What", "Why", "What to do"), gap) if gap else Words(f"None: every rule holds{mark}.")
+    remaining: Block = (
+        Table(("Rule that does not hold yet", "Why", "What to do"), gap)
+        if gap
+        else Words(f"None: every rule holds{mark}.")
+    )
     return (
         *_head(found, mark, "Leadership update"),
         Heading(2, "Status"), rules,
@@ -105,7 +109,7 @@ def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
         Heading(2, "Promises"), _promises(found, mark), _bars(found),
         Heading(2, "Replay"), _replay(found, mark),
         Heading(2, "Open issues"),
-        Table(("What", "Why", "What to do"), issues) if issues else Words(f"None{mark}."),
+        Table(("Rule that does not hold yet", "Why", "What to do"), issues) if issues else Words(f"None{mark}."),
         Heading(2, "Risk accepted, and by whom"),
         Table(("What", "By", "Until", "Reason"), waivers) if waivers else Words("None."),
         Heading(2, "Decisions"),
@@ -122,9 +126,9 @@ def _soak(found: Mapping[str, Any], mark: str) -> list[Block]:
         ("Environment", soak["environment"] + mark),
         ("State", f"passed {_moment(soak['passed_at'])}, and it stands" if soak["passed_at"]
          else {"running": "running", "waiting": "not all is proven yet"}.get(soak["state"], "not begun")),
-        ("Asked", f"{soak['hours']:g} hours"),
+        ("Needed", f"{soak['hours']:g} hours"),
         ("Since", _moment(soak["since"])),
-        ("Observed lately", f"{share(soak['coverage'])} of the time, {soak['looks']} looks"),
+        ("Observed", f"{share(soak['coverage'])} of the time, {soak['looks']} looks"),
         ("Canary runs passed inside", f"waived by {soak['waived']}" if soak["waived"] else str(soak["canaries"])),
     )  # fmt: skip
     made: list[Block] = [Table(("", ""), rows)]
@@ -143,7 +147,7 @@ def _promises(found: Mapping[str, Any], mark: str) -> Block:
 
 def _bars(found: Mapping[str, Any]) -> Block:
     known = [(p["title"], p["remaining"]) for p in found["promises"] if isinstance(p["remaining"], (int, float))]
-    bars = tuple((title, max(0.0, min(1.0, left)), f"{max(left, -9.99):.0%} left") for title, left in known)
+    bars = tuple((title, max(0.0, min(1.0, left)), f"{share(max(left, -9.99))} left") for title, left in known)
     return Bars("Error budgets that are left", bars)
 
 
@@ -152,9 +156,9 @@ def _replay(found: Mapping[str, Any], mark: str) -> Block:
     if replay is None:
         return Words(f"No replay of the whole golden set was run{mark}.")
     rate = replay["pass_rate"]
-    share = f"{rate:.1%}" if isinstance(rate, (int, float)) else "not known"
+    of = share(rate) if isinstance(rate, (int, float)) else "not known"
     critical = ", ".join(replay.get("critical_failures") or ()) or "none"
-    counted = f"{replay.get('passed')} of {replay.get('total')} cases passed ({share})"
+    counted = f"{replay.get('passed')} of {replay.get('total')} cases passed ({of})"
     where = f"run {replay.get('run_id')}, {_moment(replay['measured_at'])}"
     return Words(f"{counted}; critical failures: {critical}; {where}{mark}.")
 

@@ -12,10 +12,11 @@ from services.probes.diagnosis import DIAGNOSES, brief
 from services.soak.reckon import CHECK as SOAK
 from services.verdict import words
 from services.verdict.model import Facts, Finding, Standing, State, Verdict
-from services.verdict.rules import RULES, Rule
+from services.verdict.rules import RULES, STRICT, Rule
 
-NOT_MEASURED = "it was not measured yet"
+NOT_MEASURED = "not measured yet"
 MEASURED_FALSE = {"RELAXED": "it is relaxed: nothing is enforced"}
+NO_LONGER = "not known any more, as "
 
 
 def reckon(facts: Facts) -> Verdict:
@@ -41,26 +42,24 @@ def _finding(rule: Rule, facts: Facts) -> Finding:
         title=rule.title,
         outcome=outcome,
         why="" if outcome == "pass" or first is None else sentence(first),
-        fix="" if outcome == "pass" or first is None else _remedy(rule, first),
+        fix="" if outcome == "pass" or first is None else first.fix or rule.fix,
         step=rule.step,
         checks=checks,
     )
 
 
-def _remedy(rule: Rule, first: Standing) -> str:
-    """What to do about the check that decides."""
-    if first.outcome == "fail":
-        return first.fix or rule.fix
-    return rule.again if first.stale else rule.measure
-
-
 def sentence(check: Standing) -> str:
     """Why a check does not pass, as a sentence."""
-    if check.why == NOT_MEASURED:
-        return f"Not measured yet: {words.title(check.check).lower()}."
     if check.outcome == "fail":
         return f"{check.why[:1].upper()}{check.why[1:]}."
-    return f"{words.title(check.check)}: {check.why}."
+    whether = words.whether(check.check)
+    if check.check == "confirm.policy" and check.record is None:
+        return "Not confirmed yet: the decision to run strict."
+    if check.why == NOT_MEASURED:
+        return f"Not measured yet: whether {whether}."
+    if check.stale:
+        return f"Not known any more whether {whether}, as {check.why.removeprefix(NO_LONGER)}."
+    return f"Not known yet whether {whether}: {check.why}."
 
 
 def worst(outcomes: tuple[Outcome, ...]) -> Outcome:
@@ -74,25 +73,30 @@ def _standing(name: str, facts: Facts) -> Standing:
     if name != SOAK:
         return standing(name, facts.records.get(name), facts.under, facts)
     if facts.subject.staging is None:
-        return Standing(check=SOAK, outcome="unknown", why="no staging environment is configured")
+        return Standing(check=SOAK, outcome="unknown", why="no staging environment is configured",
+                        fix='Add the staging environment to greenlight.toml, with role = "staging".')  # fmt: skip
     return standing(SOAK, facts.soak, facts.soak_under, facts)
 
 
 def standing(name: str, record: Evidence | None, under: Under, facts: Facts) -> Standing:
     """A check as it counts now."""
     if record is None:
-        return Standing(check=name, outcome="unknown", why=NOT_MEASURED)
+        return Standing(check=name, outcome="unknown", why=NOT_MEASURED, fix=words.needs(name))
     if record.simulated != facts.subject.simulated:
         whose = "it was measured of a simulated environment" if record.simulated else "it is another environment's"
-        return Standing(check=name, outcome="unknown", why=whose, record=record)
+        return Standing(check=name, outcome="unknown", why=whose, fix=words.needs(name), record=record)
     stale = why_stale(record, under, facts.now_ms)
     if stale is not None:
-        return Standing(check=name, outcome="unknown", why=f"not known any more, as {stale}", record=record, stale=True)
+        return Standing(check=name, outcome="unknown", why=f"{NO_LONGER}{stale}", record=record, stale=True,
+                        fix=words.AGAIN.get(name, words.VERIFY_AGAIN))  # fmt: skip
     if str(record.value) in MEASURED_FALSE:
-        return Standing(check=name, outcome="fail", why=MEASURED_FALSE[str(record.value)], record=record)
+        return Standing(check=name, outcome="fail", why=MEASURED_FALSE[str(record.value)], fix=STRICT,
+                        record=record)  # fmt: skip
     if record.outcome == "pass":
         return Standing(check=name, outcome="pass", why="", record=record)
     why, fix = _said(record)
+    if record.outcome == "unknown":
+        fix = fix or words.needs(name)
     return Standing(check=name, outcome=record.outcome, why=why, fix=fix, record=record)
 
 
@@ -104,8 +108,9 @@ def _said(record: Evidence) -> tuple[str, str]:
         return said.rstrip("."), str(record.detail.get("fix") or "")
     if record.outcome == "fail" and record.check in words.FALSE:
         return words.FALSE[record.check], ""
-    cause = brief(record.code).rstrip(".") if record.code in DIAGNOSES else ""
-    if cause:
-        remedy = DIAGNOSES[record.code].fix
-        return cause, "" if "{" in remedy else remedy
+    if isinstance(found := record.detail.get("found"), str) and found:
+        return found.rstrip("."), str(record.detail.get("remedy") or "")
+    known = DIAGNOSES.get(record.code)
+    if known is not None and known.outcome != "ok":
+        return brief(record.code).rstrip("."), "" if "{" in known.fix else known.fix
     return ("it was measured and is false" if record.outcome == "fail" else "it could not be measured"), ""

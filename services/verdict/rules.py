@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from services.soak.reckon import CHECK as SOAK
 from services.verdict.model import Subject
 
+STRICT = "Follow the checklist: in its turn, REDIS_REQUIRED=true and INNGEST_REQUIRED=true are saved and redeployed."
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """One rule: the checks that must all pass. `fix` is said where one fails, `measure` where one is not known, `again`
-    where it was known and is no more."""
+    """One rule: the checks that must all pass. `fix` is said where one fails whose cause has no remedy of its own."""
 
     id: str
     title: str
     checks: Callable[[Subject], tuple[str, ...]]
     fix: str
-    measure: str
     step: str
-    again: str = "Press Verify at its step of the checklist: it is measured anew, under what runs now."
     applies: Callable[[Subject], bool] = lambda _subject: True
 
 
@@ -32,37 +31,13 @@ def _queues(subject: Subject) -> tuple[str, ...]:
     return tuple(f"queue:{name}" for name in subject.queues)
 
 
+# What is broken now comes before what is missing on the way to strict, and that in the order of the checklist.
 RULES: tuple[Rule, ...] = (
-    Rule(
-        id="inputs",
-        title="The four inputs are there and confirmed",
-        checks=_always("env.connections", "confirm.policy"),
-        fix="Correct the input that was refused (page Env diff, Validate, names it), then press Verify.",
-        measure="In the checklist, collect the four inputs: press Verify, and confirm the strict-policy decision.",
-        step="inputs",
-    ),
-    Rule(
-        id="validation",
-        title="The environment's variables are valid and strict",
-        checks=_always("env.validation"),
-        fix="Open Env diff, Validate, and correct what it lists; save and redeploy.",
-        measure="Open Env diff, Validate, for this environment.",
-        step="validate",
-    ),
-    Rule(
-        id="strict",
-        title="The running application enforces strict mode",
-        checks=_always("redis.required", "inngest.required"),
-        fix="Set REDIS_REQUIRED=true and INNGEST_REQUIRED=true, save, and redeploy: nothing applies before a redeploy.",
-        measure="Give this environment its DASHBOARD_AUTH_TOKEN, so that the application's own report can be read.",
-        step="apply",
-    ),
     Rule(
         id="readiness",
         title="The application says that it is ready",
         checks=_always("readiness.ready"),
         fix="Open Dependency health: mend what is required and down.",
-        measure="Start the worker, or press Probe now on Dependency health.",
         step="verify",
     ),
     Rule(
@@ -70,7 +45,6 @@ RULES: tuple[Rule, ...] = (
         title="What it depends on is healthy, measured by us",
         checks=_always("dependencies.ready", "redis.ping", "redis.write"),
         fix="Open Dependency health: the failing dependency says what to do.",
-        measure="Give this environment REDIS_URL and DASHBOARD_AUTH_TOKEN, then press Probe now.",
         step="verify",
     ),
     Rule(
@@ -79,25 +53,42 @@ RULES: tuple[Rule, ...] = (
         checks=_queues,
         applies=lambda subject: bool(subject.queues),
         fix="Check that the worker that empties the queue runs.",
-        measure="Give this environment REDIS_URL, so that its queues can be read.",
         step="verify",
+    ),
+    Rule(
+        id="inputs",
+        title="The four inputs are there and confirmed",
+        checks=_always("env.connections", "confirm.policy"),
+        fix="Correct the input that was refused (Env diff › Validate names it), then press Verify.",
+        step="inputs",
     ),
     Rule(
         id="inngest",
         title="Inngest is in order, and work was seen moving",
         checks=_always("inngest.route", "inngest.functions", "inngest.moves_work"),
         fix="Open Dependency health, Inngest: it says where work stops.",
-        measure="Give this environment INNGEST_SIGNING_KEY, so that its route and runs can be read.",
         step="inngest",
+    ),
+    Rule(
+        id="strict",
+        title="The running application enforces strict mode",
+        checks=_always("redis.required", "inngest.required"),
+        fix=STRICT,
+        step="apply",
+    ),
+    Rule(
+        id="validation",
+        title="The environment's variables are valid and strict",
+        checks=_always("env.validation"),
+        fix="Open Env diff › Validate and correct what it lists; save, and redeploy.",
+        step="validate",
     ),
     Rule(
         id="replay",
         title="The agent passes the replay gate",
         checks=_always("replay.gate"),
         fix="Open Replay harness: the failed cases say what the agent got wrong.",
-        measure="Start a replay of the whole golden set against this environment's agent (Replay harness).",
         step="replay",
-        again="Replay the whole golden set once more, against what runs now (Replay harness).",
     ),
     Rule(
         id=SOAK,
@@ -105,8 +96,6 @@ RULES: tuple[Rule, ...] = (
         checks=_always(SOAK),
         applies=lambda subject: subject.needs_soak,
         fix="Look at the soak in the checklist: it says what broke it, and since when it runs again.",
-        measure="Make staging strict and leave it alone until its soak has passed.",
         step="soak",
-        again="Staging has to pass its soak again, under what it runs now: leave it alone until it has.",
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 TITLES: Mapping[str, str] = {
     "env.connections": "The inputs work, tried for real",
     "env.validation": "The variables are valid and strict",
-    "confirm.policy": "The strict-policy decision is confirmed",
+    "confirm.policy": "The decision to run strict is confirmed",
     "redis.required": "The running application requires Redis",
     "inngest.required": "The running application requires Inngest",
     "readiness.ready": "The application answers that it is ready",
@@ -18,7 +18,7 @@ TITLES: Mapping[str, str] = {
     "inngest.functions": "All background functions are there",
     "inngest.moves_work": "A background run was seen to complete",
     "replay.gate": "The agent passes the golden cases",
-    "soak": "Staging stood still and well for the whole time",
+    "soak": "Staging ran for the whole time, unchanged and without a fault",
 }
 FALSE: Mapping[str, str] = {
     "redis.required": "the running application does not require Redis: it runs relaxed",
@@ -26,11 +26,37 @@ FALSE: Mapping[str, str] = {
     "env.connections": "an input was refused when it was tried",
     "env.validation": "the variables have errors",
     "confirm.policy": "the decision was taken back",
-    "inngest.functions": "fewer background functions are served than expected",
     "replay.gate": "the agent failed the gate",
 }
-
-
+# What it takes to measure a check that never was.
+_FILE = "It needs this environment's variables: env_file in greenlight.toml names their file."
+_REPORT = "Give this environment its DASHBOARD_AUTH_TOKEN, so that the application's own report can be read."
+_REDIS = "Give this environment its REDIS_URL, then press Probe now on Dependency health."
+_ROUTE = "Give this environment its INNGEST_SIGNING_KEY, so that its Inngest route can be read."
+NEEDS: Mapping[str, str] = {
+    "env.connections": f"Press Verify in the first step of the checklist. {_FILE}",
+    "env.validation": f"Press Verify in the checklist, where variables are validated. {_FILE}",
+    "confirm.policy": "Confirm it in the first step of the checklist.",
+    "redis.required": _REPORT,
+    "inngest.required": _REPORT,
+    "readiness.ready": "Start the worker, or press Probe now on Dependency health.",
+    "dependencies.ready": _REPORT,
+    "redis.ping": _REDIS,
+    "redis.write": _REDIS,
+    "inngest.route": _ROUTE,
+    "inngest.functions": _ROUTE,
+    "inngest.moves_work": "It is read from Inngest's list of runs. That needs INNGEST_SIGNING_KEY or, for a server of "
+    "your own, inngest.api_url in greenlight.toml; Dependency health says which.",
+    "replay.gate": "Start a replay of all cases against this environment's agent, on Replay harness.",
+    "soak": "Make staging strict, and leave it alone until its soak has passed.",
+}
+# What it takes to know again what is known no more, where that isn't Verify.
+AGAIN: Mapping[str, str] = {
+    "replay.gate": "Replay all cases once more, against what runs now, on Replay harness.",
+    "soak": "Leave staging alone until it has passed its soak again, under what it runs now.",
+}
+VERIFY_AGAIN = "Press Verify at its step of the checklist: it is measured anew, under what runs now."
+_NAMES = ("Redis", "Inngest")
 UNITS: Mapping[str, str] = {
     "redis.ping": "ms", "redis.write": "ms", "inngest.moves_work": "s", "replay.gate": "share",
 }  # fmt: skip
@@ -39,6 +65,18 @@ UNITS: Mapping[str, str] = {
 def unit(check: str) -> str:
     """Of a check's value and threshold: `ms`, `s`, `share` (0 to 1), or "" for words and plain numbers."""
     return "s" if check.startswith("queue:") else UNITS.get(check, "")
+
+
+def needs(check: str) -> str:
+    """What to do so that a check is measured at all."""
+    return "Give this environment its REDIS_URL, so that its queues can be read." if check.startswith("queue:") else (
+        NEEDS.get(check, "Press Verify at its step of the checklist."))  # fmt: skip
+
+
+def whether(check: str) -> str:
+    """A check in words that follow *whether*."""
+    words = title(check)
+    return words if words.startswith(_NAMES) else words[:1].lower() + words[1:]
 
 
 def title(check: str) -> str:

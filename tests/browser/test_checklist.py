@@ -226,7 +226,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     step(page, demo, "replay-production")
     expect(page.get_by_text("47 of 50 cases passed: 94 %; 95 % are needed.").first).to_be_visible(timeout=60_000)
     expect(row(page, "replay-production")).to_contain_text("not done")
-    expect(page.locator(".answer").first).to_contain_text("No-Go for production: 47 of 50 cases passed")
+    expect(page.locator(".answer").first).to_contain_text("No-Go for production. 47 of 50 cases passed")
     step(page, demo, "go-production")
     expect(page.get_by_text("It can be signed once the verdict is Go.")).to_be_visible()
     assert page.get_by_role("button", name="Sign off the Go").count() == 0

@@ -104,7 +104,7 @@ def test_failing_comes_first_with_its_cause_and_the_next_step(data: Store) -> No
     see(data, "readiness.not_ready")
     text = shown()
     assert "production is not ready" in text
-    assert "mend the one that is required and down" in text
+    assert "Mend the dependency that is required and down" in text
     assert text.index("production") < text.index("staging")
 
 

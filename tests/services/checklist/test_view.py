@@ -10,7 +10,7 @@ import pytest
 from services import clock, decisions
 from services.access import local_operator
 from services.checklist import steps as table
-from services.checklist.view import Checklist, checklist
+from services.checklist.view import Checklist, checklist, hand_over
 from services.envs.fingerprint import Snapshot
 from services.errors import SettingsError
 from services.evidence.model import Evidence
@@ -151,7 +151,7 @@ def test_a_changed_configuration_makes_what_depended_on_it_stale(store: Store, t
     assert "variables changed" in step.checks[0].why
     assert next(v for v in found.steps if v.key == "inputs-prod").decision is not None, "what was decided stands"
     redo = {f.rule: f.fix for f in found.verdict.blocking}
-    assert redo["replay"] == "Replay the whole golden set once more, against what runs now (Replay harness)."
+    assert redo["replay"] == "Replay all cases once more, against what runs now, on Replay harness."
     assert redo["validation"].startswith("Press Verify at its step of the checklist: it is measured anew")
     assert redo["soak"].startswith("Make staging strict"), "never measured is not the same as no longer known"
 
@@ -168,6 +168,21 @@ def test_commands_hold_the_environment_s_own_names(store: Store, tmp_path: Path)
         if "{" in text
     ]
     assert "Do not send keys by e-mail" in found.message
+
+
+def test_a_step_is_handed_over_with_what_is_the_matter_and_its_link(store: Store, tmp_path: Path) -> None:
+    found_bad = {"found": "Redis refuses writes: its memory is full.", "remedy": "Raise the plan's limit."}
+    prove(store, "prod", "redis.write", outcome="fail", detail=found_bad)
+    found = look(store, settings(tmp_path))
+    verify, inputs = (next(v for v in found.steps if v.key == f"{name}-prod") for name in ("verify", "inputs"))
+    said = hand_over(verify, "https://x/strict_mode_checklist?step=verify-prod", simulated=False)
+    assert "needs you: Verify prod.\n" in said
+    assert "- Redis refuses writes: its memory is full. Raise the plan's limit.\n" in said
+    assert "- Not measured yet: whether the application answers that it is ready. Start the worker" in said
+    assert said.endswith("https://x/strict_mode_checklist?step=verify-prod\n")
+    asked = hand_over(inputs, "https://x", simulated=True)
+    assert "needs you: Collect and confirm the four inputs, for prod (simulated).\n" in asked
+    assert "- To be confirmed by name: The decision to run prod strict is made." in asked
 
 
 def test_an_environment_of_its_own_has_a_way_of_its_own(store: Store, tmp_path: Path) -> None:

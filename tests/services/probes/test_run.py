@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -59,6 +59,15 @@ def test_a_time_out_of_a_healthy_prober_is_the_target_s() -> None:
 def test_evidence_carries_what_it_was_taken_under() -> None:
     (record,) = timed_out().evidence("v9")
     assert (record.check, record.version, record.code) == ("readiness.ready", "v9", "readiness.timeout")
+
+
+def test_what_does_not_hold_says_why_with_its_numbers_and_what_holds_says_nothing() -> None:
+    checks = (Check(name="inngest.functions", outcome="fail"), Check(name="inngest.keys", outcome="pass"))
+    reading = Reading(code="inngest.function_count", words={"found": 3, "expected": 4}, checks=checks)
+    wrong, right = replace(timed_out(), probe="inngest", reading=reading).evidence("v9")
+    assert wrong.detail["found"] == "The application serves 3 Inngest functions, 4 are expected."
+    assert "inngest.expected_functions" in wrong.detail["remedy"]
+    assert right.detail == {}
 
 
 def test_the_registry_has_one_probe_a_queue_and_unique_names() -> None:

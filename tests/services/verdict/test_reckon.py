@@ -84,6 +84,39 @@ def test_false_comes_before_unknown() -> None:
     assert [f.outcome for f in found.blocking] == ["fail", "unknown"]
 
 
+def test_the_cause_is_told_as_it_was_found_with_its_own_remedy() -> None:
+    found_bad = {"found": "The application serves 3 Inngest functions, 4 are expected.", "remedy": "Check serve()."}
+    bad = record("inngest.functions", "fail", code="inngest.function_count", detail=found_bad)
+    (blocking,) = reckon(facts(**{"inngest.functions": bad})).blocking
+    assert (blocking.why, blocking.fix) == (found_bad["found"], found_bad["remedy"])
+
+
+def test_what_another_check_s_look_found_is_no_cause() -> None:
+    """The same look tells of readiness and of strictness: that all is well is no reason for either to be false."""
+    relaxed = record("redis.required", "fail", code="dependencies.ok")
+    unseen = record("redis.write", "unknown", code="redis.ok")
+    found = reckon(facts(**{"redis.required": relaxed, "redis.write": unseen}))
+    assert [f.why for f in found.blocking] == [
+        "The running application does not require Redis: it runs relaxed.",
+        "Not known yet whether Redis takes and gives back what is written: it could not be measured.",
+    ]
+
+
+@pytest.mark.parametrize("check", [*CHECKS, SOAK])
+def test_what_was_never_measured_says_what_it_takes(check: str) -> None:
+    whole = facts(**{check: None})
+    (blocking,) = reckon(replace(whole, soak=None) if check == SOAK else whole).blocking
+    assert blocking.why.startswith(("Not measured yet: whether ", "Not confirmed yet: "))
+    assert blocking.fix.endswith(".")
+    assert "Redis" not in blocking.why or "redis" not in blocking.why
+
+
+def test_what_is_broken_now_comes_before_what_is_missing_on_the_way() -> None:
+    names = ("redis.required", "env.connections", "readiness.ready")
+    found = reckon(facts(**{name: record(name, "fail") for name in names}))
+    assert [f.rule for f in found.blocking] == ["readiness", "inputs", "strict"]
+
+
 def test_a_relaxed_pass_is_false_not_unknown() -> None:
     found = reckon(facts(**{"env.validation": record("env.validation", "unknown", value="RELAXED")}))
     assert found.state == "NO_GO"
