@@ -115,5 +115,5 @@ def _soak_words(found: Soak, where: tzinfo) -> str:
     if found.state == "running":
         return f"Running: {present.seconds(found.left_ms / 1000)} are left if nothing changes."
     if found.state == "waiting":
-        return f"It ran long enough, but {soaks.why(found)}."
+        return f"It ran long enough, but {soaks.why(found)}. {soaks.fix(found)}"
     return f"Not begun: {found.environment} has to be strict first, seen in the running application."

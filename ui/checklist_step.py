@@ -78,6 +78,7 @@ def _commands(view: StepView) -> None:
 def _proof(found: Checklist, view: StepView) -> None:
     """What proves the step, now; and the button that measures it anew."""
     _, now = _now(found, view)
+    notice = _notice(now)
     rows = [(html.badge(check.outcome), escape(words.title(check.check)), escape(_why(check)))
             for check in now.checks]  # fmt: skip
     if now.step.confirm:
@@ -86,6 +87,8 @@ def _proof(found: Checklist, view: StepView) -> None:
     elif now.step.confirm_optional and now.decision is not None:
         rows.append((html.badge("pass"), "Noted by a person", escape(_said(now.decision))))
     parts = [html.heading("What proves it"), html.table(("", "Check", "Why"), rows)] if rows else []
+    if notice:
+        parts.insert(0, f'<p class="warn">{html.symbol("warning")} {escape(notice)}</p>')
     if any(check.outcome == "fail" for check in now.checks):
         parts.append(f'<p class="dim">{escape(now.if_not)}</p>')
     html.show(html.block(*parts))
@@ -95,6 +98,15 @@ def _proof(found: Checklist, view: StepView) -> None:
             "Verify", kind, now.environment, key=f"verify-{now.key}", icon=":material/verified:",
             help_="Measures it for real, now; the result is kept as evidence.",
         )  # fmt: skip
+
+
+def _notice(view: StepView) -> str:
+    """What is to be known before anything is done here; "" for a step whose turn it is."""
+    if view.reopened:
+        return "This step was done, and no longer holds: see below what changed."
+    if view.waits_for:
+        return f"Not yet: this step waits for {' and '.join(view.waits_for)}. Do that first."
+    return f"This holds already, before its turn: {view.out_of_order} is still missing." if view.out_of_order else ""
 
 
 @widgets.live
@@ -176,7 +188,7 @@ def _ask_for(asked: tuple[str, str, str, bool]) -> None:
 def _why(check: Standing) -> str:
     if check.outcome == "pass" and check.record is not None:
         return f"Measured {present.moment(check.record.at_ms, widgets.zone())}"
-    return f"{check.why[:1].upper()}{check.why[1:].rstrip('.')}. {check.fix}"
+    return f"{check.why[:1].upper()}{check.why[1:].rstrip('.')}. {check.fix}".rstrip()
 
 
 def _said(said: Decision | None) -> str:

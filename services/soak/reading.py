@@ -167,6 +167,7 @@ def _proof(
         simulated=environment.simulated,
         detail={
             "why": why(found),
+            "fix": fix(found),
             "since": None if found.since_ms is None else clock.iso(found.since_ms),
             "coverage": found.coverage,
             "looks": found.looks,
@@ -190,3 +191,17 @@ def why(found: Soak) -> str:
     if found.canaries < found.canaries_wanted and not found.waived:
         return f"{found.canaries} of {found.canaries_wanted} canary runs passed inside"
     return f"only {share(found.coverage)} of the time was observed"
+
+
+def fix(found: Soak) -> str:
+    """What to do so that it passes; "" where it has."""
+    name = found.environment
+    if found.state == "passed":
+        return ""
+    if found.state == "not_begun":
+        return f"Make {name} strict, and leave it alone until its soak has passed."
+    if found.state == "running":
+        return f"Leave {name} alone until then."
+    if found.canaries < found.canaries_wanted and not found.waived:
+        return "Replay harness shows the canary runs and why one failed; an engineer may waive them in the checklist."
+    return "Keep Greenlight's worker running: what it did not see does not count. The rest comes by itself."

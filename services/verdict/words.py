@@ -29,13 +29,12 @@ FALSE: Mapping[str, str] = {
     "replay.gate": "the agent failed the gate",
 }
 # What it takes to measure a check that never was.
-_FILE = "It needs this environment's variables: env_file in greenlight.toml names their file."
 _REPORT = "Give this environment its DASHBOARD_AUTH_TOKEN, so that the application's own report can be read."
 _REDIS = "Give this environment its REDIS_URL, then press Probe now on Dependency health."
 _ROUTE = "Give this environment its INNGEST_SIGNING_KEY, so that its Inngest route can be read."
 NEEDS: Mapping[str, str] = {
-    "env.connections": f"Press Verify in the first step of the checklist. {_FILE}",
-    "env.validation": f"Press Verify in the checklist, where variables are validated. {_FILE}",
+    "env.connections": "Press Verify in the first step of the checklist.",
+    "env.validation": "Press Verify in the checklist, where variables are validated.",
     "confirm.policy": "Confirm it in the first step of the checklist.",
     "redis.required": _REPORT,
     "inngest.required": _REPORT,

@@ -113,3 +113,22 @@ def test_a_pass_stands_for_a_week_and_no_longer(stage: Stage) -> None:
     environment = stage.settings.environment("stage")
     stage.now += 7 * 24 * HOUR_MS + 60_000
     assert reading.soak(stage.store, stage.settings, environment, stage.now).passed_ms is None
+
+
+def test_why_it_has_not_passed_comes_with_what_to_do(stage: Stage) -> None:
+    """A day that runs is left alone; one that is over and not proven names what is missing."""
+    stage.live(30)
+    running = stage.soak()
+    assert reading.why(running).startswith("it runs until ")
+    assert reading.fix(running) == "Leave stage alone until then."
+    over = replace(running, state="waiting", left_ms=0, canaries_wanted=3)
+    assert (reading.why(over), reading.fix(over).split(" and ")[0]) == (
+        "0 of 3 canary runs passed inside", "Replay harness shows the canary runs",
+    )  # fmt: skip
+    unseen = replace(over, canaries=3, coverage=0.5)
+    assert reading.why(unseen) == "only 50 % of the time was observed"
+    assert "worker" in reading.fix(unseen)
+    with stage.store.read() as connection:
+        kept = evidence.newest(connection, "stage", reading.CHECK)
+    assert kept is not None
+    assert kept.detail["fix"] == "Leave stage alone until then."
