@@ -12,7 +12,7 @@ chosen = widgets.head("Strict-mode checklist", QUESTION, names, with_all=False) 
 @widgets.live
 def head() -> None:
     """The verdict and the progress, refreshed."""
-    html.show(checklist.head(cached.checklist(chosen), widgets.zone()))
+    html.show(checklist.head(cached.checklist(chosen), cached.worker_life(), widgets.zone()))
 
 
 @widgets.live

@@ -55,6 +55,12 @@ def _checked() -> bool:
     return True
 
 
+@st.cache_data(ttl=FRESH_S, max_entries=1, show_spinner=False)
+def worker_life() -> view.WorkerLife:
+    """Whether anybody measures."""
+    return view.worker_life(store(), clock.now_ms())
+
+
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
 def environment_view(name: str) -> view.EnvironmentView:
     """The Dependency health page's view-model."""

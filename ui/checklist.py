@@ -6,21 +6,23 @@ from datetime import tzinfo
 from html import escape
 
 from services.checklist.view import Checklist, StepView
+from services.health.view import WorkerLife
 from services.report.blocks import Block, Heading, Table, Words
 from services.soak import reading as soaks
 from services.soak.reckon import Soak
 from services.units import share
 from services.verdict.model import STATE_WORDS
-from ui import html, present, state
+from ui import html, overview, present, state
 
 CANARY = "A few golden cases, replayed on a schedule; so many must pass while it runs."
 
 
-def head(found: Checklist, where: tzinfo) -> str:
-    """The verdict, and how far the way is gone."""
+def head(found: Checklist, worker: WorkerLife, where: tzinfo) -> str:
+    """How fresh all of it is; the verdict, and how far the way is gone."""
+    fresh = overview.as_of(found.measured_ms, worker, where, found.as_of_ms)
     drift = f'<p class="warn">{escape(found.go.drift)}</p>' if found.go and found.go.drift else ""
     progress = f'<p class="dim" style="margin:.2rem 0 0">{escape(found.progress)}</p>'
-    return html.block(answer(found, where), drift, progress)
+    return html.block(fresh, answer(found, where), drift, progress)
 
 
 def way(found: Checklist, where: tzinfo) -> str:

@@ -89,7 +89,11 @@ def as_of(measured_ms: int | None, worker: WorkerLife, where: tzinfo, now: int) 
         if worker.trouble:
             text += f'<div class="warn">{html.symbol("warning")} {escape(worker.trouble)}</div>'
         return text
-    seen = f"It was last seen {present.age(worker.seen_ms, now)}." if worker.seen_ms else "None was ever seen."
+    seen = (
+        f"It was last seen {present.age(worker.seen_ms, now)}."
+        if worker.seen_ms
+        else "None is registered: it was stopped, or never started."
+    )
     last = f" The newest measurement is of {present.moment(measured_ms, where)}." if measured_ms else ""
     return html.answer(
         "degraded",

@@ -50,7 +50,7 @@ def _live(run_id: str) -> None:
     assert found is not None  # noqa: S101 - the rerun above does not return
     run = found.run
     took = present.seconds((clock.now_ms() - (run.started_ms or run.created_ms)) / 1000)
-    waiting = "It waits for a worker." if run.state == "queued" else ""
+    waiting = f"It waits for a worker. {widgets.nobody_works()}".rstrip() if run.state == "queued" else ""
     what = f"{run.agent}: {found.done} of {run.total} answers, {took} so far."
     html.show(html.answer("unknown", what, waiting or "You may close this page; the run goes on.", mark=run.simulated))
     st.progress(found.done / run.total if run.total else 0.0)

@@ -147,6 +147,11 @@ def request_button(
     return job
 
 
+def nobody_works() -> str:
+    """What to say to whoever waits for the worker; "" while one runs."""
+    return "" if cached.worker_life().alive else "No worker runs: start Greenlight again (python3 start.py)."
+
+
 def _watched(slot: str) -> Job | None:
     id_ = st.session_state.get(slot)
     return requests.find(cached.store(), id_) if id_ else None
@@ -155,7 +160,7 @@ def _watched(slot: str) -> Job | None:
 def _job_words(job: Job) -> str:
     took = present.seconds(((job.finished_ms or clock.now_ms()) - job.requested_ms) / 1000)
     if job.state == "queued":
-        return f"Waiting for the worker, {took} so far."
+        return f"Waiting for the worker, {took} so far. {nobody_works()}".rstrip()
     if job.state == "running":
         return f"Working: {job.done_steps} of {job.total_steps}, {took} so far."
     if job.state == "failed":

@@ -16,7 +16,7 @@ from services.settings.model import Environment, Settings
 from services.soak import reading as soaks
 from services.soak.reckon import CHECK as SOAK
 from services.soak.reckon import Soak
-from services.store import Store
+from services.store import Store, conditions
 from services.store import evidence as evidence_store
 from services.verdict import signing
 from services.verdict import view as verdict_view
@@ -70,6 +70,7 @@ class Checklist:
     environment: str
     simulated: bool
     as_of_ms: int
+    measured_ms: int | None  # when something on this way was measured last
     steps: tuple[StepView, ...]
     verdict: Verdict
     soak: Soak | None
@@ -115,12 +116,14 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         soaking = staging or (environment if environment.role == "staging" else None)
         soak = None if soaking is None else soaks.read(connection, settings, soaking, now_ms)
         asked = signing.waiting(connection, name)
+        measured_ms = conditions.newest_ms(connection, [e.name for e in walk])
         said = [d for e in walk for kind in decisions.KINDS for d in decisions.history(connection, e.name, kind)]
     found = reckon(facts[name])
     return Checklist(
         environment=name,
         simulated=environment.simulated,
         as_of_ms=now_ms,
+        measured_ms=measured_ms,
         steps=views,
         verdict=found,
         soak=soak,

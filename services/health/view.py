@@ -33,7 +33,7 @@ SPARK_POINTS = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerLife:
-    """Whether a worker lives; `seen_ms` None where none ever did. `trouble` is its own sentence."""
+    """Whether a worker lives; `seen_ms` None where none is registered. `trouble` is its own sentence."""
 
     alive: bool
     seen_ms: int | None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, delete, select
+from sqlalchemy import Connection, Executable, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.schema import conditions
@@ -60,6 +60,13 @@ def load(connection: Connection, environment: str | None = None) -> tuple[Condit
         Condition(**{**row._mapping, "detail": json.loads(row.detail)})  # SQLAlchemy's public row mapping
         for row in connection.execute(query)
     )
+
+
+def newest_ms(connection: Connection, environments: Iterable[str]) -> int | None:
+    """When something was measured last in any of these environments; None where nothing was."""
+    query = select(func.max(conditions.c.at_ms)).where(conditions.c.environment.in_(tuple(environments)))
+    found: int | None = connection.scalar(query)
+    return found
 
 
 def forget(connection: Connection, environment: str, probes: Iterable[str]) -> None:

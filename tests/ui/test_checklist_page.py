@@ -10,10 +10,13 @@ from streamlit.testing.v1 import AppTest
 from services import clock, decisions
 from services.access import local_operator
 from services.evidence.model import Evidence
-from services.store import Store, evidence
+from services.store import Store, conditions, evidence, workers
+from services.store.conditions import Condition
+from services.store.workers import Worker
 from services.verdict import words
 from tests.services.checklist.test_view import CHECKS, prove, settings
 from tests.ui import driver
+from tests.ui.test_pages import forget_cached
 
 CONFIG = (
     '[[environments]]\nname = "stage"\nrole = "staging"\nbase_url = "http://s"\n'
@@ -69,6 +72,22 @@ def test_the_head_says_one_next_step_and_it_is_the_checklist_s(store: Store) -> 
     text = said("apply-prod")
     assert "No-Go for prod. The running application does not require Redis: it runs relaxed." in text
     assert "Next: step 1, Collect and confirm the four inputs, for stage." in text
+
+
+def test_it_says_when_nobody_measures_and_what_a_press_waits_for(store: Store) -> None:
+    shell = opened("inputs-stage")
+    assert "Nothing is being measured: no worker runs. None is registered" in driver.text_of(shell)
+    text = driver.text_of(driver.press(shell, "Verify").run())
+    assert re.search(r"Waiting for the worker, \d s so far\. No worker runs: start Greenlight", text)
+    now = clock.now_ms()
+    with store.write() as connection:
+        workers.beat(connection, Worker(id="w", address="http://x", started_ms=now, seen_ms=now))
+        looked = Condition(environment="stage", probe="readiness", at_ms=now - 4000, interval_s=5, state="ok",
+                                since_ms=now, outcome="ok", failures=0, successes=1, code="readiness.ok",
+                                latency_ms=1.0)  # fmt: skip
+        conditions.save(connection, [looked])
+    forget_cached()
+    assert re.search(r"as of [45] s ago", said("inputs-stage"))
 
 
 def test_what_is_open_can_be_handed_over_with_a_link_and_what_is_done_cannot(store: Store) -> None:
