@@ -27,7 +27,16 @@ ACTIONS: Mapping[str, Action] = {
     "campaign": "campaign", "waive_canaries": "waive", "go_request": "request_go", "sign_off": "sign_off",
     "baseline": "baseline",
 }  # fmt: skip
-KINDS = ("campaign", "policy", "saved", "waive_canaries", "baseline", "go_request", "sign_off")
+WORDS: Mapping[str, str] = {
+    "campaign": "Campaign begun",
+    "policy": "May run strict",
+    "saved": "Variables saved",
+    "waive_canaries": "Canary runs waived",
+    "baseline": "Baseline chosen",
+    "go_request": "Asked for the Go",
+    "sign_off": "Gave the Go",
+}
+KINDS = tuple(WORDS)
 
 
 class Refused(GreenlightError):

@@ -7,21 +7,12 @@ from html import escape
 
 import streamlit as st
 
-from services import export
+from services import decisions, export
 from services.checklist.view import Campaign, Checklist
 from services.clock import iso
 from services.decisions import Decision
 from ui import checklist_step, html, present, widgets
 
-WORDS = {
-    "campaign": "Campaign begun",
-    "policy": "May run strict",
-    "saved": "Variables saved",
-    "waive_canaries": "Canary runs waived",
-    "baseline": "Baseline chosen",
-    "go_request": "Asked for the Go",
-    "sign_off": "Gave the Go",
-}
 COLUMNS = ("at", "environment", "decision", "holds", "by", "verified", "note", "under_fingerprint", "record",
            "simulated")  # fmt: skip
 MOST = 50
@@ -64,7 +55,7 @@ def _decisions(found: tuple[Decision, ...], where: tzinfo) -> str:
         return head + '<p class="dim">Nobody has decided anything yet.</p>'
     rows = [
         (escape(present.moment(d.at_ms, where)), escape(d.environment),
-         escape(WORDS[d.kind]) + ("" if d.holds else ' <span class="warn">taken back</span>'),
+         escape(decisions.WORDS[d.kind]) + ("" if d.holds else ' <span class="warn">taken back</span>'),
          escape(d.who), escape(d.note))
         for d in found
     ]  # fmt: skip

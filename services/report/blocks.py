@@ -94,7 +94,7 @@ def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
     )  # fmt: skip
     issues = tuple((i["title"] + mark, i["why"], i["fix"]) for i in found["open_issues"])
     said = tuple(
-        (d["what"] + ("" if d["holds"] else " (taken back)"), d["environment"] + mark,
+        (d["words"] + ("" if d["holds"] else " (taken back)"), d["environment"] + mark,
          named(d["by"], verified=d["verified"]), _moment(d["at"]), d["note"])
         for d in found["decisions"]
     )  # fmt: skip

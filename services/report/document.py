@@ -191,6 +191,7 @@ def _decisions(connection: Connection, settings: Settings, environment: Environm
 def _said(decision: Decision) -> dict[str, Any]:
     return {
         "what": decision.kind.replace("_", " "),
+        "words": decisions.WORDS[decision.kind],
         "environment": decision.environment,
         "holds": decision.holds,
         "by": decision.by,
