@@ -86,9 +86,9 @@ def soak(found: Soak, where: tzinfo) -> str:
     head = html.heading("Soak", f"How long {found.environment} has stood strict, still and well.")
     parts = [head, f'<p style="margin:.2rem 0">{escape(_soak_words(found, where))}</p>']
     if found.since_ms is not None:
-        canaries = (
-            f"waived by {found.waived}" if found.waived else f"{found.canaries} of {found.canaries_wanted} passed"
-        )
+        canaries = f"{found.canaries} of {found.canaries_wanted} passed" if found.canaries_wanted else "none needed"
+        if found.waived:
+            canaries = f"waived by {found.waived}"
         rows = [
             ("Since", escape(present.moment(found.since_ms, where))),
             ("Left", escape(present.seconds(found.left_ms / 1000) if found.left_ms else "nothing")),

@@ -51,7 +51,9 @@ def show(environment: str) -> None:
     lines = "".join(f"<li>{escape(text)}</li>" for text in view.how)
     links = " · ".join(_link(title, place, view.environment) for title, place in view.step.links)
     ways = f'<p class="dim">Open: {links}</p>' if links else ""
-    html.show(html.block(head, f"<p>{escape(view.why)}</p>", f"<{kind}>{lines}</{kind}>", ways))
+    html.show(html.block(head, f"<p>{escape(view.why)}</p>"))
+    _notice(found, view)
+    html.show(html.block(f"<{kind}>{lines}</{kind}>", ways))
     _commands(view)
     if view.step.id == "inputs":
         with st.expander("Message that asks for the inputs", icon=":material/mail:"):
@@ -78,7 +80,6 @@ def _commands(view: StepView) -> None:
 def _proof(found: Checklist, view: StepView) -> None:
     """What proves the step, now; and the button that measures it anew."""
     _, now = _now(found, view)
-    notice = _notice(now)
     rows = [(html.badge(check.outcome), escape(words.title(check.check)), escape(_why(check)))
             for check in now.checks]  # fmt: skip
     if now.step.confirm:
@@ -87,8 +88,6 @@ def _proof(found: Checklist, view: StepView) -> None:
     elif now.step.confirm_optional and now.decision is not None:
         rows.append((html.badge("pass"), "Noted by a person", escape(_said(now.decision))))
     parts = [html.heading("What proves it"), html.table(("", "Check", "Why"), rows)] if rows else []
-    if notice:
-        parts.insert(0, f'<p class="warn">{html.symbol("warning")} {escape(notice)}</p>')
     if any(check.outcome == "fail" for check in now.checks):
         parts.append(f'<p class="dim">{escape(now.if_not)}</p>')
     html.show(html.block(*parts))
@@ -100,8 +99,15 @@ def _proof(found: Checklist, view: StepView) -> None:
         )  # fmt: skip
 
 
-def _notice(view: StepView) -> str:
-    """What is to be known before anything is done here; "" for a step whose turn it is."""
+@widgets.live
+def _notice(found: Checklist, view: StepView) -> None:
+    """What is to be known before anything is done here: nothing, where it is the step's turn."""
+    said = _out_of_turn(_now(found, view)[1])
+    if said:
+        html.show(html.block(f'<p class="warn">{html.symbol("warning")} {escape(said)}</p>'))
+
+
+def _out_of_turn(view: StepView) -> str:
     if view.reopened:
         return "This step was done, and no longer holds: see below what changed."
     if view.waits_for:

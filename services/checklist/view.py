@@ -207,7 +207,10 @@ def _view(
         confirm_words=_filled(step.confirm_words, target),
         waits_for=(),
         out_of_order="",
-        reopened=outcome != "pass" and _all_passed_once(connection, target.name, names, since),
+        reopened=outcome != "pass"
+        and evidence_store.passed_together(
+            connection, target.name, names, since, standing=decisions.PREFIX + step.confirm if step.confirm else ""
+        ),
     )
 
 
@@ -215,11 +218,6 @@ def _standing(connection: Connection, name: str, facts: Facts) -> Standing:
     if name == SOAK:
         return standing(SOAK, evidence_store.newest(connection, facts.subject.name, SOAK), facts.under, facts)
     return standing(name, facts.records.get(name), facts.under, facts)
-
-
-def _all_passed_once(connection: Connection, environment: str, names: tuple[str, ...], since_ms: int) -> bool:
-    """Whether every check of a step passed at some time in this campaign: then it was done, and is so no more."""
-    return bool(names) and all(evidence_store.passed_since(connection, environment, name, since_ms) for name in names)
 
 
 def _in_order(views: list[StepView], environment: Environment, staging: Environment | None) -> tuple[StepView, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from sqlalchemy import Connection, func, select
 
@@ -83,8 +83,26 @@ def newest(connection: Connection, environment: str, check: str) -> Evidence | N
     return found[0][2] if found else None
 
 
-def passed_since(connection: Connection, environment: str, check: str, since_ms: int) -> bool:
-    """Whether a check passed at some time since then."""
+def passed_together(
+    connection: Connection, environment: str, checks: Collection[str], since_ms: int, *, standing: str = ""
+) -> bool:
+    """Whether all these checks passed at one moment since then, and `standing` with them, whenever that was said."""
+    if not checks or not all(_passed(connection, environment, check, since_ms) for check in checks):
+        return False
+    wanted, passed = set(checks), set[str]()
+    own = evidence.c.check_name.in_(wanted) & (evidence.c.at_ms >= since_ms)
+    if standing:
+        wanted.add(standing)
+        own |= evidence.c.check_name == standing
+    query = select(evidence.c.check_name, evidence.c.outcome).where(evidence.c.environment == environment, own)
+    for row in connection.execute(query.order_by(evidence.c.seq)):
+        (passed.add if row.outcome == "pass" else passed.discard)(row.check_name)
+        if passed == wanted:
+            return True
+    return False
+
+
+def _passed(connection: Connection, environment: str, check: str, since_ms: int) -> bool:
     query = select(evidence.c.seq).where(
         evidence.c.environment == environment, evidence.c.check_name == check, evidence.c.outcome == "pass",
         evidence.c.at_ms >= since_ms,

@@ -137,6 +137,28 @@ def test_a_later_regression_reopens_a_step(store: Store, tmp_path: Path) -> None
     assert look(store, wanted).current == step
 
 
+def test_a_step_that_was_never_done_as_a_whole_is_not_reopened(store: Store, tmp_path: Path) -> None:
+    """Its parts held, but not at the same time; or nobody had confirmed it."""
+    wanted = settings(tmp_path)
+
+    def reopened(key: str) -> bool:
+        return next(view.reopened for view in look(store, wanted).steps if view.key == key)
+
+    prove(store, "stage", "env.connections")
+    assert not reopened("inputs-stage"), "verified, and not confirmed yet"
+    confirm(store, wanted, "stage")
+    assert not reopened("inputs-stage"), "it is done"
+    prove(store, "stage", "env.connections", outcome="fail")
+    assert reopened("inputs-stage")
+    prove(store, "stage", "inngest.moves_work", "redis.required")
+    prove(store, "stage", "redis.required", outcome="fail")
+    prove(store, "stage", "env.connections", "inngest.route", "inngest.functions", "inngest.required")
+    assert not reopened("apply-stage"), "one held before the other did"
+    prove(store, "stage", "redis.required")
+    prove(store, "stage", "inngest.required", outcome="fail")
+    assert reopened("apply-stage")
+
+
 def test_a_changed_configuration_makes_what_depended_on_it_stale(store: Store, tmp_path: Path) -> None:
     wanted = settings(tmp_path)
     prove(store, "prod", *CHECKS, fingerprint="k-1")
