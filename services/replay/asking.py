@@ -13,7 +13,7 @@ from services import access, clock, currency
 from services.access import Person
 from services.evidence.model import Evidence, Outcome
 from services.place import ROOT
-from services.replay import golden, runs
+from services.replay import gate, golden, runs
 from services.replay.agents import REFERENCE
 from services.replay.gate import GateRules
 from services.replay.judges import Judge, RubricJudge
@@ -125,15 +125,24 @@ def agent_spec(settings: Settings, name: str) -> tuple[str, str | None]:
 
 
 def keep_evidence(store: Store, connection: Connection, run: Run) -> None:
-    """A concluded run of an environment's agent as evidence, and a canary as a sample of its SLI."""
+    """A concluded run of an environment's agent as evidence, and a canary as a sample of its SLI.
+
+    Whoever asks for a run may hold it to less than a Go asks for; what is kept as evidence is held to all of it.
+    """
     is_canary = run.subset == CANARY
     if not run.environment or (run.subset and not is_canary):
         return  # a hand-picked subset proves nothing about the whole
-    now, rate = run.finished_ms or clock.now_ms(), run.summary["pass_rate"]
-    outcome = OUTCOMES.get(run.verdict, "unknown")
+    now, rules = run.finished_ms or clock.now_ms(), runs.rules_of(run).for_go
+    found = gate.decide(
+        runs.outcomes_of(connection, run.id), run.options["cases"], rules,
+        judge_agreement=run.summary.get("judge_agreement"),
+    )  # fmt: skip
+    outcome = OUTCOMES.get(found.verdict, "unknown")
     if is_canary:
         good = {"pass": True, "fail": False}.get(outcome)
-        sample = Sample(environment=run.environment, sli=SLI, at_ms=now, value=rate, good=good, interval_s=3600)
+        sample = Sample(
+            environment=run.environment, sli=SLI, at_ms=now, value=found.pass_rate, good=good, interval_s=3600
+        )
         samples.append(connection, [sample], {})
     current = currency.under(connection, run.environment)
     proof = Evidence(
@@ -141,9 +150,9 @@ def keep_evidence(store: Store, connection: Connection, run: Run) -> None:
         check="replay.canary" if is_canary else "replay.gate",
         outcome=outcome,
         at_ms=now,
-        value=rate,
-        threshold=run.options["min_pass_rate"],
-        code=f"replay.{run.verdict.lower()}",
+        value=found.pass_rate,
+        threshold=rules.min_pass_rate,
+        code=f"replay.{found.verdict.lower()}",
         version=current.version,
         fingerprint=current.fingerprint,
         golden_sha256=run.golden_sha256,
@@ -151,10 +160,10 @@ def keep_evidence(store: Store, connection: Connection, run: Run) -> None:
         simulated=run.simulated,
         detail={
             "run_id": run.id,
-            "passed": run.summary["passed"],
-            "total": run.summary["total"],
-            "critical_failures": list(run.summary["critical_failures"]),
-            "reasons": list(run.summary["reasons"]),
+            "passed": found.passed,
+            "total": found.total,
+            "critical_failures": list(found.critical_failures),
+            "reasons": list(found.reasons),
         },
     )
     evidence_store.append(store, connection, [proof])

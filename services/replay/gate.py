@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from services.replay import stats
@@ -12,6 +12,7 @@ from services.replay.model import Outcome, Verdict
 from services.units import share
 
 MIN_JUDGED_SHARE = 0.95  # fewer cases judged, and the run says too little
+GO_RATE = 0.95  # of the cases, where a Go rests on a run; source: domain.md §3
 MIN_AGREEMENT = 0.85  # of the judge with the sealed labels
 CaseState = Literal["passed", "failed", "error", "unscored"]
 
@@ -20,10 +21,15 @@ CaseState = Literal["passed", "failed", "error", "unscored"]
 class GateRules:
     """What a run is held against. `per_case` says how many of its repeats a case must pass."""
 
-    min_pass_rate: float = 0.95
+    min_pass_rate: float = GO_RATE
     repeats: int = 1
     per_case: str = "all"  # all, majority, or at_least:K
     min_judged_share: float = MIN_JUDGED_SHARE
+
+    @property
+    def for_go(self) -> GateRules:
+        """The same, held at least to what a Go asks for: its share of the cases, each in all of its repeats."""
+        return replace(self, min_pass_rate=max(self.min_pass_rate, GO_RATE), per_case="all")
 
     @property
     def needed(self) -> int:

@@ -150,7 +150,12 @@ def rules_of(run: Run) -> GateRules:
 def outcomes(store: Store, run_id: str) -> tuple[Outcome, ...]:
     """The finished pieces of a run."""
     with store.read() as connection:
-        return tuple(bodies.from_json(body) for _, body in replays.bodies(connection, run_id))
+        return outcomes_of(connection, run_id)
+
+
+def outcomes_of(connection: Connection, run_id: str) -> tuple[Outcome, ...]:
+    """The same, read inside a transaction."""
+    return tuple(bodies.from_json(body) for _, body in replays.bodies(connection, run_id))
 
 
 def result(store: Store, run: Run) -> GateResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 TITLES: Mapping[str, str] = {
-    "env.connections": "The inputs work, tried for real",
+    "env.connections": "The inputs work when they are tried",
     "env.validation": "The variables are valid and strict",
     "confirm.policy": "The decision to run strict is confirmed",
     "redis.required": "The running application requires Redis",
@@ -54,7 +54,7 @@ AGAIN: Mapping[str, str] = {
     "replay.gate": "Replay all cases once more, against what runs now, on Replay harness.",
     "soak": "Leave staging alone until it has passed its soak again, under what it runs now.",
 }
-VERIFY_AGAIN = "Press Verify at its step of the checklist: it is measured anew, under what runs now."
+VERIFY_AGAIN = "Press Verify in the checklist: it is measured anew, under what runs now."
 _NAMES = ("Redis", "Inngest")
 UNITS: Mapping[str, str] = {
     "redis.ping": "ms", "redis.write": "ms", "inngest.moves_work": "s", "replay.gate": "share",
@@ -69,7 +69,7 @@ def unit(check: str) -> str:
 def needs(check: str) -> str:
     """What to do so that a check is measured at all."""
     return "Give this environment its REDIS_URL, so that its queues can be read." if check.startswith("queue:") else (
-        NEEDS.get(check, "Press Verify at its step of the checklist."))  # fmt: skip
+        NEEDS.get(check, "Press Verify in the checklist."))  # fmt: skip
 
 
 def whether(check: str) -> str:

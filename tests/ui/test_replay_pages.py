@@ -48,6 +48,24 @@ def test_a_started_run_waits_in_the_store_for_a_worker(data: Store) -> None:
     assert "waits for a worker" in text
 
 
+def test_a_link_from_the_checklist_has_chosen_that_environment_s_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = (
+        '[replay]\nagents = [{ name = "prod swarm", url = "http://p/agent", environment = "prod" }]\n'
+        '[[environments]]\nname = "prod"\nbase_url = "http://p"\n'
+        '[[environments]]\nname = "stage"\nbase_url = "http://s"\n'
+    )
+    with configured(tmp_path, monkeypatch, config):
+        plain, linked, without = opened(), opened(env="prod"), opened(env="stage")
+        assert (plain.selectbox[0].value, linked.selectbox[0].value) == ("reference", "prod swarm")
+        assert "This agent belongs to no environment, so the run counts for none." in text_of(plain)
+        assert "This agent is prod's: what it achieves counts there." in text_of(linked)
+        assert "stage has no agent here yet" in text_of(without)
+        some = linked.selectbox[1].select("canary").run()
+        assert "Only a run of all cases counts for the Go." in text_of(some)
+
+
 def test_progress_is_shown_to_whoever_opens_the_address_and_can_be_stopped(data: Store, tmp_path: Path) -> None:
     begun = begin(data, make_set(tmp_path))
     with data.write() as connection:
