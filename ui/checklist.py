@@ -91,7 +91,7 @@ def soak(found: Soak, where: tzinfo) -> str:
             canaries = f"waived by {found.waived}"
         rows = [
             ("Since", escape(present.moment(found.since_ms, where))),
-            ("Left", escape(present.seconds(found.left_ms / 1000) if found.left_ms else "nothing")),
+            *([("Left", escape(present.seconds(found.left_ms / 1000)))] if found.left_ms else []),
             ("Observed", f"{share(found.coverage)} of the time, {present.number(found.looks)} looks"),
             (html.term("Canary runs", CANARY), escape(canaries)),
         ]

@@ -43,7 +43,26 @@ def soak(store: Store, settings: Settings, environment: Environment, now_ms: int
 
 
 def read(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Soak:
-    """The same inside a transaction."""
+    """The same inside a transaction. While a pass stands, it is told as it was when it was written down."""
+    found, stands = _reckoned(connection, settings, environment, now_ms)
+    return found if stands is None else _as_passed(found, stands)
+
+
+def _as_passed(found: Soak, kept: Evidence) -> Soak:
+    told = kept.detail
+    since = told.get("since")
+    return replace(
+        found, state="passed", passed_ms=kept.at_ms, left_ms=0,
+        since_ms=found.since_ms if since is None else clock.to_ms(datetime.fromisoformat(since)),
+        coverage=told.get("coverage", found.coverage), looks=told.get("looks", found.looks),
+        canaries=told.get("canaries", found.canaries), waived=told.get("waived", found.waived),
+    )  # fmt: skip
+
+
+def _reckoned(
+    connection: Connection, settings: Settings, environment: Environment, now_ms: int
+) -> tuple[Soak, Evidence | None]:
+    """Where it stands now; and the pass that was written down, where that still stands."""
     length_ms = round(settings.soak.hours * HOUR_MS)
     since, counts_from = now_ms - 2 * length_ms, now_ms - length_ms - HOUR_MS
     name = environment.name
@@ -61,7 +80,7 @@ def read(connection: Connection, settings: Settings, environment: Environment, n
     )  # fmt: skip
     kept = evidence_store.newest(connection, name, CHECK)
     stands = kept is not None and kept.outcome == "pass" and _why_fallen(connection, kept, now_ms) is None
-    return replace(found, passed_ms=kept.at_ms) if kept is not None and stands else found
+    return found, kept if stands else None
 
 
 def _why_fallen(connection: Connection, kept: Evidence, now_ms: int) -> str | None:
@@ -128,11 +147,11 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
             continue
         now = clock.now_ms()
         with store.read() as connection:
-            found = read(connection, settings, environment, now)
+            found, stands = _reckoned(connection, settings, environment, now)
             current = currency.under(connection, environment.name)
             before = evidence_store.newest(connection, environment.name, CHECK)
         proof = _proof(environment, found, current.fingerprint, current.version, now)
-        if not _says_more(proof, before, stands=found.passed_ms is not None):
+        if not _says_more(proof, before, stands=stands is not None):
             continue
         with store.write() as connection:
             evidence_store.append(store, connection, [proof])

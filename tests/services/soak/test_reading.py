@@ -84,7 +84,10 @@ def test_a_pass_stands_through_a_bad_minute_and_falls_with_other_variables(stage
     assert (passed.state, passed.passed_ms) == ("passed", stage.now)
     stage.live(2, code="readiness.not_ready")
     later = stage.soak()
-    assert (later.state, later.passed_ms) == ("running", passed.passed_ms)
+    assert (later.state, later.passed_ms) == ("passed", passed.passed_ms)
+    assert (later.since_ms, later.coverage, later.looks) == (passed.since_ms, passed.coverage, passed.looks), (
+        "what is told of a pass is what it was given on, not what was seen since"
+    )
     with stage.store.write() as connection:
         snapshots.note(connection, Snapshot(environment="stage", source="f", first_ms=stage.now, last_ms=stage.now,
                                             fingerprint="k-2", key_id="k", marks={}))  # fmt: skip
