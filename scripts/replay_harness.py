@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.errors import GreenlightError
 from services.place import ROOT, database_url
+from services.units import share
 
 if TYPE_CHECKING:
     from services.replay.agents import Agent
@@ -257,10 +258,10 @@ def _compared(store: Store, run: Run, found: GateResult, against: str | None) ->
 
 def _text(doc: dict[str, Any]) -> str:
     low, high = doc["pass_rate_interval"]
-    rate = "not measured" if doc["pass_rate"] is None else f"{doc['pass_rate']:.1%}"
+    rate = "not measured" if doc["pass_rate"] is None else share(doc["pass_rate"])
     lines = [
         f"{doc['passed']} of {doc['total']} cases passed ({doc['failed']} failed, {doc['errors']} errors, "
-        f"{doc['unscored']} unscored): {rate}, 95 % interval {low:.1%} to {high:.1%}.",
+        f"{doc['unscored']} unscored): {rate}, 95 % interval {share(low)} to {share(high)}.",
         *doc["gate_error_rates"],
     ]
     for case in doc["cases"]:

@@ -15,6 +15,7 @@ from services import clock
 from services.errors import GreenlightError, StoreError
 from services.settings import load
 from services.settings.model import Environment, Settings
+from services.units import share
 
 WINDOWS = ("7d", "28d", "30d", "90d")
 
@@ -77,7 +78,7 @@ def _text(found: dict[str, Any]) -> str:
     for name, item in found["slis"].items():
         lines.append(f"  {words.title(name):32} {item['state']:8} {item['sentence']}")
         if item["total"]:
-            lines.append(f"  {'':32} {'':8} {item['good']:,} of {item['total']:,} good; {item['coverage']:.1%} of "
+            lines.append(f"  {'':32} {'':8} {item['good']:,} of {item['total']:,} good; {share(item['coverage'])} of "
                          f"{item['window']} observed")  # fmt: skip
     return "\n".join(lines)
 

@@ -40,6 +40,11 @@ def share(value: float | None, beside: float | None = None) -> str:
     return f"{value * 100:.6f} %"
 
 
+def percent(value: float) -> str:
+    """An estimate, to the nearest whole percent: `19 %`. What was measured goes by `share`."""
+    return f"{value * 100:.0f} %"
+
+
 def quantity(value: float | None, unit: str) -> str:
     """A measured value with its unit: milliseconds and seconds as times, anything else as a number."""
     if value is None:

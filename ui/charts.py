@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.units import share
+
 ACCENT, QUIET, GATE = "#5B78E6", "#8F9BB3", "#B57B00"
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
 
@@ -50,7 +52,7 @@ def trend(times: Sequence[Any], rates: Sequence[float], low: Sequence[float], hi
         hovertemplate="%{x}<br>%{text}<extra></extra>", name="pass rate",
     )  # fmt: skip
     figure = go.Figure([points])
-    figure.add_hline(y=gate, line={"color": GATE, "dash": "dash"}, annotation_text=f"gate {gate:.0%}")
+    figure.add_hline(y=gate, line={"color": GATE, "dash": "dash"}, annotation_text=f"gate {share(gate)}")
     figure.update_yaxes(tickformat=".0%", range=[max(0.0, min([*low, gate]) - 0.05), 1.02])
     return layout(figure, height=260, x=zone, y="cases passed", showlegend=False)
 

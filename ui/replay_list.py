@@ -11,6 +11,7 @@ from services.errors import GreenlightError
 from services.replay import asking, canary, view
 from services.replay.asking import Wish
 from services.store.replays import Run
+from services.units import share
 from ui import cached, charts, html, present, signin, state, widgets
 
 VERDICTS = {"PASS": "passed", "BLOCK": "blocked", "INCONCLUSIVE": "not enough evidence"}
@@ -129,7 +130,7 @@ def _trend(done: list[Run]) -> None:
         gate=float(runs[-1].options["min_pass_rate"]), zone=str(where),
     )  # fmt: skip
     st.plotly_chart(figure, config=charts.CONFIG, key="replay-trend")
-    said = ", ".join(f"{run.summary['pass_rate']:.0%}" for run in runs[-5:])
+    said = ", ".join(share(run.summary["pass_rate"]) for run in runs[-5:])
     st.caption(f"Bars are 95 % intervals. The newest pass rates, oldest first: {said}.")
 
 
@@ -164,4 +165,4 @@ def verdict_badge(run: Run) -> str:
 def _rate(run: Run) -> str:
     if run.summary.get("pass_rate") is None:
         return '<span class="dim">–</span>'
-    return f"{run.summary['passed']} of {run.summary['total']} ({run.summary['pass_rate']:.1%})"
+    return f"{run.summary['passed']} of {run.summary['total']} ({share(run.summary['pass_rate'])})"

@@ -13,6 +13,7 @@ from services import clock, export
 from services.errors import GreenlightError
 from services.replay import report, runs, view
 from services.store import replays
+from services.units import share
 from ui import cached, charts, html, present, replay_case, replay_list, signin, state, widgets
 
 SHOWN = 200
@@ -104,11 +105,11 @@ def _version(run_id: str) -> str:
 def _facts(doc: Mapping[str, Any]) -> str:
     judged = doc["passed"] + doc["failed"]
     low, high = doc["pass_rate_interval"]
-    interval = f"95 % interval {low:.1%} to {high:.1%}"
-    rate = "not measured" if doc["pass_rate"] is None else f"{doc['pass_rate']:.1%}"
+    interval = f"95 % interval {share(low)} to {share(high)}"
+    rate = "not measured" if doc["pass_rate"] is None else share(doc["pass_rate"])
     score = "not measured" if doc["avg_score"] is None else f"{doc['avg_score']:.2f} of 5"
     rows = [
-        ("Passed", f"<b>{rate}</b> ({doc['passed']} of {judged} judged); {interval}", f"{doc['min_pass_rate']:.0%}"),
+        ("Passed", f"<b>{rate}</b> ({doc['passed']} of {judged} judged); {interval}", share(doc["min_pass_rate"])),
         ("Critical failures", escape(", ".join(doc["critical_failures"]) or "none"), "none"),
         ("Errors and unscored", f"{doc['errors']} and {doc['unscored']} of {doc['total']}", "at most 5 % of the cases"),
         ("Mean score", score, "–"),
@@ -127,7 +128,7 @@ def _facts(doc: Mapping[str, Any]) -> str:
 
 def _judge_words(doc: Mapping[str, Any]) -> None:
     judge = doc["judge"]
-    agreement = "not measured" if judge["agreement"] is None else f"{judge['agreement']:.0%}"
+    agreement = "not measured" if judge["agreement"] is None else share(judge["agreement"])
     usage = judge["usage"]
     cost = f", cost {usage['cost']:.2f}" if "cost" in usage else ""
     tokens = f"{usage.get('input_tokens', 0):,} tokens in, {usage.get('output_tokens', 0):,} out{cost}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from services.replay import stats
 from services.store.replays import Run
+from services.units import percent
 
 IN_A_ROW = 2  # one failing run may be chance; a critical failure is not
 GOOD_RATE = 0.99
@@ -51,6 +52,6 @@ def false_alarms(cases: int, gate: float, minutes: int) -> str:
     pairs = fails * fails
     days = minutes / 1440 / pairs if pairs else float("inf")
     return (
-        f"An agent that passes {GOOD_RATE:.0%} of such cases fails a canary run of {cases} {fails:.0%} of the time; "
-        f"two in a row come by chance about every {days:.0f} days at one run every {minutes} minutes."
+        f"An agent that passes {percent(GOOD_RATE)} of such cases fails {percent(fails)} of its canary runs of {cases} "
+        f"cases; two in a row come by chance about every {days:.0f} days at one run every {minutes} minutes."
     )

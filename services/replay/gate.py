@@ -9,7 +9,7 @@ from typing import Literal
 
 from services.replay import stats
 from services.replay.model import Outcome, Verdict
-from services.units import share
+from services.units import percent, share
 
 MIN_JUDGED_SHARE = 0.95  # fewer cases judged, and the run says too little
 GO_RATE = 0.95  # of the cases, where a Go rests on a run; source: domain.md §3
@@ -195,8 +195,7 @@ def own_error_rates(total: int, rules: GateRules) -> tuple[str, ...]:
     times = "" if rules.repeats == 1 else f" with {needed} of {rules.repeats} repeats to pass"
     note = " Repeats of a case are alike, so this is the best that can be hoped for." if rules.repeats > 1 else ""
     return (
-        f"With {total} cases{times} and a gate at {gate:.0%}: an agent that truly passes {good:.0%} is blocked "
-        f"{1 - through(good):.0%} of the time; one that truly passes {bad:.0%} gets through {through(bad):.0%} "
-        "of the time."
-        f"{note}",
+        f"With {total} cases{times} and a gate at {share(gate)}: an agent that truly passes {share(good)} is blocked "
+        f"{percent(1 - through(good))} of the time; one that truly passes {share(bad)} gets through "
+        f"{percent(through(bad))} of the time.{note}",
     )

@@ -13,6 +13,7 @@ from services.replay.gate import CaseResult, GateResult, own_error_rates
 from services.replay.model import MAX_SCORE
 from services.replay.runs import rules_of, summarise
 from services.store.replays import Run
+from services.units import share
 
 
 def document(run: Run, found: GateResult, compared: Comparison | None) -> dict[str, Any]:
@@ -170,10 +171,10 @@ details summary{cursor:pointer}pre{white-space:pre-wrap;overflow-wrap:anywhere}
 def html(doc: Mapping[str, Any]) -> str:
     """A page of its own: nothing is fetched from anywhere."""
     mark = ' <span class="sim">simulated</span>' if doc["simulated"] else ""
-    rate = "not measured" if doc["pass_rate"] is None else f"{doc['pass_rate']:.1%}"
+    rate = "not measured" if doc["pass_rate"] is None else share(doc["pass_rate"])
     low, high = doc["pass_rate_interval"]
     judged, golden = doc["passed"] + doc["failed"], doc["golden_set"]
-    interval = f"95 % interval {low:.1%} to {high:.1%}; gate {doc['min_pass_rate']:.0%}"
+    interval = f"95 % interval {share(low)} to {share(high)}; gate {share(doc['min_pass_rate'])}"
     facts = [
         ("Pass rate", f"{rate} ({doc['passed']} of {judged} judged; {interval})"),
         ("Errors, unscored", f"{doc['errors']}, {doc['unscored']} of {doc['total']}"),

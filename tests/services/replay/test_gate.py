@@ -114,6 +114,6 @@ def test_no_trouble_can_make_a_pass(states: list[str], chance: object) -> None:
 
 def test_the_gate_says_how_often_it_errs() -> None:
     words = gate.own_error_rates(50, GateRules())[0]
-    assert "97% is blocked 19% of the time" in words
-    assert "94% gets through 42%" in words
+    assert "97 % is blocked 19 % of the time" in words
+    assert "94 % gets through 42 %" in words
     assert "best that can be hoped for" in gate.own_error_rates(50, GateRules(repeats=3, per_case="majority"))[0]
