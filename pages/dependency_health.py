@@ -6,7 +6,7 @@ from ui import cached, dependency_detail, dependency_health, html, moving, state
 
 QUESTION = "What condition is each dependency in, what does it mean, and what is to be done?"
 names = cached.settings().names
-chosen = widgets.head("Dependency health", QUESTION, names, with_all=False) or names[0]
+chosen = widgets.head("Dependency health", QUESTION, names)
 
 
 @widgets.live

@@ -5,7 +5,7 @@ import streamlit as st
 from ui import cached, html, widgets
 
 QUESTION = "Can each environment be relied on right now, and if not, what comes first?"
-only = widgets.head("Overview", QUESTION, cached.settings().names, with_all=True)
+only = widgets.head_of_all("Overview", QUESTION, cached.settings().names)
 
 
 @widgets.live

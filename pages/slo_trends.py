@@ -6,7 +6,7 @@ from ui import cached, html, slo_detail, slo_maintenance, slo_trends, state, wid
 
 QUESTION = "Are the promises kept, what spent their budgets, and what is to be done?"
 names = cached.settings().names
-chosen = widgets.head("SLO trends", QUESTION, names, with_all=False) or names[0]
+chosen = widgets.head("SLO trends", QUESTION, names)
 window = widgets.choose(state.WINDOW, slo_trends.WINDOWS, label="Window")
 days = None if window == "own" else int(window[:-1])
 

@@ -6,7 +6,8 @@ from ui import cached, checklist, checklist_record, checklist_step, html, widget
 
 QUESTION = "What is the next step on the way to strict, and what proves the ones that are done?"
 names = cached.settings().names
-chosen = widgets.head("Strict-mode checklist", QUESTION, names, with_all=False) or names[0]
+goal = next((e.name for e in cached.settings().environments if e.role == "production"), names[0])
+chosen = widgets.head("Strict-mode checklist", QUESTION, names, first=goal)
 
 
 @widgets.live

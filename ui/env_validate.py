@@ -38,7 +38,7 @@ def chosen_environment() -> str | None:
         what = "No environment has a configuration that can be read."
         html.show(html.answer("unknown", what, "Set env_file for it in greenlight.toml, then start again."))
         return None
-    named = state.environment(cached.settings().names)
+    named = state.environment_again(cached.settings().names)
     if named is not None and named not in names:
         what = f"{named} has no configuration that can be read."
         html.show(html.answer("unknown", what, "Set env_file for it in greenlight.toml, or choose another below."))

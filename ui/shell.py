@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import html, routes, signin, widgets
+from ui import html, routes, signin, state, widgets
 
 st.set_page_config(page_title="Greenlight", page_icon=str(Path(__file__).with_name("icon.png")), layout="wide")
 html.show(html.STYLE)
@@ -20,5 +20,6 @@ if signin.passed():
             "Change": [routes.env_diff(), routes.strict_mode_checklist()],
         }
     )
+    state.arrive(page.url_path)
     signin.who()
     widgets.guarded(page.run)()

@@ -20,6 +20,7 @@ WINDOW = "window"
 CHART = "chart"
 STEP = "step"
 KIND = "kind"
+_LAST, _PLACE, _ARRIVED = "environment-last-looked-at", "page-last-looked-at", "has-just-arrived"
 KEPT = (VIEW, SLI, WINDOW, CHART)  # mean the same in another environment
 
 
@@ -28,6 +29,28 @@ def environment(names: Sequence[str]) -> str | None:
     name = st.query_params.get(ENVIRONMENT)
     if name is not None and name not in names:
         raise UnknownEnvironment(name, tuple(names))
+    return name
+
+
+def arrive(page: str) -> None:
+    """Note which page is shown, and whether the one before was another."""
+    st.session_state[_ARRIVED] = st.session_state.get(_PLACE) != page
+    st.session_state[_PLACE] = page
+
+
+def environment_again(names: Sequence[str]) -> str | None:
+    """The environment in the address; else, on arrival from another page, the one looked at there. None for neither.
+
+    The side bar's links name no environment: whoever looks at production goes on looking at production. Whoever goes
+    back to an address without one gets what it showed.
+    """
+    name = environment(names)
+    if name is None and st.session_state.get(_ARRIVED):
+        last = st.session_state.get(_LAST)
+        name = last if last in names else None
+        put(ENVIRONMENT, name)
+    if name is not None:
+        st.session_state[_LAST] = name
     return name
 
 

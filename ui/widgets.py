@@ -71,14 +71,20 @@ def zone() -> tzinfo:
     return present.zone(zone_name())
 
 
-def head(title: str, question: str, names: Sequence[str], *, with_all: bool) -> str | None:
-    """Page title, its question, and the environment picker; returns the environment picked (None for all)."""
+def head(title: str, question: str, names: Sequence[str], *, first: str = "") -> str:
+    """Page title, its question, and the environment picker; returns the environment picked, else `first`."""
     html.show(html.title(title, question))
-    options = [ALL, *names] if with_all else list(names)
-    if len(options) < 2:
-        return state.environment(names)
-    chosen = state.environment(names) or options[0]
-    picked = _picker(options, chosen)
+    chosen = state.environment_again(names) or first or names[0]
+    return pick_environment(names, chosen)
+
+
+def head_of_all(title: str, question: str, names: Sequence[str]) -> str | None:
+    """The same for a page that shows all environments at once, unless one is picked; returns None for all."""
+    html.show(html.title(title, question))
+    named = state.environment(names)
+    if len(names) < 2:
+        return named
+    picked = _picker([ALL, *names], named or ALL)
     return None if picked == ALL else picked
 
 
