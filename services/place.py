@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TEAM_KEYS = "greenlight.keys.toml"  # a team's own additions to the catalogue of keys, beside the settings file
+TEAM_STEPS = "greenlight.steps.toml"  # a team's own checklist, in place of ours, beside the settings file
 
 
 def config_path(variables: Mapping[str, str] | None = None, root: Path = ROOT) -> Path:

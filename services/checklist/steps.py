@@ -72,6 +72,11 @@ class _File(BaseModel):
     steps: tuple[Step, ...] = Field(min_length=1)
 
 
+def of(team_file: Path | None) -> tuple[Step, ...]:
+    """The team's own steps where it has some, else ours. Raises SettingsError."""
+    return load(team_file) if team_file is not None and team_file.is_file() else load()
+
+
 @cache
 def load(path: Path = FILE) -> tuple[Step, ...]:
     """The steps in their order. Raises SettingsError."""

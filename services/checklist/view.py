@@ -106,13 +106,14 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
     """The checklist of an environment. Raises UnknownEnvironment, SettingsError or StoreError."""
     environment = settings.environment(name)
     staging = verdict_view.staging_of(settings, environment)
+    steps = table.of(settings.steps_file)
     with store.read() as connection:
         walk = [e for e in (staging, environment) if e is not None]
         facts = {e.name: verdict_view.facts(connection, settings, e, now_ms) for e in walk}
         campaigns = _campaigns(connection, name)
         campaign = campaigns[0].begun if campaigns else None
         go = verdict_view.signed_go(connection, name)
-        views = _views(connection, environment, staging, facts, campaign, go)
+        views = _views(connection, steps, environment, staging, facts, campaign, go)
         soaking = staging or (environment if environment.role == "staging" else None)
         soak = None if soaking is None else soaks.read(connection, settings, soaking, now_ms)
         asked = signing.waiting(connection, name)
@@ -148,11 +149,11 @@ def _campaigns(connection: Connection, name: str) -> tuple[Campaign, ...]:
 
 
 def _views(
-    connection: Connection, environment: Environment, staging: Environment | None,
+    connection: Connection, steps: tuple[Step, ...], environment: Environment, staging: Environment | None,
     facts: Mapping[str, Facts], campaign: Decision | None, go: SignedGo | None,
 ) -> tuple[StepView, ...]:  # fmt: skip
     views: list[StepView] = []
-    for step in table.load():
+    for step in steps:
         for target in _targets(step, environment, staging):
             if step.id == SOAK and target.role != "staging":
                 continue

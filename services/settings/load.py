@@ -16,7 +16,7 @@ from pydantic import SecretStr, ValidationError
 
 from services import place
 from services.errors import Problem, SettingsError
-from services.place import ROOT, TEAM_KEYS, config_path
+from services.place import ROOT, TEAM_KEYS, TEAM_STEPS, config_path
 from services.settings import installation
 from services.settings.installation import problem
 from services.settings.model import Agent, Environment, EnvironmentTable, Own, Secrets, Settings, SettingsFile
@@ -96,6 +96,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
         api_token=installation.api_token(variables, data_dir),
         deploy_key=SecretStr(deploy_key) if (deploy_key := variables.get("GREENLIGHT_DEPLOY_KEY")) else None,
         keys_file=path.parent / TEAM_KEYS,
+        steps_file=path.parent / TEAM_STEPS,
     )
 
 

@@ -479,6 +479,7 @@ class Settings(_Table):
     api_token: SecretStr | None = None
     deploy_key: SecretStr | None = None  # signs what pipelines tell of deploys; the API token where it is unset
     keys_file: Path | None = None
+    steps_file: Path | None = None
 
     @property
     def pulsed(self) -> tuple[Environment, ...]:

@@ -245,6 +245,20 @@ def test_a_wrong_table_of_steps_is_refused_with_the_place(tmp_path: Path, right:
         table.load(file)
 
 
+def test_a_team_s_own_steps_stand_in_place_of_ours(store: Store, tmp_path: Path) -> None:
+    wanted = settings(tmp_path)
+    own = tmp_path / "greenlight.steps.toml"
+    own.write_text(
+        '[[steps]]\nid = "verify"\nenvironment = "production"\ntitle = "Ask {name}"\nwhy = "w"\nhow = ["h"]\n'
+        'checks = ["readiness.ready"]\nverify = "probe"\nif_not = "n"\n'
+    )
+    assert [(v.key, v.title) for v in look(store, wanted).steps] == [("verify-prod", "Ask prod")]
+    own.write_text("[[steps]]")
+    table.load.cache_clear()
+    with pytest.raises(SettingsError, match=r"greenlight\.steps\.toml"):
+        look(store, wanted)
+
+
 def test_a_table_without_steps_is_refused(tmp_path: Path) -> None:
     (tmp_path / "steps.toml").write_text("steps = []")
     with pytest.raises(SettingsError, match="at least 1 item"):
