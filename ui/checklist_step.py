@@ -30,6 +30,7 @@ CONFIRM = {
     "waive_canaries": "Waive the canary runs",
     "campaign": "Begin a campaign",
 }
+NOT_YOURS = "Not yours to mend? The last box here makes a message of it, with a link to this step."
 WORDS = {
     "go_request": "Somebody else looks at the evidence and gives the Go; nobody approves their own request.",
     "waive_canaries": "The soak may then pass without its canary runs. Give the reason; it stands in every report.",
@@ -89,7 +90,7 @@ def _proof(found: Checklist, view: StepView) -> None:
         rows.append((html.badge("pass"), "Noted by a person", escape(_said(now.decision))))
     parts = [html.heading("What proves it"), html.table(("", "Check", "Why"), rows)] if rows else []
     if any(check.outcome == "fail" for check in now.checks):
-        parts.append(f'<p class="dim">{escape(now.if_not)}</p>')
+        parts.append(f'<p class="dim">{escape(now.if_not)} {NOT_YOURS}</p>')
     html.show(html.block(*parts))
     kind = now.step.verify
     if kind:

@@ -38,6 +38,7 @@ class EnvironmentWatch:
         self._key: InstallationKey | None = None
         self._fingerprints: dict[str, str] = {}
         self._troubles: dict[str, str] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -47,9 +48,19 @@ class EnvironmentWatch:
                     await self._look(environment)
             await asyncio.sleep(EVERY_S if self._fingerprints or self._troubles else 1.0)
 
+    async def catch_up(self, name: str) -> None:
+        """Read an environment's configuration before somebody has it measured.
+
+        Who has just corrected it presses at once, and what is found counts only under what the file says now.
+        """
+        environment = self._settings.environment(name)
+        if watching.has_source(environment):
+            await self._look(environment)
+
     async def _look(self, environment: Environment) -> None:
         try:
-            self._note(await asyncio.to_thread(self._look_now, environment))
+            async with self._one_at_a_time:
+                self._note(await asyncio.to_thread(self._look_now, environment))
         except (UnreadableSource, SettingsError, StoreError) as error:
             if self._troubles.get(environment.name) != str(error):
                 log.warning("the configuration of %s can't be watched: %s", environment.name, error)

@@ -177,6 +177,7 @@ class _Process:
                 log.debug("the verdict could not be reckoned: %s", error)
 
     async def _probe_now(self, job: Job, progress: Progress) -> str:
+        await self._watch.catch_up(job.environment)
         count = await self._collector.look_now(job.environment, progress)
         if not await self._writer.flush():
             raise JobFailed(f"The results could not be saved: {self._writer.trouble}")

@@ -90,7 +90,7 @@ _HTTP_FAILURES: tuple[tuple[str, str, str, str], ...] = (
     (
         "too_large",
         "its answer is larger than 1 MiB, so it was not read",
-        "Check what serves this address: the contract's answer is a few hundred bytes.",
+        "Check what serves this address: the application itself answers with a few hundred bytes.",
         "Reading stopped at the limit.",
     ),
     (
@@ -307,8 +307,8 @@ _TABLE: tuple[Diagnosis, ...] = (
     ),
     _down(
         "redis.read_only",
-        "Redis refuses writes: it is a read-only replica.",
-        "Point REDIS_URL at the primary.",
+        "Redis refuses writes: it is a copy that can only be read (a replica).",
+        "Put the address of the main server (the primary) into REDIS_URL.",
         "READONLY.",
     ),
     _down(

@@ -54,6 +54,31 @@ def test_a_changed_env_file_is_noticed_without_a_restart(
     assert "redis://" not in worker.log.read_text()
 
 
+def test_who_corrects_the_file_and_asks_at_once_is_measured_under_what_it_says_now(
+    start_worker: Callable[..., RealWorker], make_redis: Callable[..., RealRedis], tmp_path: Path
+) -> None:
+    variables = watched(tmp_path, "redis://127.0.0.1:1")
+    worker = start_worker(**variables)
+    worker.wait()
+    store = open_store(worker)
+    wait_until(lambda: None not in fingerprints(store, "redis.ping") and bool(fingerprints(store, "redis.ping")))
+    (tmp_path / "s.env").write_text(f"REDIS_URL={make_redis().url}\nREDIS_REQUIRED=true\n")
+    settings = load(variables | {"GREENLIGHT_DATA": str(worker.data)})
+    asked = requests.probe_now(store, settings, "s", by=local_operator("Ada"))
+
+    def done() -> bool:
+        job = requests.find(store, asked.id)
+        return job is not None and job.state == "done"
+
+    wait_until(done)
+    newest = next(p for p in raw_evidence(store, "s", clock.now_ms()) if p.record.check == "redis.ping")
+    assert (newest.record.outcome, newest.stale) == ("pass", None)
+    with store.read() as connection:
+        found = snapshots.newest(connection, "s")
+    assert found is not None
+    assert newest.record.fingerprint == found.fingerprint
+
+
 def test_validate_now_tries_the_values_and_leaves_both_kinds_of_evidence(
     start_worker: Callable[..., RealWorker], make_redis: Callable[..., RealRedis], tmp_path: Path
 ) -> None:
