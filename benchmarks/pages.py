@@ -72,7 +72,8 @@ def measure() -> list[Figure]:
         figures.append(Figure(what="rerun, SLO trends over 90 days", value=one, unit="ms", goal=60))
         figures.append(Figure(what="rerun, SLO trends, ten sessions at once", value=ten, unit="ms", goal=400))
         paints = _paints(
-            {"empty": (empty, "[data-testid=stMarkdown] p"), **{n: (f"{portal}/{p}", ".gl .answer") for n, p in PAGES.items()},
+            {"empty": (empty, "[data-testid=stMarkdown] p"),
+             **{n: (f"{portal}/{p}", ".gl .answer") for n, p in PAGES.items()},
              "one chart": (chart, CHART), "SLO trends": (f"{portal}/{TRENDS}", CHART)}
         )  # fmt: skip
         for kind, goal in (("cold", 1.5), ("warm", None)):
