@@ -7,6 +7,7 @@ from services import clock, requests
 from services.access import local_operator
 from services.health.view import raw_evidence
 from services.settings import load
+from services.settings.model import Settings
 from services.store import Store, jobs, snapshots
 from tests.conftest import RealRedis
 from tests.worker.conftest import RealWorker
@@ -23,6 +24,14 @@ def watched(folder: Path, redis_url: str) -> dict[str, str]:
     return {"GREENLIGHT_CONFIG": str(folder / "greenlight.toml")}
 
 
+def begun(start_worker: Callable[..., RealWorker], folder: Path, redis_url: str) -> tuple[RealWorker, Store, Settings]:
+    """A worker that watches such a file, its store, and its settings."""
+    variables = watched(folder, redis_url)
+    worker = start_worker(**variables)
+    worker.wait()
+    return worker, open_store(worker), load(variables | {"GREENLIGHT_DATA": str(worker.data)})
+
+
 def fingerprints(store: Store, check: str) -> set[str | None]:
     proofs = raw_evidence(store, "s", clock.now_ms())
     return {p.record.fingerprint for p in proofs if p.record.check == check and p.stale is None}
@@ -31,10 +40,7 @@ def fingerprints(store: Store, check: str) -> set[str | None]:
 def test_a_changed_env_file_is_noticed_without_a_restart(
     start_worker: Callable[..., RealWorker], make_redis: Callable[..., RealRedis], tmp_path: Path
 ) -> None:
-    variables = watched(tmp_path, "redis://127.0.0.1:1")
-    worker = start_worker(**variables)
-    worker.wait()
-    store = open_store(worker)
+    worker, store, _ = begun(start_worker, tmp_path, "redis://127.0.0.1:1")
 
     def newest() -> str:
         with store.read() as connection:
@@ -57,13 +63,9 @@ def test_a_changed_env_file_is_noticed_without_a_restart(
 def test_who_corrects_the_file_and_asks_at_once_is_measured_under_what_it_says_now(
     start_worker: Callable[..., RealWorker], make_redis: Callable[..., RealRedis], tmp_path: Path
 ) -> None:
-    variables = watched(tmp_path, "redis://127.0.0.1:1")
-    worker = start_worker(**variables)
-    worker.wait()
-    store = open_store(worker)
+    _, store, settings = begun(start_worker, tmp_path, "redis://127.0.0.1:1")
     wait_until(lambda: None not in fingerprints(store, "redis.ping") and bool(fingerprints(store, "redis.ping")))
     (tmp_path / "s.env").write_text(f"REDIS_URL={make_redis().url}\nREDIS_REQUIRED=true\n")
-    settings = load(variables | {"GREENLIGHT_DATA": str(worker.data)})
     asked = requests.probe_now(store, settings, "s", by=local_operator("Ada"))
 
     def done() -> bool:
@@ -82,11 +84,7 @@ def test_who_corrects_the_file_and_asks_at_once_is_measured_under_what_it_says_n
 def test_validate_now_tries_the_values_and_leaves_both_kinds_of_evidence(
     start_worker: Callable[..., RealWorker], make_redis: Callable[..., RealRedis], tmp_path: Path
 ) -> None:
-    variables = watched(tmp_path, make_redis().url)
-    worker = start_worker(**variables)
-    worker.wait()
-    store = open_store(worker)
-    settings = load(variables | {"GREENLIGHT_DATA": str(worker.data)})
+    _, store, settings = begun(start_worker, tmp_path, make_redis().url)
     job = requests.validate_now(store, settings, "s", by=local_operator("test"))
 
     def finished() -> bool:
