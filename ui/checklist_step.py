@@ -30,6 +30,7 @@ CONFIRM = {
     "waive_canaries": "Waive the canary runs",
     "campaign": "Begin a campaign",
 }
+HANDED_OVER = ("failed", "open")  # the states in which there is something to do
 NOT_YOURS = "Not yours to mend? The last box here makes a message of it, with a link to this step."
 WORDS = {
     "go_request": "Somebody else looks at the evidence and gives the Go; nobody approves their own request.",
@@ -90,7 +91,7 @@ def _proof(found: Checklist, view: StepView) -> None:
         rows.append((html.badge("pass"), "Noted by a person", escape(_said(now.decision))))
     parts = [html.heading("What proves it"), html.table(("", "Check", "Why"), rows)] if rows else []
     if any(check.outcome == "fail" for check in now.checks):
-        parts.append(f'<p class="dim">{escape(now.if_not)} {NOT_YOURS}</p>')
+        parts.append(f'<p class="dim">{escape(now.if_not)} {NOT_YOURS if now.state in HANDED_OVER else ""}</p>')
     html.show(html.block(*parts))
     kind = now.step.verify
     if kind:
@@ -129,7 +130,7 @@ def _decisions(found: Checklist, view: StepView) -> None:
         button(confirm, now.environment, key=f"c-{now.key}", words=now.confirm_words)
     if now.step.id == "soak" and fresh.soak is not None:
         _waiver(fresh, fresh.soak, now)
-    if now.state in {"failed", "open"}:
+    if now.state in HANDED_OVER:
         with st.expander("Hand this step to somebody else", icon=":material/forward_to_inbox:"):
             address = f"{st.context.url}?{urlencode({'env': found.environment, 'step': now.key})}"
             st.code(hand_over(now, address, simulated=found.simulated), language=None, wrap_lines=True)

@@ -98,6 +98,15 @@ def test_what_is_open_can_be_handed_over_with_a_link_and_what_is_done_cannot(sto
     assert not [c for c in opened("apply-stage").code if "needs you" in c.value]
 
 
+def test_a_step_that_waits_points_to_no_box_that_is_not_there(store: Store) -> None:
+    prove(store, "prod", "redis.required", outcome="fail")
+    prove(store, "stage", "env.connections", outcome="fail")
+    waiting = opened("apply-prod")
+    assert not [c for c in waiting.code if "needs you" in c.value]
+    assert "The last box here" not in driver.text_of(waiting)
+    assert "The last box here" in said("inputs-stage")
+
+
 @pytest.mark.parametrize("state", ["nothing", "failing"])
 def test_every_row_that_does_not_hold_says_why_in_whole_sentences(store: Store, state: str) -> None:
     if state == "failing":
