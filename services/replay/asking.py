@@ -13,9 +13,9 @@ from services import access, clock, currency
 from services.access import Person
 from services.evidence.model import Evidence, Outcome
 from services.place import ROOT
-from services.replay import gate, golden, runs
+from services.replay import golden, runs
 from services.replay.agents import REFERENCE
-from services.replay.gate import GateRules
+from services.replay.gate import GateResult, GateRules
 from services.replay.judges import Judge, RubricJudge
 from services.replay.runs import CANARY, Plan, WrongRun
 from services.settings.model import Settings
@@ -124,19 +124,15 @@ def agent_spec(settings: Settings, name: str) -> tuple[str, str | None]:
     return found.url, token.get_secret_value() if token is not None and is_same else None
 
 
-def keep_evidence(store: Store, connection: Connection, run: Run) -> None:
+def keep_evidence(store: Store, connection: Connection, run: Run, found: GateResult) -> None:
     """A concluded run of an environment's agent as evidence, and a canary as a sample of its SLI.
 
-    Whoever asks for a run may hold it to less than a Go asks for; what is kept as evidence is held to all of it.
+    Whoever asks for a run may hold it to less than a Go asks for; `found` is its result by the measure of a Go.
     """
     is_canary = run.subset == CANARY
     if not run.environment or (run.subset and not is_canary):
         return  # a hand-picked subset proves nothing about the whole
-    now, rules = run.finished_ms or clock.now_ms(), runs.rules_of(run).for_go
-    found = gate.decide(
-        runs.outcomes_of(connection, run.id), run.options["cases"], rules,
-        judge_agreement=run.summary.get("judge_agreement"),
-    )  # fmt: skip
+    now = run.finished_ms or clock.now_ms()
     outcome = OUTCOMES.get(found.verdict, "unknown")
     if is_canary:
         good = {"pass": True, "fail": False}.get(outcome)
@@ -151,7 +147,7 @@ def keep_evidence(store: Store, connection: Connection, run: Run) -> None:
         outcome=outcome,
         at_ms=now,
         value=found.pass_rate,
-        threshold=rules.min_pass_rate,
+        threshold=runs.rules_of(run).for_go.min_pass_rate,
         code=f"replay.{found.verdict.lower()}",
         version=current.version,
         fingerprint=current.fingerprint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -150,12 +151,7 @@ def rules_of(run: Run) -> GateRules:
 def outcomes(store: Store, run_id: str) -> tuple[Outcome, ...]:
     """The finished pieces of a run."""
     with store.read() as connection:
-        return outcomes_of(connection, run_id)
-
-
-def outcomes_of(connection: Connection, run_id: str) -> tuple[Outcome, ...]:
-    """The same, read inside a transaction."""
-    return tuple(bodies.from_json(body) for _, body in replays.bodies(connection, run_id))
+        return tuple(bodies.from_json(body) for _, body in replays.bodies(connection, run_id))
 
 
 def result(store: Store, run: Run) -> GateResult:
@@ -166,24 +162,28 @@ def result(store: Store, run: Run) -> GateResult:
 
 def conclude(
     store: Store, run: Run, *, judge_agreement: float | None = None, judge_usage: Mapping[str, Any] | None = None,
-    also: Callable[[Connection, Run], None] | None = None,
+    also: Callable[[Connection, Run, GateResult], None] | None = None,
 ) -> tuple[Run, GateResult]:  # fmt: skip
     """Write the verdict of a run of which everything is done; whoever is first does, and all get the same.
 
-    `also` writes what belongs to the verdict: in its transaction, so once, and never a verdict without it.
+    `also` writes what belongs to the verdict: in its transaction, so once, and never a verdict without it. It is given
+    the result by the measure of a Go, which may be stricter than what the run was asked with.
     Raises WrongRun while pieces are open.
     """
     with store.read() as connection:
         if not replays.is_complete(connection, run.id):
             raise WrongRun(f"Run {run.id} is not finished: some answers are still missing. Resume it.")
-    found = gate.decide(outcomes(store, run.id), run.options["cases"], rules_of(run), judge_agreement=judge_agreement)
+    judged, rules = outcomes(store, run.id), rules_of(run)
+    decide = functools.partial(gate.decide, judged, run.options["cases"], judge_agreement=judge_agreement)
+    found = decide(rules)
+    for_go = found if rules.for_go == rules else decide(rules.for_go)
     summary = summarise(found) | {"judge_agreement": judge_agreement, "judge_usage": dict(judge_usage or {})}
     with store.write() as connection:
         is_first = replays.conclude(connection, run.id, found.verdict, summary, clock.now_ms())
         current = replays.get(connection, run.id)
         assert current is not None  # noqa: S101 - runs are never deleted
         if is_first and also is not None:
-            also(connection, current)
+            also(connection, current, for_go)
     return current, found
 
 

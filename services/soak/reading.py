@@ -44,8 +44,8 @@ def soak(store: Store, settings: Settings, environment: Environment, now_ms: int
 
 def read(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Soak:
     """The same inside a transaction. While a pass stands, it is told as it was when it was written down."""
-    found, stands = _reckoned(connection, settings, environment, now_ms)
-    return found if stands is None else _as_passed(found, stands)
+    found, kept, stands = _reckoned(connection, settings, environment, now_ms)
+    return _as_passed(found, kept) if kept is not None and stands else found
 
 
 def _as_passed(found: Soak, kept: Evidence) -> Soak:
@@ -61,8 +61,8 @@ def _as_passed(found: Soak, kept: Evidence) -> Soak:
 
 def _reckoned(
     connection: Connection, settings: Settings, environment: Environment, now_ms: int
-) -> tuple[Soak, Evidence | None]:
-    """Where it stands now; and the pass that was written down, where that still stands."""
+) -> tuple[Soak, Evidence | None, bool]:
+    """Where it stands now; what was written down last, and whether that is a pass that still stands."""
     length_ms = round(settings.soak.hours * HOUR_MS)
     since, counts_from = now_ms - 2 * length_ms, now_ms - length_ms - HOUR_MS
     name = environment.name
@@ -80,7 +80,7 @@ def _reckoned(
     )  # fmt: skip
     kept = evidence_store.newest(connection, name, CHECK)
     stands = kept is not None and kept.outcome == "pass" and _why_fallen(connection, kept, now_ms) is None
-    return found, kept if stands else None
+    return found, kept, stands
 
 
 def _why_fallen(connection: Connection, kept: Evidence, now_ms: int) -> str | None:
@@ -147,11 +147,10 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
             continue
         now = clock.now_ms()
         with store.read() as connection:
-            found, stands = _reckoned(connection, settings, environment, now)
+            found, before, stands = _reckoned(connection, settings, environment, now)
             current = currency.under(connection, environment.name)
-            before = evidence_store.newest(connection, environment.name, CHECK)
         proof = _proof(environment, found, current.fingerprint, current.version, now)
-        if not _says_more(proof, before, stands=stands is not None):
+        if not _says_more(proof, before, stands=stands):
             continue
         with store.write() as connection:
             evidence_store.append(store, connection, [proof])

@@ -14,7 +14,7 @@ from services import clock, decisions
 from services.access import local_operator
 from services.replay import canary, golden, report, runs
 from services.replay.agents import open_agent
-from services.replay.gate import GateRules
+from services.replay.gate import GateResult, GateRules
 from services.replay.judges import RubricJudge
 from services.replay.model import Answer, Trouble
 from services.replay.runner import Runner
@@ -285,7 +285,7 @@ def test_a_verdict_and_what_belongs_to_it_are_written_together_and_once(store: S
     begun = begin(store, make_set(tmp_path))
     asyncio.run(runner(store, begun, Scripted()).work())
 
-    def fails(_connection: Connection, _run: Run) -> None:
+    def fails(_connection: Connection, _run: Run, _for_go: GateResult) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -294,6 +294,6 @@ def test_a_verdict_and_what_belongs_to_it_are_written_together_and_once(store: S
         assert replays.state_of(connection, begun.run.id) == "running"
     written: list[str] = []
     for _ in range(2):
-        run, _ = runs.conclude(store, begun.run, also=lambda _connection, run: written.append(run.verdict))
+        run, _ = runs.conclude(store, begun.run, also=lambda _connection, run, _for_go: written.append(run.verdict))
         assert run.state == "done"
     assert written == ["PASS"]
