@@ -56,18 +56,20 @@ def _form() -> None:
         return
     st.subheader("Start a replay", anchor=False)
     first, second, third, fourth = st.columns([2, 2, 1, 1], vertical_alignment="bottom")
-    agents = asking.agent_names(cached.settings())
-    wanted = state.environment(cached.settings().names)
-    first_choice = next((n for n, name in enumerate(agents) if wanted and _belongs_to(name) == wanted), 0)
-    agent = first.selectbox("Agent", agents, index=first_choice, help="Agents come from greenlight.toml.")
+    settings = cached.settings()
+    agents, wanted = asking.agent_names(settings), state.environment(settings.names)
+    own = next((name for name in agents if wanted and asking.environment_of(settings, name) == wanted), None)
+    agent = first.selectbox(
+        "Agent", agents, index=agents.index(own) if own else 0, help="Agents come from greenlight.toml."
+    )
     sizes = {"": f"all {total} cases"} | {tag: f"{tag}: {small} cases" if tag == "canary" else tag for tag in tags}
     subset = second.selectbox("Cases", list(sizes), format_func=lambda tag: sizes[tag])
     repeats = third.selectbox("Repeats", (1, 3, 5), help="Each case this often; it passes where all of them pass.")
     judges = ["rubric"] + (["llm"] if cached.settings().replay.judge is not None else [])
     judge = fourth.selectbox("Judge", judges, help="rubric: checks without a model. llm: the model in [replay.judge].")
     st.caption(f"Golden set {name}. A replay asks the agent for real; the worker does it, and you may close this page. "
-               f"{_counts_for(str(agent), str(subset))}")  # fmt: skip
-    if wanted and not any(_belongs_to(name) == wanted for name in agents):
+               f"{_counts_for(asking.environment_of(settings, str(agent)), str(subset))}")  # fmt: skip
+    if wanted and own is None:
         missing = f"{wanted} has no agent here yet, so none of these runs counts for it."
         html.show(html.answer("unknown", missing, f'Add one under [replay] agents, with environment = "{wanted}".'))
     if st.button("Start replay", type="primary", icon=":material/play_arrow:", **signin.may("replay")):
@@ -81,15 +83,9 @@ def _form() -> None:
         st.rerun()
 
 
-def _belongs_to(agent: str) -> str | None:
-    """The environment of a configured agent."""
-    return next((a.environment for a in cached.settings().replay.agents if a.name == agent), None)
-
-
-def _counts_for(agent: str, subset: str) -> str:
+def _counts_for(environment: str, subset: str) -> str:
     """What a run would prove, so that nobody takes one for what it isn't."""
-    environment = _belongs_to(agent)
-    if environment is None:
+    if not environment:
         return "This agent belongs to no environment, so the run counts for none."
     whole = "" if subset == "" else " Only a run of all cases counts for the Go."
     return f"This agent is {environment}'s: what it achieves counts there.{whole}"

@@ -45,6 +45,11 @@ def agent_names(settings: Settings) -> tuple[str, ...]:
     return (REFERENCE, *(agent.name for agent in settings.replay.agents))
 
 
+def environment_of(settings: Settings, agent: str) -> str:
+    """The environment that an agent belongs to, and its runs count for; "" where it belongs to none."""
+    return next((a.environment or "" for a in settings.replay.agents if a.name == agent), "")
+
+
 def golden_path(settings: Settings) -> Path:
     """The configured golden set."""
     named = settings.replay.golden
@@ -73,8 +78,7 @@ def ask(store: Store, settings: Settings, wish: Wish, *, by: Person) -> Run:
         raise WrongRun(f"There is no agent {wish.agent[:60]!r}. Choose one of: {', '.join(agent_names(settings))}.")
     if not 1 <= wish.repeats <= 20:
         raise WrongRun("Repeats must lie between 1 and 20.")
-    agent = next((a for a in settings.replay.agents if a.name == wish.agent), None)
-    environment = "" if agent is None or agent.environment is None else agent.environment
+    environment = environment_of(settings, wish.agent)
     judge = make_judge(settings, wish.judge)
     rate = settings.replay.min_pass_rate if wish.min_pass_rate is None else wish.min_pass_rate
     plan = Plan(

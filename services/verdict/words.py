@@ -68,8 +68,9 @@ def unit(check: str) -> str:
 
 def needs(check: str) -> str:
     """What to do so that a check is measured at all."""
-    return "Give this environment its REDIS_URL, so that its queues can be read." if check.startswith("queue:") else (
-        NEEDS.get(check, "Press Verify in the checklist."))  # fmt: skip
+    if check.startswith("queue:"):
+        return "Give this environment its REDIS_URL, so that its queues can be read."
+    return NEEDS.get(check, "Press Verify in the checklist.")
 
 
 def whether(check: str) -> str:
