@@ -56,13 +56,11 @@ def _choose(readable: Sequence[str]) -> list[str]:
     default = given or list(readable[:4])
     if not readable:
         return []
-    picked = st.pills(
-        "Environments", readable, selection_mode="multi", default=default, key="sides:" + ",".join(default)
-    )
-    if list(picked) != default:
-        state.put(state.SIDES, ",".join(picked))
-        st.rerun()
-    return list(picked)
+    st.pills(
+        "Environments", readable, selection_mode="multi", default=default,
+        **state.follow(state.SIDES, default, lambda picked: state.put(state.SIDES, ",".join(picked))),
+    )  # fmt: skip
+    return default
 
 
 def _uploads() -> dict[str, Document]:
@@ -105,17 +103,17 @@ def answer(comparison: Comparison, *, mark: bool) -> str:
 
 def _filtered(comparison: Comparison, catalogue: Catalogue) -> tuple[Row, ...]:
     left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
-    chosen = state.one_of("show", tuple(FILTERS), "problems")
-    show: str = left.segmented_control(
-        "Show", list(FILTERS), default=chosen, format_func=lambda name: FILTERS[name], required=True, key="env-show"
-    )
+    show = state.one_of("show", tuple(FILTERS), "problems")
+    left.segmented_control(
+        "Show", list(FILTERS), default=show, format_func=lambda name: FILTERS[name], required=True,
+        **state.follow("show", show, lambda picked: state.put("show", picked if picked != "problems" else None)),
+    )  # fmt: skip
     known = list(catalogue.groups)
     groups = sorted({row.group for row in comparison.rows}, key=lambda g: known.index(g) if g in known else len(known))
     group = middle.selectbox(
         "Group", [None, *groups], format_func=lambda g: catalogue.group_title(g) if g else "All groups"
     )
     text = right.text_input("Search", placeholder="Part of a key's name", key="env-search").strip().lower()
-    state.put("show", show if show != "problems" else None)
     wanted = {"problems": {"error", "warning"}, "all": {"error", "warning", "info", "none"}}.get(show, {show})
     return tuple(
         row

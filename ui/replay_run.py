@@ -155,10 +155,11 @@ def _cases(doc: Mapping[str, Any]) -> None:
     st.subheader("Cases", anchor=False)
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
     bad = sum(case["state"] != "passed" for case in doc["cases"])
-    default = state.one_of("show", tuple(STATES), "problems" if bad else "all")
-    show: str = left.segmented_control(
-        "Show", list(STATES), default=default, format_func=lambda s: STATES[s], required=True, key="case-show"
-    )
+    show = state.one_of("show", tuple(STATES), "problems" if bad else "all")
+    left.segmented_control(
+        "Show", list(STATES), default=show, format_func=lambda s: STATES[s], required=True,
+        **state.follow("show", show, lambda picked: state.put("show", picked)),
+    )  # fmt: skip
     categories = sorted({case["category"] for case in doc["cases"]})
     category = middle.selectbox("Category", [None, *categories], format_func=lambda c: c or "All categories")
     text = right.text_input("Search", placeholder="Part of an id or reason", key="case-search").strip().lower()
@@ -223,10 +224,8 @@ def _actions(found: view.InDepth) -> None:
         current = state.text(state.AGAINST)
         options = [None, *others]
         index = options.index(current) if current in options else 0
-        picked = st.selectbox("Compare with", options, index=index, format_func=lambda r: r or "the baseline")
-        if picked != (current if current in options else None):
-            state.put(state.AGAINST, picked)
-            st.rerun()
+        follows = state.follow(state.AGAINST, options[index], lambda picked: state.put(state.AGAINST, picked))
+        st.selectbox("Compare with", options, index=index, format_func=lambda r: r or "the baseline", **follows)
     row = st.container(horizontal=True)
     if (
         run.state == "done"

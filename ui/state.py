@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
 
 import streamlit as st
 
@@ -52,6 +53,33 @@ def environment_again(names: Sequence[str]) -> str | None:
     if name is not None:
         st.session_state[_LAST] = name
     return name
+
+
+class Follows(TypedDict):
+    """What makes a widget follow the address."""
+
+    key: str
+    on_change: Callable[[], None]
+
+
+def follow(slot: str, shown: Any, write: Callable[[Any], None]) -> Follows:
+    """For a widget that shows `shown`, as the address says; `write` puts what is picked into the address.
+
+    It stays the same widget, with the keyboard's focus, while its user changes it. Where the address changed instead
+    (back, forward, a link), it is a fresh one: what the browser still holds of the old one counts for nothing.
+    """
+    counter = f"{slot}-number"
+    number = st.session_state.get(counter, 0)
+    if st.session_state.get(f"{slot}-{number}") != shown:
+        number += 1
+        st.session_state[counter] = number
+    key = f"{slot}-{number}"
+
+    def picked() -> None:
+        if st.session_state[counter] == number:
+            write(st.session_state[key])
+
+    return {"key": key, "on_change": picked}
 
 
 def detail(allowed: Sequence[str]) -> str | None:

@@ -94,37 +94,34 @@ def pick_environment(names: Sequence[str], chosen: str) -> str:
 
 
 def _picker(options: list[str], chosen: str) -> str:
-    # The key holds the address's value, so that the picker follows when back and forward change it.
-    key = f"env:{chosen}"
-    picked: str | None
+    follows = state.follow("environment", chosen, _look_at)
     if len(options) <= FEW:
-        picked = st.segmented_control(
-            "Environment", options, default=chosen, required=True, key=key, label_visibility="collapsed"
+        st.segmented_control(
+            "Environment", options, default=chosen, required=True, label_visibility="collapsed", **follows
         )
     else:
         index = options.index(chosen)
-        picked = st.selectbox("Environment", options, index=index, key=key, label_visibility="collapsed")
-    if picked is not None and picked != chosen:
-        kept = {name: st.query_params.get(name) for name in state.KEPT}
-        st.query_params.clear()
-        for name, value in kept.items():
-            state.put(name, value)
-        state.put(state.ENVIRONMENT, None if picked == ALL else picked)
-        st.rerun()
+        st.selectbox("Environment", options, index=index, label_visibility="collapsed", **follows)
     return chosen
+
+
+def _look_at(environment: str) -> None:
+    kept = {name: st.query_params.get(name) for name in state.KEPT}
+    st.query_params.clear()
+    for name, value in kept.items():
+        state.put(name, value)
+    state.put(state.ENVIRONMENT, None if environment == ALL else environment)
 
 
 def choose(name: str, titles: Mapping[str, str], *, label: str) -> str:
     """A choice of which one is made; the address says which, the first one where it says nothing."""
     first = next(iter(titles))
     chosen = state.one_of(name, tuple(titles), first)
-    picked = st.segmented_control(
+    st.segmented_control(
         label, list(titles), default=chosen, format_func=lambda key: titles[key], required=True,
-        key=f"{name}:{chosen}", label_visibility="collapsed",
+        label_visibility="collapsed",
+        **state.follow(name, chosen, lambda picked: state.put(name, None if picked == first else picked)),
     )  # fmt: skip
-    if picked is not None and picked != chosen:
-        state.put(name, None if picked == first else picked)
-        st.rerun()
     return chosen
 
 

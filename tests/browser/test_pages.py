@@ -203,6 +203,29 @@ def test_going_back_to_an_address_without_environment_shows_what_it_showed(scene
     expect(page.get_by_role("radio", name="staging", checked=True).first).to_be_visible()
 
 
+def test_back_and_forward_at_once_show_what_each_address_says(scene: Scene, open_page: Open) -> None:
+    page = open_page(f"{scene.url}/dependency_health")
+    page.get_by_role("radio", name="production").click()
+    page.wait_for_url("**/dependency_health?env=production")
+    page.go_back()
+    page.wait_for_url("**/dependency_health")
+    page.go_forward()
+    page.wait_for_url("**/dependency_health?env=production")
+    expect(page.get_by_role("radio", name="production", checked=True).first).to_be_visible()
+    expect(page.get_by_text("production: nothing was measured yet.")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("staging: nothing was measured yet.")).to_be_visible()
+    expect(page.get_by_role("radio", name="staging", checked=True).first).to_be_visible()
+
+
+def test_picking_an_environment_by_keyboard_keeps_the_focus(scene: Scene, open_page: Open) -> None:
+    page = open_page(f"{scene.url}/dependency_health")
+    page.get_by_role("radio", name="production").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("production: nothing was measured yet.")).to_be_visible()
+    expect(page.get_by_role("radio", name="production")).to_be_focused()
+
+
 def test_the_checklist_begins_with_production(scene: Scene, open_page: Open) -> None:
     page = open_page(f"{scene.url}/strict_mode_checklist")
     expect(page.get_by_role("radio", name="production", checked=True).first).to_be_visible()
