@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ Progress = Callable[[int, int], Awaitable[None]]
 class _Watched:
     probe: Probe
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     previous: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -76,9 +77,11 @@ class Collector:
         loop, interval = asyncio.get_running_loop(), watched.probe.interval_s
         due = loop.time() + random.random() * min(interval, self._first_look_within_s)  # noqa: S311
         while True:
-            await asyncio.sleep(max(0.0, due - loop.time()))
+            if await _comes(watched.asked, within_s=due - loop.time()):
+                due = loop.time()
             while self._waits(watched.probe.name):  # noqa: ASYNC110 - for what it looks at to be set up, after a start
                 await asyncio.sleep(WAIT_S)
+            watched.asked.clear()
             if self._holds(name):
                 await self._look(name, watched)
             due += interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load only
@@ -103,6 +106,12 @@ class Collector:
             self.looks += 1
             self._sink(seen)
 
+    def look_soon(self, environment: str, probes: Collection[str]) -> None:
+        """Don't wait for the interval: what these probes look at has just changed."""
+        for watched in self._watched[environment]:
+            if watched.probe.name in probes:
+                watched.asked.set()
+
     async def look_now(self, name: str, progress: Progress) -> int:
         """Look at every probe of an environment once, now; returns how many there were."""
         entries = self._watched[name]
@@ -113,6 +122,15 @@ class Collector:
             done += 1
             await progress(done, len(entries))
         return done
+
+
+async def _comes(event: asyncio.Event, *, within_s: float) -> bool:
+    try:
+        async with asyncio.timeout(max(0.0, within_s)):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from runtime.parent import end_with_parent
 from services import upkeep
 from services.errors import SettingsError, StoreError
 from services.probes.inngest_pulse import NAME as PULSE
+from services.probes.inngest_sync import NAME as SYNC
 from services.settings import Settings, load_and_prepare
 from services.settings.model import INSTALLATION, Environment
 from services.soak import reading as soaks
@@ -45,6 +46,7 @@ ROLL_EVERY_S = 600
 VERDICT_EVERY_S = 10.0
 log = logging.getLogger("worker")
 STORE_PATIENCE_S = 60.0
+REGISTERED = frozenset({PULSE, SYNC})  # the probes that look at what the registration brings about
 CANCEL_S = 2.0
 
 
@@ -141,12 +143,18 @@ class _Process:
     def _register(self, environment: Environment) -> Registration:
         return Registration(
             environment, self._settings.own, self._store, address=self._reached_at,
-            holds=lambda: self._desk.holds(environment.name), told=self._announce,
+            holds=lambda: self._desk.holds(environment.name),
+            told=lambda found: self._told_of_registration(environment.name, found),
         )  # fmt: skip
 
     def _waits(self, probe: str) -> bool:
-        """A pulse before the worker is registered would only say that it is not registered yet."""
-        return probe == PULSE and self._registration is not None and self._registration.is_new
+        """A look before the worker is registered would only say that it is not registered yet."""
+        return probe in REGISTERED and self._registration is not None and self._registration.is_new
+
+    def _told_of_registration(self, environment: str, found: dict[str, Any]) -> None:
+        self._announce(found)
+        if found["synced"]:
+            self._collector.look_soon(environment, REGISTERED)
 
     def _hands_over(self) -> bool:
         """Whether Inngest calls this worker, and moves work."""

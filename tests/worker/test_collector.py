@@ -85,6 +85,27 @@ def test_a_probe_is_given_what_it_saw_last(monkeypatch: pytest.MonkeyPatch) -> N
     assert probe.remembered[:3] == [{}, {"n": 1}, {"n": 2}]
 
 
+def test_asked_to_look_soon_it_does_not_wait_for_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, other = FakeProbe(name="inngest.sync", interval_s=3600), FakeProbe(interval_s=3600)
+    monkeypatch.setattr(module, "probes_of", lambda _environment: [asked, other])
+    seen: list[Observation] = []
+    environment = Environment(name="e", base_url="http://127.0.0.1:1")
+    made = Collector((environment,), sink=seen.append, lag=LagMeter(), holds=lambda _: True, first_look_within_s=0.01)
+
+    async def twice() -> None:
+        task = asyncio.create_task(made.run())
+        async with asyncio.timeout(30):
+            while len(seen) < 2:
+                await asyncio.sleep(0.01)
+            made.look_soon("e", {"inngest.sync"})
+            while len(seen) < 3:
+                await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(twice())
+    assert [o.probe for o in seen].count("inngest.sync") == 2
+
+
 def test_probe_now_looks_at_everything_once_and_tells_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     probes = [FakeProbe(name=f"p{n}", interval_s=100) for n in range(3)]
     monkeypatch.setattr(module, "probes_of", lambda _environment: probes)
