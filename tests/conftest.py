@@ -22,6 +22,7 @@ from filelock import FileLock
 from launcher import redis_server as shipped
 from services.store import Store
 from services.store.migrate import migrate
+from tests.patience import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -39,16 +40,18 @@ def free_port() -> int:
 def start_alone(command: list[str], data: Path, **options: Any) -> subprocess.Popen[str]:
     """Run a `start.py`, one at a time: it looks for free ports and takes them a moment later, as people's starts do
     minutes apart and tests on several cores at once. Comes back when its worker listens, or it has ended."""
-    with FileLock(Path(tempfile.gettempdir()) / "greenlight-tests-start.lock", timeout=170):
+    with FileLock(Path(tempfile.gettempdir()) / "greenlight-tests-start.lock", timeout=4 * PATIENCE_S):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-        give_up = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < give_up:
+
+        def has_come() -> bool:
             try:
                 port = int(json.loads((data / "stack.json").read_text())["worker_port"])
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
             except (OSError, ValueError, KeyError):
-                time.sleep(0.1)
+                return process.poll() is not None
+            return True
+
+        wait_until(has_come)
         return process
 
 
@@ -71,13 +74,11 @@ class RealRedis:
         file = self._folder / "redis.conf"
         file.write_text(f"bind 127.0.0.1\nport {self.port}\ndir {self._folder}\nsave ''\n{self._config}\n")
         self._process = subprocess.Popen([self._binary, str(file)], stdout=subprocess.DEVNULL)
-        give_up = time.monotonic() + 10
-        while time.monotonic() < give_up:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError("Redis did not start")
+        wait_until(self._listens, pause_s=0.02)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
         if self._process is not None:
@@ -169,10 +170,7 @@ class Served:
 
     def start(self) -> None:
         self._thread.start()
-        give_up = time.monotonic() + 15
-        while not self._server.started:
-            assert time.monotonic() < give_up, "the server did not start"
-            time.sleep(0.01)
+        wait_until(lambda: self._server.started, pause_s=0.01)
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -246,7 +244,7 @@ def browser_path() -> str | None:
     return named or next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 
 
-PATIENCE_MS = 30_000  # for what a page is to show: a busy machine is late, not wrong
+PATIENCE_MS = PATIENCE_S * 1000  # for what a page is to show
 BROWSER_FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 
@@ -275,12 +273,19 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=theme, timezone_id="Europe/Berlin"
         )
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.goto(url)
-        page.wait_for_selector(".gl .answer", timeout=PATIENCE_MS)
+        page.wait_for_selector(".gl .answer")
         return page
 
     yield open_
     for context in contexts:
         context.close()
+
+
+def settled(page: Page) -> None:
+    """Come back when the page was drawn to its end, and has faded in."""
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    page.wait_for_timeout(1500)

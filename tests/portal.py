@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
 from tests.conftest import ROOT, free_port
+from tests.patience import answers, wait_until
 
 TOKEN = "portal-test-token"
 
@@ -43,15 +41,13 @@ def running(
         )
     url = f"http://localhost:{port}"
     try:
-        give_up = time.monotonic() + 40
-        while True:
-            assert process.poll() is None, (data / "portal.log").read_text()
-            assert time.monotonic() < give_up, (data / "portal.log").read_text()
-            try:
-                httpx.get(f"{url}/api/health/live", timeout=2)
-                break
-            except httpx.HTTPError:
-                time.sleep(0.1)
+        log_text = (data / "portal.log").read_text
+
+        def listens() -> bool:
+            assert process.poll() is None, log_text()
+            return answers(f"{url}/api/health/live")
+
+        wait_until(listens, found=log_text)
         yield url
     finally:
         process.terminate()

@@ -10,6 +10,7 @@ from services import clock, ledger
 from services.store import Store, workers
 from services.store.migrate import migrate
 from services.store.workers import Worker
+from tests.patience import PATIENCE_S
 from tests.portal import TOKEN, running
 from tests.services.test_ledger import seen
 
@@ -26,7 +27,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Stor
 
 def get(portal: tuple[str, Store], path: str, token: str | None = TOKEN, **options: object) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return httpx.get(portal[0] + path, headers=headers, timeout=10)
+    return httpx.get(portal[0] + path, headers=headers, timeout=PATIENCE_S)
 
 
 def test_health_is_open_and_tells_the_worker_s_silence(portal: tuple[str, Store]) -> None:
@@ -151,7 +152,7 @@ def test_a_websocket_of_a_foreign_page_is_refused(portal: tuple[str, Store]) -> 
 
 def test_a_replay_is_asked_for_and_found_again(portal: tuple[str, Store]) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    made = httpx.post(portal[0] + "/api/v1/replays", headers=headers, json={"subset": "canary"}, timeout=10)
+    made = httpx.post(portal[0] + "/api/v1/replays", headers=headers, json={"subset": "canary"}, timeout=PATIENCE_S)
     assert made.status_code == 202
     run_id = made.json()["run_id"]
     assert get(portal, f"/api/v1/replays/{run_id}").json()["state"] == "queued"
@@ -163,12 +164,12 @@ def test_a_replay_is_asked_for_and_found_again(portal: tuple[str, Store]) -> Non
 )
 def test_a_wrong_wish_is_a_4xx_problem(portal: tuple[str, Store], body: object) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    answer = httpx.post(portal[0] + "/api/v1/replays", headers=headers, json=body, timeout=10)
+    answer = httpx.post(portal[0] + "/api/v1/replays", headers=headers, json=body, timeout=PATIENCE_S)
     assert 400 <= answer.status_code < 500
     assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_replays_ask_for_the_token_and_unknown_ones_are_404(portal: tuple[str, Store]) -> None:
     assert get(portal, "/api/v1/replays", None).status_code == 401
-    assert httpx.post(portal[0] + "/api/v1/replays", json={}, timeout=10).status_code == 401
+    assert httpx.post(portal[0] + "/api/v1/replays", json={}, timeout=PATIENCE_S).status_code == 401
     assert get(portal, "/api/v1/replays/nope").status_code == 404

@@ -12,6 +12,7 @@ from services.slo.changes import sign
 from services.store import Store, deploys, samples
 from services.store.migrate import migrate
 from services.store.samples import Sample
+from tests.patience import PATIENCE_S
 from tests.portal import TOKEN, running
 
 AUTHORISED = {"Authorization": f"Bearer {TOKEN}"}
@@ -34,7 +35,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Stor
 
 
 def test_the_promises_are_told_as_the_command_line_tells_them(portal: tuple[str, Store]) -> None:
-    answer = httpx.get(f"{portal[0]}/api/v1/environments/local/slo?window=7d", headers=AUTHORISED, timeout=10)
+    answer = httpx.get(f"{portal[0]}/api/v1/environments/local/slo?window=7d", headers=AUTHORISED, timeout=PATIENCE_S)
     found = answer.json()
     assert answer.status_code == 200
     assert (found["environment"], found["window"]) == ("local", "7d")
@@ -51,14 +52,14 @@ def test_the_promises_are_told_as_the_command_line_tells_them(portal: tuple[str,
      ("nowhere/slo", 404)],
 )  # fmt: skip
 def test_wrong_questions_are_problems(portal: tuple[str, Store], path: str, status: int) -> None:
-    answer = httpx.get(f"{portal[0]}/api/v1/environments/{path}", headers=AUTHORISED, timeout=10)
+    answer = httpx.get(f"{portal[0]}/api/v1/environments/{path}", headers=AUTHORISED, timeout=PATIENCE_S)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
 
 
 def tell(portal: tuple[str, Store], body: bytes, signature: str | None, token: str = TOKEN) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"} | ({"X-Greenlight-Signature": signature} if signature else {})
-    return httpx.post(f"{portal[0]}/api/v1/deploys", content=body, headers=headers, timeout=10)
+    return httpx.post(f"{portal[0]}/api/v1/deploys", content=body, headers=headers, timeout=PATIENCE_S)
 
 
 def now_s() -> int:
@@ -100,7 +101,7 @@ def test_a_signed_body_of_the_wrong_form_is_a_problem(portal: tuple[str, Store],
 
 
 def test_prometheus_gets_sli_budget_and_burn(portal: tuple[str, Store]) -> None:
-    text = httpx.get(f"{portal[0]}/metrics", timeout=10).text
+    text = httpx.get(f"{portal[0]}/metrics", timeout=PATIENCE_S).text
     at = 'environment="local",simulated="false",sli="readiness_uptime"'
     assert f"greenlight_slo_target_ratio{{{at}}} 0.995" in text
     assert f'greenlight_slo_state{{{at},state="broken"}} 1.0' in text

@@ -23,6 +23,7 @@ from services.report import seal
 from services.store import evidence
 from services.store.migrate import opened
 from tests.conftest import ROOT, free_port, start_alone
+from tests.patience import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 Open = Callable[..., Page]
@@ -48,31 +49,30 @@ class Demo:
         self.url = f"http://localhost:{self.port}"
 
     def wait(self) -> None:
-        give_up = time.monotonic() + 90
-        while time.monotonic() < give_up:
-            assert self._process.poll() is None, self._process.communicate()[0]
-            try:
-                if len(self.api("/api/v1/environments")["environments"]) == 3:
-                    return
-            except (httpx.HTTPError, OSError, KeyError):
-                time.sleep(0.3)
-        raise AssertionError("it did not start")
+        wait_until(self._has_started)
+
+    def _has_started(self) -> bool:
+        assert self._process.poll() is None, self._process.communicate()[0]
+        try:
+            return len(self.api("/api/v1/environments")["environments"]) == 3
+        except (httpx.HTTPError, OSError, KeyError):
+            return False
 
     def api(self, path: str, **json_: object) -> dict[str, object]:
         token = (self.data / "api_token").read_text().strip()
         method = "POST" if json_ else "GET"
-        answer = httpx.request(method, self.url + path, headers={"Authorization": f"Bearer {token}"}, timeout=20,
+        answer = httpx.request(method, self.url + path, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S,
                                json=json_ or None)  # fmt: skip
         return dict(answer.json())
 
     def verdict(self, name: str) -> str:
         return str(self.api(f"/api/v1/environments/{name}/verdict")["verdict"])
 
-    def wait_for(self, condition: Callable[[], bool], patience_s: float = 90) -> None:
-        give_up = time.monotonic() + patience_s
-        while not condition():
-            assert time.monotonic() < give_up, json.dumps(self.api("/api/v1/environments/production/verdict"), indent=1)
-            time.sleep(0.5)
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        wait_until(condition, found=lambda: json.dumps(self.api("/api/v1/environments/production/verdict"), indent=1))
+
+    def wait_for_state(self, name: str, *states: str) -> None:
+        wait_until(lambda: self.api(f"/api/v1/environments/{name}")["state"] in states)
 
     def env_file(self, name: str) -> Path:
         return self.data / "demo" / f"{name}.env"
@@ -105,7 +105,7 @@ class Demo:
             process.kill()
             process.wait()
         self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=PATIENCE_S)
 
 
 def _answers(url: str) -> bool:
@@ -150,7 +150,7 @@ def done(page: Page, key: str) -> Locator:
 def verify(page: Page, demo: Demo, key: str) -> None:
     step(page, demo, key)
     page.get_by_role("button", name="Verify").click()
-    expect(done(page, key)).to_be_visible(timeout=60_000)
+    expect(done(page, key)).to_be_visible()
 
 
 def press(page: Page, button: str) -> None:
@@ -174,7 +174,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
         step(page, demo, f"inputs-{name}")
         page.get_by_role("button", name="Verify").click()
         confirm(page, "Confirm the decision")
-        expect(done(page, f"inputs-{name}")).to_be_visible(timeout=60_000)
+        expect(done(page, f"inputs-{name}")).to_be_visible()
         verify(page, demo, f"inngest-{name}")
     # Said in haste: taken back, by name, and said again. All three stay on record.
     step(page, demo, "inputs-production")
@@ -195,7 +195,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     page.get_by_role("button", name="Verify").click()
     expect(page.get_by_text("The application refuses our Inngest signing key: it runs with another one. Compare "
                             "INNGEST_SIGNING_KEY here with the application's, and redeploy after a change.").first
-           ).to_be_visible(timeout=60_000)  # fmt: skip
+           ).to_be_visible()  # fmt: skip
     expect(row(page, "inputs-production")).to_contain_text("not done")
     expect(row(page, "inngest-production")).to_contain_text("waits for step 2")
     assert demo.verdict("production") == "NO_GO"
@@ -204,7 +204,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
         verify(page, demo, key)
     # Staging is strict already in this story; its soak breaks on a readiness 503 and runs again by itself.
     demo.fault("staging", "readiness_503", on=True)
-    time.sleep(8)
+    demo.wait_for_state("staging", "not_ready")
     demo.fault("staging", "readiness_503", on=False)
     step(page, demo, "soak-staging")
     expect(page.get_by_text("Readiness failed: the application was not ready").first).to_be_visible()
@@ -215,7 +215,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     page.get_by_role("button", name="Verify").click()
     expect(page.get_by_text("it runs relaxed").first).to_be_visible()
     demo.redeploy("production")
-    expect(done(page, "apply-production")).to_be_visible(timeout=60_000)
+    expect(done(page, "apply-production")).to_be_visible()
     # The variables changed: what was proven under the old ones has to be proven again.
     prove_again = ("inputs-production", "validate-production", "verify-production")
     for key in prove_again:
@@ -224,7 +224,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     for name in ("staging", "production"):
         demo.api("/api/v1/replays", agent=f"{name} swarm")
     step(page, demo, "replay-production")
-    expect(page.get_by_text("47 of 50 cases passed: 94 %; 95 % are needed.").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("47 of 50 cases passed: 94 %; 95 % are needed.").first).to_be_visible()
     expect(row(page, "replay-production")).to_contain_text("not done")
     expect(page.locator(".answer").first).to_contain_text("No-Go for production. 47 of 50 cases passed")
     step(page, demo, "go-production")
@@ -239,11 +239,11 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     step(page, demo, "go-production")
     expect(page.locator(".answer").first).to_contain_text("Go for production")
     confirm(page, "Sign off the Go")
-    with page.expect_download(timeout=60_000) as waiting:
+    with page.expect_download() as waiting:
         page.get_by_role("button", name="PDF").click()
     checked = seal.check(Path(waiting.value.path()).read_bytes())
     assert checked.whole
-    with page.expect_download(timeout=60_000) as waiting_for_json:
+    with page.expect_download() as waiting_for_json:
         page.get_by_role("button", name="JSON").click()
     told = json.loads(Path(waiting_for_json.value.path()).read_text())["report"]
     assert told["verdict"]["state"] == "GO"
@@ -263,15 +263,11 @@ def test_a_readiness_503_in_the_23rd_hour_begins_the_soak_anew(tmp_path: Path, o
     demo.wait()
     try:
         page = open_page(f"{demo.url}/strict_mode_checklist?env=production&step=soak-staging")
-        expect(page.get_by_text(re.compile("Running: 1 h (2[0-9]|30) min are left")).first).to_be_visible(
-            timeout=60_000
-        )
+        expect(page.get_by_text(re.compile("Running: 1 h (2[0-9]|30) min are left")).first).to_be_visible()
         demo.fault("staging", "readiness_503", on=True)
-        expect(page.get_by_text("Readiness failed: the application was not ready").first).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("Readiness failed: the application was not ready").first).to_be_visible()
         demo.fault("staging", "readiness_503", on=False)
-        expect(page.get_by_text(re.compile("Running: (23 h 5[0-9] min|24 h) are left")).first).to_be_visible(
-            timeout=60_000
-        )
+        expect(page.get_by_text(re.compile("Running: (23 h 5[0-9] min|24 h) are left")).first).to_be_visible()
         assert done(page, "soak-staging").count() == 0
         expect(row(page, "apply-production")).to_contain_text("waits for")
         rules = demo.api("/api/v1/environments/production/verdict")["rules"]

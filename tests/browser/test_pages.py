@@ -1,6 +1,7 @@
 """Pages in a real browser: framed on a deep link, live, readable on a phone, one click to the raw evidence."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from services.store import Store, workers
 from services.store.migrate import migrate
 from services.store.workers import Worker
 from tests import portal
-from tests.conftest import ROOT
+from tests.conftest import ROOT, settled
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -149,7 +150,7 @@ def test_refreshing_moves_nothing(scene: Scene, open_page: Open) -> None:
     scene.all_well()
     page = open_page(f"{scene.url}/?env=production")
     until(page, "production is ready")
-    page.wait_for_timeout(1500)
+    settled(page)
     heading = page.get_by_text("Recent changes")
     before = heading.bounding_box()
     page.evaluate(
@@ -174,7 +175,7 @@ def test_the_environment_is_in_the_address_and_back_works(scene: Scene, open_pag
     until(page, "production is ready")
     page.get_by_role("radio", name="staging").click()
     until(page, "staging is ready")
-    assert "env=staging" in page.url
+    page.wait_for_url(re.compile("env=staging"))
     page.reload()
     until(page, "staging is ready")
 
@@ -237,7 +238,7 @@ def test_the_link_on_a_card_opens_that_environment(scene: Scene, open_page: Open
     page = open_page(scene.url)
     page.get_by_role("link", name="Dependency health of production").click()
     until(page, "production is ready")
-    assert "env=production" in page.url
+    page.wait_for_url(re.compile("env=production"))
 
 
 def test_raw_evidence_and_history_are_one_click_away_and_have_an_address(scene: Scene, open_page: Open) -> None:
@@ -249,7 +250,7 @@ def test_raw_evidence_and_history_are_one_click_away_and_have_an_address(scene: 
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Raw results").wait_for()
     dialog.locator(".js-plotly-plot").first.wait_for()
-    assert "detail=redis" in page.url
+    page.wait_for_url(re.compile("detail=redis"))
     again = open_page(page.url)
     again.get_by_role("dialog").get_by_text("Raw results").wait_for()
     again.keyboard.press("Escape")

@@ -3,17 +3,17 @@
 import asyncio
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from services import decisions
 from services.access import LEAST, ROLES, Action, Person, Role
+from services.evidence.model import Evidence
 from services.replay import golden, runs
 from services.settings import load
 from services.settings.model import Settings
@@ -22,6 +22,7 @@ from services.store.migrate import migrate
 from services.verdict import signing
 from tests import portal
 from tests.conftest import ROOT, free_port
+from tests.patience import answers, wait_until
 from tests.services.checklist.test_view import CHECKS, confirm, prove
 from tests.services.replay.test_runs import Scripted, begin, runner
 
@@ -46,14 +47,7 @@ def provider() -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen([sys.executable, "-c", PROVIDER, str(port)], stderr=subprocess.DEVNULL)
     url = f"http://localhost:{port}"
-    give_up = time.monotonic() + 20
-    while True:
-        assert time.monotonic() < give_up
-        try:
-            httpx.get(f"{url}/.well-known/openid-configuration", timeout=2).raise_for_status()
-            break
-        except httpx.HTTPError:
-            time.sleep(0.1)
+    wait_until(lambda: answers(f"{url}/.well-known/openid-configuration"))
     yield url
     process.kill()
     process.wait()
@@ -113,9 +107,13 @@ def test_an_operator_s_word_is_kept_as_verified(place: tuple[str, Store], open_p
     assert page.get_by_label("Your name").count() == 0, "who signed in needn't say so"
     page.get_by_label("Note").fill("minutes of 20 November")
     page.get_by_role("button", name="Confirm", exact=True).click()
-    expect(page.get_by_text("Ola Operator").first).to_be_visible()
-    with store.read() as connection:
-        ((_, _, record),) = evidence.history(connection, "prod", check="confirm.policy")
+
+    def kept() -> list[Evidence]:
+        with store.read() as connection:
+            return [record for _, _, record in evidence.history(connection, "prod", check="confirm.policy")]
+
+    wait_until(lambda: bool(kept()))
+    (record,) = kept()
     assert (record.detail["by"], record.detail["verified"], record.detail["role"]) == ("Ola Operator", True, "operator")
     assert record.detail["key"].endswith("#op")
 
@@ -245,7 +243,4 @@ def test_each_role_does_through_the_page_what_its_table_says_and_no_more(
         expect(button).to_be_enabled()
         button.click()
         acts.finish(action)
-        give_up = time.monotonic() + 15
-        while not acts.is_done(action):
-            assert time.monotonic() < give_up, (action, page.locator("body").inner_text())
-            time.sleep(0.1)
+        wait_until(partial(acts.is_done, action), found=page.locator("body").inner_text)

@@ -1,6 +1,7 @@
 """SLO trends in a real browser: read in seconds, addressed, taken away, fit for a phone, and still."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from services.store.migrate import migrate
 from services.store.samples import Sample
 from tests import portal
 from tests.browser.test_pages import CONFIG
+from tests.conftest import settled
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -43,21 +45,21 @@ def test_a_broken_promise_is_read_first_and_drawn(place: str, open_page: Open) -
     page = open_page(f"{place}/slo_trends?env=production")
     expect(page.locator(".answer")).to_contain_text("is broken: Readiness uptime")
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
-    assert page.locator(".js-plotly-plot").count() == 1
+    expect(page.locator(".js-plotly-plot")).to_have_count(1)
 
 
 def test_a_promise_opens_by_its_link_and_has_its_own_address(place: str, open_page: Open) -> None:
     page = open_page(f"{place}/slo_trends?env=staging")
     page.get_by_role("link", name="Redis PING latency").click()
     expect(page.get_by_role("heading", name="Redis PING latency")).to_be_visible()
-    assert "sli=redis_ping_latency" in page.url
+    page.wait_for_url(re.compile("sli=redis_ping_latency"))
     page.get_by_role("radio", name="Budget").click()
     expect(page.get_by_text("of the budget is left")).to_be_visible()
     page.get_by_role("radio", name="7 days").click()
     expect(page.get_by_text("of 7 days observed").first).to_be_visible()
     page.reload()
     expect(page.get_by_text("of the budget is left")).to_be_visible()
-    assert "window=7d" in page.url
+    page.wait_for_url(re.compile("window=7d"))
 
 
 def test_times_are_the_viewers_and_say_so(place: str, open_page: Open) -> None:
@@ -90,7 +92,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(place: str, open_page: Open
 def test_waiting_moves_nothing(place: str, open_page: Open) -> None:
     page = open_page(f"{place}/slo_trends?env=staging")
     page.locator(".js-plotly-plot").first.wait_for()
-    page.wait_for_timeout(1500)
+    settled(page)
     page.evaluate(
         "window.shifted=0; new PerformanceObserver(l=>l.getEntries().forEach(e=>window.shifted+=e.value))"
         ".observe({type:'layout-shift'})"

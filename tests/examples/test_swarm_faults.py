@@ -23,6 +23,7 @@ from services.settings.model import Settings
 from services.store import Store
 from services.store.migrate import migrate
 from tests.conftest import ROOT, RealRedis, Served, free_port
+from tests.patience import PATIENCE_S
 from tests.ui.test_pages import forget_cached, markup_of
 
 TOKEN = "swarm-test-token"
@@ -57,7 +58,7 @@ class Watched:
 
     def page(self) -> str:
         """Everything that the Dependency health page of this environment says."""
-        shell = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=30)
+        shell = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=PATIENCE_S)
         shell.query_params["env"] = "staging"
         shell.run()
         shell.switch_page(str(ROOT / "pages" / "dependency_health.py")).run()

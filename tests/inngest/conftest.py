@@ -18,6 +18,7 @@ import pytest
 
 from services import inngest_sdk
 from tests.conftest import ROOT, RealRedis, free_port
+from tests.patience import PATIENCE_S, answers, wait_until
 from tests.worker.conftest import RealWorker, start_worker  # noqa: F401 - a fixture of these tests too
 
 EVENT_KEY = "test-event-key"
@@ -67,16 +68,12 @@ class Inngest:
                 [*cli, self.mode, "--host", "127.0.0.1", "--port", str(self.port), *discovery, *urls],
                 cwd=self.folder if self.is_real else ROOT, env=clean | own, stdout=stream, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        give_up = time.monotonic() + 30
-        while time.monotonic() < give_up:
-            assert self._process.poll() is None, self._log.read_text()
-            try:
-                httpx.get(f"{self.url}/health", timeout=1).raise_for_status()
-            except httpx.HTTPError:
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError(f"the server did not answer: {self._log.read_text()}")
+        wait_until(self._answers, found=self._log.read_text, pause_s=0.05)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._log.read_text()
+        return answers(f"{self.url}/health")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._process is None:
@@ -91,7 +88,7 @@ class Inngest:
 
     def api(self, method: str, path: str, **more: Any) -> Any:
         headers = {} if self.mode == "dev" else {"Authorization": f"Bearer {inngest_sdk.api_token(self.signing_key)}"}
-        return httpx.request(method, self.url + path, headers=headers, timeout=20, **more).json()
+        return httpx.request(method, self.url + path, headers=headers, timeout=PATIENCE_S, **more).json()
 
     def send(self, name: str, data: dict[str, Any], id_: str = "") -> str:
         """Send an event; its id."""

@@ -15,9 +15,10 @@ from services.store.replays import Run
 from services.store.schedules import ScheduleRun
 from tests.conftest import Served
 from tests.inngest.conftest import Inngest, configure
+from tests.patience import wait_until
 from tests.services.replay.test_runs import make_set
 from tests.worker.conftest import RealWorker
-from tests.worker.test_process import open_store, wait_until
+from tests.worker.test_process import open_store
 from tests.worker.test_replays import serve_agent
 
 
@@ -35,8 +36,8 @@ def moving(worker: RealWorker) -> Store:
     """The worker's store, once a pulse has finished and the registration is in order."""
     worker.wait()
     store = open_store(worker)
-    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"), 30)
-    wait_until(lambda: is_at(store, "inngest.sync", "sync.ok"), 30)
+    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"))
+    wait_until(lambda: is_at(store, "inngest.sync", "sync.ok"))
     return store
 
 

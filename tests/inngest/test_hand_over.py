@@ -12,8 +12,8 @@ from services import clock
 from services.store import Store
 from tests.inngest.conftest import Inngest, configure
 from tests.inngest.support import all_runs, history, is_at, moving
+from tests.patience import wait_until
 from tests.worker.conftest import RealWorker
-from tests.worker.test_process import wait_until
 
 Make = Callable[..., Inngest]
 Start = Callable[..., RealWorker]
@@ -37,7 +37,7 @@ def test_schedules_pass_from_inngest_to_the_fallback_and_back_and_nothing_runs_t
     gone = clock.now_ms()
     ran_by(store, server, "fallback", since_ms=gone, ticks=2, every_s=every_s)
     server.start()
-    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"), 60)
+    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"))
     ran_by(store, server, "inngest", since_ms=clock.now_ms(), ticks=2, every_s=every_s)
     found = history(store)
     first_fallback = min(r.due_ms for r in found if r.by == "fallback" and r.due_ms >= gone - every_s * 1000)

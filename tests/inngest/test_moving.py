@@ -10,8 +10,8 @@ import pytest
 from services.store import inngest_runs, schedules
 from tests.inngest.conftest import Inngest, configure
 from tests.inngest.support import all_runs, condition, is_at, kept, moving
+from tests.patience import wait_until
 from tests.worker.conftest import RealWorker
-from tests.worker.test_process import wait_until
 
 Make = Callable[..., Inngest]
 Start = Callable[..., RealWorker]
@@ -34,7 +34,7 @@ def test_a_pulse_is_accepted_scheduled_started_and_finished(
     assert found.detail["facts"]["wait_s"] >= 0
     assert runs.detail["kind"] == mode
     server.stop()
-    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.no_answer"), 30)
+    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.no_answer"))
 
 
 def test_each_finished_run_is_counted_once_however_often_the_list_is_read(
@@ -77,10 +77,10 @@ def test_a_dev_server_that_restarts_is_registered_with_again(
     server.start()
     store = moving(start_worker(**configure(tmp_path, server)))
     server.stop()
-    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.no_answer"), 60)
+    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.no_answer"))
     server.start()
-    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"), 60)
-    wait_until(lambda: is_at(store, "inngest.sync", "sync.ok"), 60)
+    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"))
+    wait_until(lambda: is_at(store, "inngest.sync", "sync.ok"))
 
 
 def test_another_installation_with_the_same_keys_is_told_and_not_fought(
@@ -93,11 +93,11 @@ def test_another_installation_with_the_same_keys_is_told_and_not_fought(
     store = moving(one)
     other = start_worker(data=tmp_path / "other", **variables)
     theirs = moving(other)
-    wait_until(lambda: is_at(store, "inngest.sync", "sync.repointed"), 30)
+    wait_until(lambda: is_at(store, "inngest.sync", "sync.repointed"))
     found = condition(store, "inngest.sync")
     assert found is not None
     assert str(other.url.rsplit(":", 1)[1]) in found.detail["url"]
-    wait_until(lambda: "another process has taken over the registration" in one.log.read_text(), 30)
+    wait_until(lambda: "another process has taken over the registration" in one.log.read_text())
     assert is_at(theirs, "inngest.sync", "sync.ok")
 
 
@@ -108,7 +108,7 @@ def test_a_run_that_can_t_be_carried_out_fails_at_once_and_others_are_tried_agai
     server.start()
     moving(start_worker(**configure(tmp_path, server)))
     event = server.send("greenlight/replay.requested", {"run_id": "no such run"})
-    wait_until(lambda: [r["status"] for r in server.runs_of(event)] == ["FAILED"], 30)
+    wait_until(lambda: [r["status"] for r in server.runs_of(event)] == ["FAILED"])
 
 
 def test_a_stranger_can_start_nothing(inngest: Make, start_worker: Start, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import Served
 from tests.inngest.conftest import Inngest
 from tests.inngest.support import finished, moving, replay_runs, state, wished, with_agent
+from tests.patience import wait_until
 from tests.worker.conftest import RealWorker
-from tests.worker.test_process import wait_until
 
 Make = Callable[..., Inngest]
 Start = Callable[..., RealWorker]
@@ -43,11 +43,11 @@ def test_a_replay_of_fifty_cases_is_fanned_out_over_two_workers_and_each_case_as
         in_steps = {owner.partition("#")[0] for owner in at_work if "#" in owner}
         return len(in_steps) == 1 and len({owner.partition("#")[0] for owner in at_work}) == 2
 
-    wait_until(are_both_at_work, 20)
+    wait_until(are_both_at_work)
     both_at_work.set()
-    wait_until(lambda: state(store, run.id) == "done", 90)
+    wait_until(lambda: state(store, run.id) == "done")
     assert Counter(asked) == {f"c{n}": 1 for n in range(50)}
-    wait_until(lambda: replay_runs(server) == ["COMPLETED"], 90)
+    wait_until(lambda: replay_runs(server) == ["COMPLETED"])
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

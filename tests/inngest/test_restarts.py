@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import Served
 from tests.inngest.conftest import Inngest
 from tests.inngest.support import condition, finished, is_at, moving, replay_runs, state, wished, with_agent
+from tests.patience import wait_until
 from tests.worker.conftest import RealWorker
-from tests.worker.test_process import wait_until
 
 Make = Callable[..., Inngest]
 Start = Callable[..., RealWorker]
@@ -35,7 +35,7 @@ def test_a_persistent_server_that_restarts_goes_on_where_it_was(
     wait_until(lambda: state(store, run.id) == "done", 150)
     assert max(Counter(asked).values()) == 1
     wait_until(lambda: replay_runs(server) == ["COMPLETED"], 180)
-    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"), 60)
+    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"))
 
 
 def test_a_server_that_loses_its_queue_leaves_a_stuck_run_that_is_named_and_the_replay_ends_without_it(
@@ -53,14 +53,14 @@ def test_a_server_that_loses_its_queue_leaves_a_stuck_run_that_is_named_and_the_
     wait_until(lambda: len(finished(store, run.id)) >= 4)
     server.stop(signal.SIGKILL)
     server.start()
-    wait_until(lambda: state(store, run.id) == "done", 120)
+    wait_until(lambda: state(store, run.id) == "done")
     assert max(Counter(asked).values()) == 1
-    wait_until(lambda: is_at(store, "inngest.runs", "runs.stuck"), 120)
+    wait_until(lambda: is_at(store, "inngest.runs", "runs.stuck"))
     found = condition(store, "inngest.runs")
     assert found is not None
     (stuck,) = found.detail["stuck"]
     assert "replay-run" in stuck["function"]
     server.api("POST", f"/v2/runs/{stuck['id']}/cancel")
     server.api("POST", f"/v2/runs/{stuck['id']}/rerun")
-    wait_until(lambda: is_at(store, "inngest.runs", "runs.ok"), 60)
+    wait_until(lambda: is_at(store, "inngest.runs", "runs.ok"))
     assert max(Counter(asked).values()) == 1, "the rerun found every case done"

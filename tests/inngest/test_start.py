@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from services.store.conditions import Condition
 from tests.conftest import ROOT
 from tests.inngest.conftest import free_port_below
 from tests.launcher.test_start import Started
+from tests.patience import PATIENCE_S, wait_until
 
 Start = Callable[..., Started]
 pytestmark = pytest.mark.timeout(900)
@@ -52,7 +52,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for started in made:
         if started.process.poll() is None:
             started.process.send_signal(signal.SIGTERM)
-            started.process.communicate(timeout=30)
+            started.process.communicate(timeout=PATIENCE_S)
 
 
 def parts(started: Started) -> dict[str, Condition]:
@@ -64,20 +64,11 @@ def parts(started: Started) -> dict[str, Condition]:
     return found
 
 
-def wait_for(condition: Callable[[], bool], patience_s: float = 60) -> None:
-    give_up = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < give_up, "it did not come true in time"
-        time.sleep(0.3)
-
-
-def stop(started: Started) -> float:
-    """Ask for an orderly stop; how long it took (s)."""
-    begun = time.monotonic()
+def stop(started: Started) -> None:
+    """Ask for an orderly stop."""
     started.process.send_signal(signal.SIGTERM)
-    output = started.process.communicate(timeout=30)[0]
+    output = started.process.communicate(timeout=PATIENCE_S)[0]
     assert started.process.returncode == 0, output
-    return time.monotonic() - begun
 
 
 def pulsing(started: Started) -> bool:
@@ -95,13 +86,13 @@ def is_up(url: str) -> bool:
 def test_dev_is_wired_to_the_worker_and_ends_with_the_rest(start: Start, cli: str) -> None:
     started = start("--inngest", "dev", "--inngest-port", str(free_port_below()), INNGEST_CLI=cli)
     started.wait()
-    wait_for(lambda: pulsing(started))
+    wait_until(lambda: pulsing(started))
     note = started.note()
     assert (note["inngest"], note["inngest_mode"]) == ("dev", "dev")
-    wait_for(lambda: "inngest.sync" in (found := parts(started)) and found["inngest.sync"].code == "sync.ok")
-    wait_for(lambda: "inngest.runs" in parts(started))
+    wait_until(lambda: "inngest.sync" in (found := parts(started)) and found["inngest.sync"].code == "sync.ok")
+    wait_until(lambda: "inngest.runs" in parts(started))
     assert parts(started)["inngest.runs"].detail["kind"] == "dev"
-    assert stop(started) < 12
+    stop(started)
     assert not is_up(str(note["inngest_url"]))
 
 
@@ -110,7 +101,7 @@ def test_production_keeps_its_runs_over_a_restart_and_is_signed(start: Start, cl
     variables = {"INNGEST_CLI": cli, "INNGEST_DEV": "1", "ENVIRONMENT": "production"}
     started = start("--inngest", "--inngest-port", port, **variables)
     started.wait()
-    wait_for(lambda: pulsing(started))
+    wait_until(lambda: pulsing(started))
     note = started.note()
     assert (note["inngest"], note["inngest_mode"]) == ("production", "cloud")
     worker = f"http://127.0.0.1:{note['worker_port']}"
@@ -126,10 +117,10 @@ def test_production_keeps_its_runs_over_a_restart_and_is_signed(start: Start, cl
     assert "appendonly yes" in (tmp_path / "data" / "inngest" / "redis" / "redis.conf").read_text()
     before = completed(note, keys["inngest_signing_key"])
     assert before
-    assert stop(started) < 12
+    stop(started)
     again = start("--inngest", "--inngest-port", port, **variables)
     again.wait()
-    wait_for(lambda: pulsing(again))
+    wait_until(lambda: pulsing(again))
     assert before <= completed(again.note(), keys["inngest_signing_key"])
     said = json.dumps(again.environment()) + "".join(p.read_text() for p in (tmp_path / "data" / "logs").glob("*.log"))
     assert not [key for key in (*keys.values(), inngest_sdk.api_token(keys["inngest_signing_key"])) if key in said]
@@ -138,7 +129,7 @@ def test_production_keeps_its_runs_over_a_restart_and_is_signed(start: Start, cl
 def completed(note: dict[str, Any], key: str) -> set[str]:
     query = {"status": "COMPLETED", "from": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z", "limit": "100"}
     headers = {"Authorization": f"Bearer {key}"}
-    answer = httpx.get(f"{note['inngest_url']}/v2/runs", params=query, headers=headers, timeout=10).json()
+    answer = httpx.get(f"{note['inngest_url']}/v2/runs", params=query, headers=headers, timeout=PATIENCE_S).json()
     return {row["id"] for row in answer.get("data") or []}
 
 
@@ -152,12 +143,12 @@ def test_a_server_left_over_from_a_killed_launcher_is_ended_before(start: Start,
     assert is_up(url)
     second = start("--inngest", "dev", "--inngest-port", port, INNGEST_CLI=cli)
     second.wait()
-    wait_for(lambda: pulsing(second))
+    wait_until(lambda: pulsing(second))
 
 
 def refused(tmp_path: Path, *words: str, **variables: str) -> str:
     started = Started(tmp_path / "data", *words, **variables)
-    output = started.process.communicate(timeout=60)[0]
+    output = started.process.communicate(timeout=PATIENCE_S)[0]
     assert started.process.returncode == 2, output
     assert "Traceback" not in output
     return str(output)

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT, free_port, start_alone
+from tests.patience import PATIENCE_S, wait_until
 
 
 class Started:
@@ -34,35 +34,36 @@ class Started:
         return f"http://localhost:{self.port}"
 
     def wait(self) -> None:
-        give_up = time.monotonic() + 60
-        while time.monotonic() < give_up:
-            if self.process.poll() is not None:
-                raise AssertionError(self.process.communicate()[0])
-            try:
-                if httpx.get(f"{self.url}/api/health/ready", timeout=2).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                time.sleep(0.2)
-        raise AssertionError("it did not start in time")
+        wait_until(self._is_ready)
+
+    def _is_ready(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(self.process.communicate()[0])
+        try:
+            return httpx.get(f"{self.url}/api/health/ready", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def environment(self, name: str = "local") -> dict[str, object]:
         token = (self.data / "api_token").read_text().strip()
         headers = {"Authorization": f"Bearer {token}"}
-        body: dict[str, object] = httpx.get(f"{self.url}/api/v1/environments/{name}", headers=headers, timeout=5).json()
+        body: dict[str, object] = httpx.get(
+            f"{self.url}/api/v1/environments/{name}", headers=headers, timeout=PATIENCE_S
+        ).json()
         return body
 
-    def wait_for_state(self, state: str, name: str = "local", patience_s: float = 40) -> dict[str, object]:
-        give_up = time.monotonic() + patience_s
-        while (found := self.environment(name))["state"] != state:
-            assert time.monotonic() < give_up, found
-            time.sleep(0.3)
-        return found
+    def wait_for_state(self, state: str, name: str = "local") -> dict[str, object]:
+        seen: dict[str, object] = {}
 
-    def wait_for_finding(self, words: str, patience_s: float = 30) -> None:
-        give_up = time.monotonic() + patience_s
-        while words not in str(self.environment()["findings"]):
-            assert time.monotonic() < give_up, self.environment()
-            time.sleep(0.3)
+        def has_come() -> bool:
+            seen.update(self.environment(name))
+            return seen["state"] == state
+
+        wait_until(has_come, found=lambda: seen)
+        return seen
+
+    def wait_for_finding(self, words: str) -> None:
+        wait_until(lambda: words in str(self.environment()["findings"]), found=self.environment)
 
     def note(self) -> dict[str, object]:
         found: dict[str, object] = json.loads((self.data / "stack.json").read_text())
@@ -82,7 +83,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Started]]:
         if started.process.poll() is None:
             started.process.send_signal(signal.SIGTERM)
             try:
-                started.process.wait(15)
+                started.process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 started.process.kill()
         if started.process.stdout is not None:
@@ -113,7 +114,6 @@ def redis_pid(stack: Started) -> int:
     )
 
 
-@pytest.mark.timeout(240)
 def test_the_whole_story_of_a_first_start(start: Callable[..., Started]) -> None:
     """Fresh real probes; a second start is told off; Redis and the worker going away are told the truth about."""
     stack = start()
@@ -123,7 +123,7 @@ def test_the_whole_story_of_a_first_start(start: Callable[..., Started]) -> None
     assert (stack.data / "api_token").stat().st_mode & 0o777 == 0o600
 
     second = start()
-    said = second.process.communicate(timeout=30)[0]
+    said = second.process.communicate(timeout=PATIENCE_S)[0]
     assert second.process.returncode == 2
     assert "already runs" in said
     assert str(stack.port) in said
@@ -139,14 +139,13 @@ def test_the_whole_story_of_a_first_start(start: Callable[..., Started]) -> None
     assert stale["stale"] is True
 
     stack.process.send_signal(signal.SIGINT)
-    said = stack.process.communicate(timeout=12)[0]
+    said = stack.process.communicate(timeout=PATIENCE_S)[0]
     assert stack.process.returncode == 0
     assert "The worker ended" in said
     assert "The redis ended" in said
     assert pids_of(stack.data) == []
 
 
-@pytest.mark.timeout(240)
 def test_redis_going_and_coming_back_turns_it_red_and_green(start: Callable[..., Started], tmp_path: Path) -> None:
     from tests.conftest import RealRedis
 
@@ -156,14 +155,13 @@ def test_redis_going_and_coming_back_turns_it_red_and_green(start: Callable[...,
     stack.wait()
     stack.wait_for_state("ready")
     server.stop()
-    stack.wait_for_state("not_ready", patience_s=30)
+    stack.wait_for_state("not_ready")
     stack.wait_for_finding("Redis is not reached: nothing listens at its address")
     server.start()
-    stack.wait_for_state("ready", patience_s=30)
+    stack.wait_for_state("ready")
     server.stop()
 
 
-@pytest.mark.timeout(240)
 def test_a_launcher_that_is_killed_leaves_nothing_that_stops_the_next(start: Callable[..., Started]) -> None:
     first = start()
     first.wait()
@@ -173,14 +171,10 @@ def test_a_launcher_that_is_killed_leaves_nothing_that_stops_the_next(start: Cal
     second.wait()
     second.wait_for_state("ready")
     second.process.send_signal(signal.SIGTERM)
-    assert second.process.wait(12) == 0
-    give_up = time.monotonic() + 15
-    while pids_of(second.data) and time.monotonic() < give_up:
-        time.sleep(0.2)
-    assert pids_of(second.data) == [], "also the first one's worker and portal are gone"
+    assert second.process.wait(PATIENCE_S) == 0
+    wait_until(lambda: not pids_of(second.data))  # also the first one's worker and portal are gone
 
 
-@pytest.mark.timeout(240)
 def test_the_demo_shows_two_simulated_environments_with_a_past(start: Callable[..., Started]) -> None:
     stack = start("--demo")
     stack.wait()
@@ -201,13 +195,13 @@ def test_the_demo_shows_two_simulated_environments_with_a_past(start: Callable[.
         cwd=ROOT, env=clean, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "readiness_503" in switched.stdout, switched.stderr
-    stack.wait_for_state("not_ready", "staging", patience_s=30)
+    stack.wait_for_state("not_ready", "staging")
 
 
 def refused(*words: str, **variables: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "start.py", "--no-browser", *words],
-        cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=60,
+        cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr

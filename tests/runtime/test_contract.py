@@ -12,6 +12,7 @@ from runtime import Contract, Dependency, TokenPolicy, contract, is_ready, mount
 from runtime.inngest_route import InngestCheck, is_mounted
 from runtime.redis_check import RedisCheck, client_for
 from tests.conftest import RealRedis, Served, free_port
+from tests.patience import PATIENCE_S
 
 Serve = Callable[..., Served]
 TOKEN, LEGACY = "current-token", "published-once"
@@ -47,7 +48,7 @@ def app_with(*checks: Check, accepted: str | None = TOKEN) -> FastAPI:
 
 def get(base: str, path: str, token: str | None = None) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return httpx.get(base + path, headers=headers, timeout=10)
+    return httpx.get(base + path, headers=headers, timeout=PATIENCE_S)
 
 
 def test_ready_means_every_required_dependency_is_healthy() -> None:

@@ -22,6 +22,7 @@ from services.store import Store
 from services.verdict import signing
 from tests import portal
 from tests.conftest import ROOT
+from tests.patience import PATIENCE_S
 
 ISSUER = "https://login.example.org"
 
@@ -140,7 +141,9 @@ def test_api_tokens_carry_their_role(tmp_path: Path) -> None:
     with portal.running(tmp_path, GREENLIGHT_CONFIG=str(file), **tokens) as url:
 
         def call(token: str, method: str, path: str, **more: Any) -> httpx.Response:
-            return httpx.request(method, url + path, headers={"Authorization": f"Bearer {token}"}, timeout=10, **more)
+            return httpx.request(
+                method, url + path, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S, **more
+            )
 
         assert call(tokens["T_LOOK"], "GET", "/api/v1/environments/p/verdict").json()["verdict"] == "INCONCLUSIVE"
         refused = call(tokens["T_LOOK"], "POST", "/api/v1/replays", json={})

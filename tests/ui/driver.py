@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from services.store import Store
 from services.store.migrate import migrate
 from tests.conftest import ROOT
+from tests.patience import PATIENCE_S
 from tests.ui.test_pages import forget_cached, markup_of
 
 
@@ -31,7 +32,7 @@ def configured(folder: Path, monkeypatch: pytest.MonkeyPatch, config: str) -> It
 
 def open_page(name: str, **query: str) -> AppTest:
     """A page with that address, run once."""
-    shell = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=30)
+    shell = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=PATIENCE_S)
     shell.run()
     shell.switch_page(str(ROOT / "pages" / f"{name}.py"))
     for key, value in query.items():

@@ -16,6 +16,7 @@ from services.store import Store, workers
 from services.store.migrate import migrate
 from services.store.workers import Worker
 from tests.conftest import ROOT
+from tests.patience import PATIENCE_S
 from ui import cached
 
 
@@ -63,7 +64,7 @@ def beat(store: Store) -> None:
 
 
 def shown(page: str = "overview", **query: str) -> str:
-    shell = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=30)
+    shell = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=PATIENCE_S)
     for name, value in query.items():
         shell.query_params[name] = value
     shell.run()
@@ -186,7 +187,7 @@ def test_every_dependency_has_its_conditions_expected_and_actual(data: Store) ->
 @pytest.fixture
 def pressed(data: Store) -> Callable[[], AppTest]:
     def press() -> AppTest:
-        shell = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=30)
+        shell = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=PATIENCE_S)
         shell.run()
         shell.switch_page(str(ROOT / "pages" / "dependency_health.py")).run()
         next(b for b in shell.button if b.label == "Probe now").click()

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT, free_port
+from tests.patience import PATIENCE_S, answers, wait_until
 
 TOKEN = "worker-test-token"
 
@@ -42,27 +42,22 @@ class RealWorker:
                 stderr=subprocess.STDOUT,
             )
 
-    def wait(self, patience_s: float = 20) -> None:
-        give_up = time.monotonic() + patience_s
-        while time.monotonic() < give_up:
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                httpx.get(f"{self.url}/api/health/live", timeout=1)
-            except httpx.HTTPError:
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError(f"the worker did not answer: {self.log.read_text()}")
+    def wait(self) -> None:
+        wait_until(self._answers, found=self.log.read_text, pause_s=0.05)
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        return answers(f"{self.url}/api/health/live")
 
     def committed(self) -> int:
         """Samples that the worker acknowledges as durable."""
-        text = httpx.get(f"{self.url}/metrics", timeout=2).text
+        text = httpx.get(f"{self.url}/metrics", timeout=PATIENCE_S).text
         line = next(x for x in text.splitlines() if x.startswith("greenlight_worker_samples_committed_total"))
         return int(float(line.split()[1]))
 
-    def stop(self, how: signal.Signals = signal.SIGTERM, patience_s: float = 15) -> int:
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)
-        return self.process.wait(patience_s)
+        return self.process.wait(PATIENCE_S)
 
 
 @pytest.fixture

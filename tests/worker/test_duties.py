@@ -72,28 +72,27 @@ def test_a_failure_is_raised_given_back_and_may_be_tried_by_the_other_scheduler(
 
 
 def test_a_long_duty_keeps_its_claim(sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duties, "LEASE_MS", 300)
-    monkeypatch.setattr(duties, "RENEW_S", 0.05)
+    monkeypatch.setattr(duties, "LEASE_MS", 1500)
+    monkeypatch.setattr(duties, "RENEW_S", 0.1)
+    looked = asyncio.Event()
 
     async def work(_due: datetime) -> None:
-        await asyncio.sleep(1)
+        await looked.wait()
 
     made = duty(work)
     one, two = (Roster(sqlite_store, settings(tmp_path), (made,), owner=name) for name in ("a", "b"))
 
     async def both() -> tuple[bool, bool]:
         first = asyncio.create_task(one.attend(made, DUE))
-        await asyncio.sleep(0.7)
-        return await two.attend(made, DUE), await first
+        await asyncio.sleep(2)  # longer than a lease that nobody renews
+        refused = await two.attend(made, DUE)
+        looked.set()
+        return refused, await first
 
     assert asyncio.run(both()) == (False, True)
 
 
-def test_a_claim_whose_holder_was_killed_ends_with_its_lease(
-    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(duties, "LEASE_MS", 200)
-
+def test_a_claim_whose_holder_was_killed_ends_with_its_lease(sqlite_store: Store, tmp_path: Path) -> None:
     async def work(_due: datetime) -> None:
         return None
 
@@ -103,7 +102,8 @@ def test_a_claim_whose_holder_was_killed_ends_with_its_lease(
     async def story() -> tuple[bool, bool]:
         assert await killed.claim(made.claim_name(DUE), by="fallback")
         early = await other.attend(made, DUE)
-        await asyncio.sleep(0.3)
+        with sqlite_store.write() as connection:  # its lease has run out: time is an argument here, too
+            connection.exec_driver_sql("UPDATE claims SET until_ms = 1")
         return early, await other.attend(made, DUE)
 
     assert asyncio.run(story()) == (False, True)

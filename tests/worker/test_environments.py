@@ -10,8 +10,9 @@ from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, jobs, snapshots
 from tests.conftest import RealRedis
+from tests.patience import wait_until
 from tests.worker.conftest import RealWorker
-from tests.worker.test_process import open_store, wait_until
+from tests.worker.test_process import open_store
 
 
 def watched(folder: Path, redis_url: str) -> dict[str, str]:
@@ -50,8 +51,8 @@ def test_a_changed_env_file_is_noticed_without_a_restart(
     wait_until(lambda: newest() in fingerprints(store, "env.validation") and bool(newest()))
     before = newest()
     (tmp_path / "s.env").write_text(f"REDIS_URL={make_redis().url}\nREDIS_REQUIRED=true\n")
-    wait_until(lambda: newest() != before, patience_s=30)
-    wait_until(lambda: newest() in fingerprints(store, "redis.ping"), patience_s=30)
+    wait_until(lambda: newest() != before)
+    wait_until(lambda: newest() in fingerprints(store, "redis.ping"))
     passed = {p.record.outcome for p in raw_evidence(store, "s", clock.now_ms()) if p.record.check == "redis.ping"}
     assert "pass" in passed, "the probe uses the new address"
     stale = [p.stale for p in raw_evidence(store, "s", clock.now_ms()) if p.record.fingerprint == before]

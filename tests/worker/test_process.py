@@ -23,6 +23,7 @@ from services.settings.installation import WORKER_FUNCTIONS
 from services.slo.check import check
 from services.store import Store, conditions, evidence, jobs, samples
 from tests.conftest import RealRedis
+from tests.patience import PATIENCE_S, wait_until
 from tests.worker.conftest import TOKEN, RealWorker
 
 Start = Callable[..., RealWorker]
@@ -30,13 +31,6 @@ Start = Callable[..., RealWorker]
 
 def open_store(worker: RealWorker) -> Store:
     return Store.open(f"sqlite:///{worker.data / 'greenlight.db'}")
-
-
-def wait_until(condition: Callable[[], bool], patience_s: float = 20) -> None:
-    give_up = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < give_up, "it did not come true in time"
-        time.sleep(0.1)
 
 
 def state(store: Store, probe: str) -> str:
@@ -113,12 +107,12 @@ def test_redis_going_away_turns_it_down_and_coming_back_turns_it_up(
     store = open_store(worker)
     wait_until(lambda: state(store, "redis.ping") == "ok")
     redis.stop()
-    wait_until(lambda: state(store, "redis.ping") == "down", 20)
+    wait_until(lambda: state(store, "redis.ping") == "down")
     with store.read() as connection:
         found = {c.probe: c for c in conditions.load(connection, "local")}["redis.ping"]
     assert (found.code, found.failures) == ("redis.refused", 3)
     redis.start()
-    wait_until(lambda: state(store, "redis.ping") == "ok", 20)
+    wait_until(lambda: state(store, "redis.ping") == "ok")
 
 
 def test_sigterm_ends_it_in_order(start_worker: Start) -> None:
@@ -192,7 +186,7 @@ def test_a_second_worker_takes_over_within_a_lease(start_worker: Start, tmp_path
     before = first.committed()
     assert second.committed() == 0, "while one collects, the other looks on"
     first.stop(signal.SIGKILL)
-    wait_until(lambda: second.committed() > 0, 25)
+    wait_until(lambda: second.committed() > 0)
     assert before > 0
 
 
@@ -212,14 +206,14 @@ def test_probe_now_is_done_by_the_worker_with_progress(start_worker: Start) -> N
         assert current is not None
         return current
 
-    wait_until(lambda: found().state == "done", 30)
+    wait_until(lambda: found().state == "done")
     assert (found().done_steps, found().total_steps) == (6, 6)
 
 
 def test_wrong_settings_end_it_with_the_list_of_problems(start_worker: Start, tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('colour = 1\n[[environments]]\nname = "a"\n')
     worker = start_worker(GREENLIGHT_CONFIG=str(tmp_path / "bad.toml"))
-    assert worker.process.wait(15) == 2
+    assert worker.process.wait(PATIENCE_S) == 2
     text = worker.log.read_text()
     assert "colour" in text
     assert "base_url" in text
@@ -233,7 +227,7 @@ def test_a_newer_database_ends_it_with_a_sentence(start_worker: Start, tmp_path:
     with sqlite3.connect(tmp_path / "d" / "greenlight.db") as raw:
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
     second = start_worker(data=tmp_path / "d")
-    assert second.process.wait(15) == 2
+    assert second.process.wait(PATIENCE_S) == 2
     assert "newer version of Greenlight" in second.log.read_text()
     assert "Traceback" not in second.log.read_text()
 
@@ -245,12 +239,12 @@ def test_it_says_when_the_store_is_away_and_goes_on_afterwards(start_worker: Sta
     wait_until(lambda: worker.committed() > 0)
     holder = sqlite3.connect(tmp_path / "d" / "greenlight.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    wait_until(lambda: "locked by another program" in worker.log.read_text(), 30)
+    wait_until(lambda: "locked by another program" in worker.log.read_text())
     wait_until(lambda: httpx.get(f"{worker.url}/api/health/ready").status_code == 503)
     held = worker.committed()
     holder.execute("ROLLBACK")
-    wait_until(lambda: worker.committed() > held, 30)
-    wait_until(lambda: httpx.get(f"{worker.url}/api/health/ready").status_code == 200, 30)
+    wait_until(lambda: worker.committed() > held)
+    wait_until(lambda: httpx.get(f"{worker.url}/api/health/ready").status_code == 200)
     assert "Traceback" not in worker.log.read_text()
 
 

@@ -16,10 +16,11 @@ from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, replays
 from tests.conftest import Served
+from tests.patience import wait_until
 from tests.services.replay.test_agents import app as agent_app
 from tests.services.replay.test_runs import make_set
 from tests.worker.conftest import RealWorker
-from tests.worker.test_process import open_store, wait_until
+from tests.worker.test_process import open_store
 
 Start = Callable[..., RealWorker]
 
@@ -84,7 +85,7 @@ def test_two_workers_share_a_run_ask_once_and_leave_evidence(
             owners.update(row[0] for row in rows)
         return state(store, run.id) == "done"
 
-    wait_until(done, patience_s=40)
+    wait_until(done)
     assert sorted(asked) == sorted(f"c{n}" for n in range(120))
     assert len(owners) == 2
     (proof,) = gate_evidence(store)
@@ -107,7 +108,7 @@ def test_a_killed_worker_s_cases_are_taken_up_by_another(
         kept = dict(connection.exec_driver_sql("SELECT case_id, body FROM replay_results WHERE state = 'done'").all())  # type: ignore[arg-type]
     two = start_worker(data=one.data, **variables)
     two.wait()
-    wait_until(lambda: state(store, run.id) == "done", patience_s=40)
+    wait_until(lambda: state(store, run.id) == "done")
     found = runs.result(store, run)
     assert (found.total, found.passed) == (60, 60)
     with store.read() as connection:
@@ -117,7 +118,7 @@ def test_a_killed_worker_s_cases_are_taken_up_by_another(
 
 def test_sigterm_hands_back_what_is_held(start_worker: Start, serve: Callable[..., Served], tmp_path: Path) -> None:
     asked: list[str] = []
-    variables = configured(tmp_path, serve_agent(serve, asked, 0.2), cases=60)
+    variables = configured(tmp_path, serve_agent(serve, asked, 0.2), cases=400)
     worker = start_worker(**variables)
     worker.wait()
     store = open_store(worker)

@@ -16,6 +16,7 @@ from services.settings.model import Environment, Own, Secrets, Server
 from services.store import Store, workers
 from services.store.workers import Worker
 from tests.conftest import Served
+from tests.patience import PATIENCE_S
 from tests.services.probes.test_inngest_server import KEY, SERVED, Fake
 from worker import sync
 from worker.sync import Registration
@@ -49,10 +50,10 @@ def registration(
     return Registration(environment, own, store, address=worker_url, holds=lambda: holds, told=told.append)
 
 
-def run(made: Registration, until: Callable[[], bool], patience_s: float = 10) -> None:
+def run(made: Registration, until: Callable[[], bool]) -> None:
     async def both() -> None:
         task = asyncio.create_task(made.run())
-        give_up = asyncio.get_running_loop().time() + patience_s
+        give_up = asyncio.get_running_loop().time() + PATIENCE_S
         while not until():
             assert asyncio.get_running_loop().time() < give_up
             await asyncio.sleep(0.02)

@@ -28,7 +28,7 @@ def server(make_redis: MakeRedis) -> RealRedis:
 
 def look(server: RealRedis, kind: str = "list", field: str | None = "at", **more: object) -> Reading:
     queue = Queue(name="q", kind=kind, key="q", timestamp_field=field, **more)  # type: ignore[arg-type]
-    return asyncio.run(QueueProbe(url=SecretStr(server.url), queue=queue, interval_s=60, deadline_s=5).look({}))
+    return asyncio.run(QueueProbe(url=SecretStr(server.url), queue=queue, interval_s=60, deadline_s=30).look({}))
 
 
 def client(server: RealRedis) -> redis.Redis:

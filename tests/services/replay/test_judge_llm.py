@@ -46,7 +46,7 @@ class Model:
         app.add_route("/v1", endpoint, methods=["POST"])
         self.judge = from_files(
             Endpoint(
-                url=serve(app).url + "/v1", model="m", wire=wire, key=KEY, timeout_s=2, price_in=1.0, price_out=2.0
+                url=serve(app).url + "/v1", model="m", wire=wire, key=KEY, timeout_s=30, price_in=1.0, price_out=2.0
             )  # type: ignore[arg-type]
         )
 

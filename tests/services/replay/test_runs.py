@@ -22,6 +22,7 @@ from services.replay.runs import Begun, Plan, WrongRun
 from services.settings.model import INSTALLATION
 from services.store import Store, replays
 from services.store.replays import Run
+from tests.patience import until
 
 JUDGE = RubricJudge()
 
@@ -73,7 +74,7 @@ def begin(store: Store, path: Path, **more: Any) -> Begun:
 def runner(store: Store, begun: Begun, agent: Any, owner: str = "me", **more: Any) -> Runner:
     return Runner(
         store=store, run_id=begun.run.id, owner=owner, golden=begun.golden, agent=agent, judge=JUDGE, concurrency=4,
-        timeout_s=5, **more,
+        timeout_s=30, **more,
     )  # fmt: skip
 
 
@@ -128,7 +129,7 @@ def test_a_cancelled_run_stops_and_goes_on_where_it_was(store: Store, tmp_path: 
 
     async def cancelled() -> str:
         work = asyncio.create_task(runner(store, begun, agent).work())
-        await asyncio.sleep(0.4)
+        await until(lambda: len(agent.asked) >= 10)
         with store.write() as connection:
             assert replays.cancel(connection, begun.run.id, clock.now_ms())
         return await work
