@@ -106,11 +106,10 @@ def _picker(options: list[str], chosen: str) -> str:
 
 
 def _look_at(environment: str) -> None:
-    kept = {name: st.query_params.get(name) for name in state.KEPT}
-    st.query_params.clear()
-    for name, value in kept.items():
-        state.put(name, value)
-    state.put(state.ENVIRONMENT, None if environment == ALL else environment)
+    wanted = {name: st.query_params[name] for name in state.KEPT if name in st.query_params}
+    if environment != ALL:
+        wanted[state.ENVIRONMENT] = environment
+    st.query_params.from_dict(wanted)  # at once: each change is an entry of its own for the browser's back button
 
 
 def choose(name: str, titles: Mapping[str, str], *, label: str) -> str:

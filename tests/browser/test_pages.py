@@ -219,6 +219,18 @@ def test_back_and_forward_at_once_show_what_each_address_says(scene: Scene, open
     expect(page.get_by_role("radio", name="staging", checked=True).first).to_be_visible()
 
 
+def test_one_pick_is_one_step_back(scene: Scene, open_page: Open) -> None:
+    page = open_page(f"{scene.url}/dependency_health?env=production&detail=redis")
+    page.get_by_role("dialog").get_by_text("Raw results").wait_for()
+    page.keyboard.press("Escape")
+    page.wait_for_url("**/dependency_health?env=production")
+    page.get_by_role("radio", name="staging").click()
+    page.wait_for_url("**/dependency_health?env=staging")
+    page.go_back()
+    page.wait_for_url("**/dependency_health?env=production")
+    expect(page.get_by_text("production: nothing was measured yet.")).to_be_visible()
+
+
 def test_picking_an_environment_by_keyboard_keeps_the_focus(scene: Scene, open_page: Open) -> None:
     page = open_page(f"{scene.url}/dependency_health")
     page.get_by_role("radio", name="production").focus()
