@@ -1,7 +1,7 @@
 """Which replays does this worker carry out? Any that wait; several workers share one by claiming its cases.
 
 Where Inngest moves work, the worker that it calls hands a run over to it and takes its cases from there, a step each;
-other workers go on taking cases from the store. A run that Inngest leaves lying is taken back.
+other workers go on taking cases from the store, from the run's end. A run that Inngest leaves lying is taken back.
 """
 
 from __future__ import annotations
@@ -197,6 +197,8 @@ class ReplayWork:
             timeout_s=float(run.options["timeout_s"]),
             stopping=self._stopping,
             share=share,
+            # Inngest walks a run from its beginning, a few steps at a time: who takes from there would hold just those.
+            from_the_end=share is None and self._send is not None,
         )
         self._runners.append(runner)
         try:

@@ -43,6 +43,7 @@ class Runner:
     progress: Progress = lambda _done: None
     stopping: bool = False
     share: tuple[int, int] | None = None  # first and last position, where it works on a part of the run
+    from_the_end: bool = False  # where others walk the run from its beginning
     done_here: int = 0
     _waiting: deque[Claimed] = field(default_factory=deque)
     _finished: list[Outcome] = field(default_factory=list)
@@ -112,8 +113,9 @@ class Runner:
             claimed: list[Claimed] = []
             if room > 0 and state == "running":
                 claimed = replays.claim(
-                    connection, self.run_id, self.owner, limit=room, now_ms=now, lease_ms=LEASE_MS, share=self.share
-                )
+                    connection, self.run_id, self.owner, limit=room, now_ms=now, lease_ms=LEASE_MS,
+                    share=self.share, from_the_end=self.from_the_end,
+                )  # fmt: skip
         return state, claimed
 
     async def _ask_on(self) -> None:

@@ -78,7 +78,7 @@ def create(connection: Connection, run: Run, pieces: Sequence[tuple[str, int]], 
 
 def claim(
     connection: Connection, run_id: str, owner: str, *, limit: int, now_ms: int, lease_ms: int,
-    share: tuple[int, int] | None = None,
+    share: tuple[int, int] | None = None, from_the_end: bool = False,
 ) -> list[Claimed]:  # fmt: skip
     """Take up to `limit` pieces that nobody holds, or whose holder's lease ran out; of a share (first, last) alone."""
     free = or_(
@@ -88,7 +88,8 @@ def claim(
     wanted = select(replay_results.c.position).where(replay_results.c.run_id == run_id, free)
     if share is not None:
         wanted = wanted.where(replay_results.c.position.between(*share))
-    wanted = wanted.order_by(replay_results.c.position).limit(limit)
+    position = replay_results.c.position
+    wanted = wanted.order_by(position.desc() if from_the_end else position).limit(limit)
     if connection.dialect.name == "postgresql":
         wanted = wanted.with_for_update(skip_locked=True)
     positions = [row.position for row in connection.execute(wanted)]

@@ -142,7 +142,9 @@ def inngest(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
         redis.stop()
 
 
-def configure(folder: Path, server: Inngest, *, agent: str = "", cases: str = "", port: int = 0) -> dict[str, str]:
+def configure(
+    folder: Path, server: Inngest, *, agent: str = "", cases: str = "", port: int = 0, pulse_s: int = 2
+) -> dict[str, str]:
     """An environment `prod` whose Inngest is that server, looked at often; the variables of a worker for it."""
     env_file = folder / "prod.env"
     keys = f"INNGEST_EVENT_KEY={EVENT_KEY}\n"
@@ -157,7 +159,7 @@ def configure(folder: Path, server: Inngest, *, agent: str = "", cases: str = ""
         '[[environments]]\nname = "prod"\n'
         f'base_url = "http://127.0.0.1:{port or 9}"\nenv_file = "prod.env"\n'
         f'inngest = {{ mode = "{mode}", api_url = "{server.url}", expected_functions = 6, stuck_after_s = 3600 }}\n'
-        "intervals = { inngest_pulse = 2, inngest_runs = 2 }\n"
+        f"intervals = {{ inngest_pulse = {pulse_s}, inngest_runs = 2 }}\n"
     )
     return {"GREENLIGHT_CONFIG": str(folder / "greenlight.toml")} | server.variables()
 

@@ -43,7 +43,7 @@ def test_a_replay_of_fifty_cases_is_fanned_out_over_two_workers_and_each_case_as
         in_steps = {owner.partition("#")[0] for owner in at_work if "#" in owner}
         return len(in_steps) == 1 and len({owner.partition("#")[0] for owner in at_work}) == 2
 
-    wait_until(are_both_at_work)
+    wait_until(are_both_at_work, found=owners)
     both_at_work.set()
     wait_until(lambda: state(store, run.id) == "done")
     assert Counter(asked) == {f"c{n}": 1 for n in range(50)}

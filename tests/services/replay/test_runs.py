@@ -169,6 +169,14 @@ def test_an_unbroken_run_and_a_resumed_one_say_the_same(store: Store, tmp_path: 
     assert documents[0] == documents[1]
 
 
+def test_who_takes_from_the_end_leaves_the_beginning_to_those_who_walk_from_there(store: Store, tmp_path: Path) -> None:
+    begun = begin(store, make_set(tmp_path, 10))
+    with store.write() as connection:
+        taken = replays.claim(connection, begun.run.id, "a", limit=3, now_ms=0, lease_ms=1000, from_the_end=True)
+        step = replays.claim(connection, begun.run.id, "b", limit=1, now_ms=0, lease_ms=1000, share=(0, 0))
+    assert ([c.position for c in taken], [c.position for c in step]) == ([7, 8, 9], [0])
+
+
 def test_a_piece_whose_lease_was_lost_has_one_result(store: Store, tmp_path: Path) -> None:
     begun = begin(store, make_set(tmp_path, 2), runner="worker")
     with store.write() as connection:
