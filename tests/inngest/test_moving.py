@@ -12,6 +12,7 @@ from tests.inngest.conftest import Inngest, configure
 from tests.inngest.support import all_runs, condition, is_at, kept, moving
 from tests.patience import wait_until
 from tests.worker.conftest import RealWorker
+from tests.worker.test_process import open_store
 
 Make = Callable[..., Inngest]
 Start = Callable[..., RealWorker]
@@ -81,6 +82,19 @@ def test_a_dev_server_that_restarts_is_registered_with_again(
     server.start()
     wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"))
     wait_until(lambda: is_at(store, "inngest.sync", "sync.ok"))
+
+
+def test_what_a_late_registration_brings_about_is_looked_at_at_once(
+    inngest: Make, start_worker: Start, tmp_path: Path
+) -> None:
+    server = inngest("dev")
+    worker = start_worker(**configure(tmp_path, server, pulse_s=3600))  # the next look by the clock is an hour away
+    worker.wait()
+    store = open_store(worker)
+    wait_until(lambda: is_at(store, "inngest.sync", "sync.no_answer"))
+    server.start()
+    wait_until(lambda: is_at(store, "inngest.sync", "sync.ok"))
+    wait_until(lambda: is_at(store, "inngest.pulse", "pulse.ok"))
 
 
 def test_another_installation_with_the_same_keys_is_told_and_not_fought(
