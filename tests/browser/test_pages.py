@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,6 +50,8 @@ class Scene:
     def __init__(self, url: str, store: Store, data: Path) -> None:
         self.url, self.store, self.data = url, store, data
         self._memory = ledger.Memory()
+        self._ended = threading.Event()
+        self._worker = threading.Thread(target=self._go_on_beating)
 
     def see(self, probe: str, code: str, *, environment: str = "production", times: int = 1) -> None:
         now = clock.now_ms()
@@ -74,9 +77,24 @@ class Scene:
                 self.see(probe, code, environment=environment, times=5 if probe == "redis.ping" else 1)
 
     def beat(self) -> None:
+        """A worker lives from now on, until the scene ends."""
+        self._beat_once()
+        self._worker.start()
+
+    def _go_on_beating(self) -> None:
+        while not self._ended.wait(3):
+            self._beat_once()
+
+    def _beat_once(self) -> None:
         now = clock.now_ms()
         with self.store.write() as connection:
             workers.beat(connection, Worker(id="w", address="http://x", started_ms=now, seen_ms=now))
+
+    def end(self) -> None:
+        self._ended.set()
+        if self._worker.is_alive():
+            self._worker.join()
+        self.store.close()
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +116,9 @@ def scene(running: tuple[str, Path]) -> Iterator[Scene]:
         for table in ("conditions", "spans", "samples", "rollups", "series", "workers", "jobs"):
             connection.exec_driver_sql(f"DELETE FROM {table}")
     time.sleep(1.1)  # what the page process still remembers of the scene before
-    yield Scene(url, store, data)
-    store.close()
+    made = Scene(url, store, data)
+    yield made
+    made.end()
 
 
 def text(page: Page) -> str:
@@ -137,10 +156,8 @@ def test_the_page_follows_the_store_by_itself(scene: Scene, open_page: Open) -> 
     scene.all_well()
     page = open_page(scene.url)
     until(page, "All 2 environments are ready")
-    scene.beat()
     scene.see("readiness", "readiness.not_ready", times=3)
     until(page, "production is not ready")
-    scene.beat()
     scene.see("readiness", "readiness.ok", times=2)
     until(page, "All 2 environments are ready")
 
