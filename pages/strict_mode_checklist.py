@@ -31,3 +31,4 @@ with steps:
     way()
 checklist_step.report(cached.checklist(chosen))
 checklist_record.show(cached.checklist(chosen))
+checklist_step.dialog()

@@ -21,7 +21,7 @@ from services.verdict import signing, words
 from services.verdict.model import Standing
 from ui import cached, checklist, html, present, signin, state, widgets
 
-ASKED_FOR = "decision-asked-for"
+ASKED_FOR, PRESSED = "decision-asked-for", "decision-just-pressed"
 CONFIRM = {
     "policy": "Confirm the decision",
     "saved": "Note that it was saved",
@@ -62,6 +62,29 @@ def show(environment: str) -> None:
             st.code(found.message, language=None, wrap_lines=True)
     _proof(found, view)
     _decisions(found, view)
+
+
+def dialog() -> None:
+    """Where somebody asked to decide something: until it is decided, or put away, or another page is looked at.
+
+    It is the page's, not that of the piece in which the button stands: what is pressed in a dialog of a piece that
+    refreshes is lost where both reach a busy server together.
+    """
+    asked = st.session_state.get(ASKED_FOR)
+    if asked is None:
+        return
+    if state.has_arrived() or asked[0] != _place():
+        _put_away()
+        return
+    _confirm(*asked[1:])
+
+
+def _place() -> tuple[str | None, str | None]:
+    return state.text(state.ENVIRONMENT), state.text(state.STEP)
+
+
+def _put_away() -> None:
+    st.session_state.pop(ASKED_FOR, None)
 
 
 def _link(title: str, place: str, environment: str) -> str:
@@ -119,7 +142,9 @@ def _out_of_turn(view: StepView) -> str:
 
 @widgets.live
 def _decisions(found: Checklist, view: StepView) -> None:
-    """What only a person can do here; and the dialog that a press asked for, in this run or in one cut short."""
+    """What only a person can do here."""
+    if st.session_state.pop(PRESSED, False):
+        st.rerun()  # with the dialog
     fresh, now = _now(found, view)
     confirm = now.step.confirm or now.step.confirm_optional
     if confirm and now.decision is not None:
@@ -134,9 +159,6 @@ def _decisions(found: Checklist, view: StepView) -> None:
         with st.expander("Hand this step to somebody else", icon=":material/forward_to_inbox:"):
             address = f"{st.context.url}?{urlencode({'env': found.environment, 'step': now.key})}"
             st.code(hand_over(now, address, simulated=found.simulated), language=None, wrap_lines=True)
-    asked = st.session_state.pop(ASKED_FOR, None)
-    if asked is not None:
-        _confirm(*asked)
 
 
 def _waiver(found: Checklist, soak: Soak, view: StepView) -> None:
@@ -190,7 +212,8 @@ def take_back(said: Decision, *, key: str) -> None:
 
 def _ask_for(asked: tuple[str, str, str, bool]) -> None:
     """Kept beyond this run: a refresh that comes between the press and the dialog must not lose it."""
-    st.session_state[ASKED_FOR] = asked
+    st.session_state[ASKED_FOR] = (_place(), *asked)
+    st.session_state[PRESSED] = True
 
 
 def _why(check: Standing) -> str:
@@ -205,7 +228,7 @@ def _said(said: Decision | None) -> str:
     return f"{said.who}, {present.moment(said.at_ms, widgets.zone())}: {said.note}"
 
 
-@st.dialog("Confirm by name")
+@st.dialog("Confirm by name", on_dismiss=_put_away)
 def _confirm(kind: str, name: str, words: str, holds: bool) -> None:
     """A confirmation holds name, time and note, and is shown as what it is: a person's word."""
     environment, me = cached.settings().environment(name), signin.person()
@@ -237,6 +260,7 @@ def _confirm(kind: str, name: str, words: str, holds: bool) -> None:
         html.show(html.answer("unknown", "Nothing was confirmed.", str(error)))
         return
     cached.forget_decisions()
+    _put_away()
     st.rerun()
 
 

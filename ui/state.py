@@ -39,6 +39,11 @@ def arrive(page: str) -> None:
     st.session_state[_PLACE] = page
 
 
+def has_arrived() -> bool:
+    """Whether another page was shown before."""
+    return bool(st.session_state.get(_ARRIVED))
+
+
 def environment_again(names: Sequence[str]) -> str | None:
     """The environment in the address; else, on arrival from another page, the one looked at there. None for neither.
 
@@ -46,7 +51,7 @@ def environment_again(names: Sequence[str]) -> str | None:
     back to an address without one gets what it showed.
     """
     name = environment(names)
-    if name is None and st.session_state.get(_ARRIVED):
+    if name is None and has_arrived():
         last = st.session_state.get(_LAST)
         name = last if last in names else None
         put(ENVIRONMENT, name)

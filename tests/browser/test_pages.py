@@ -1,16 +1,20 @@
 """Pages in a real browser: framed on a deep link, live, readable on a phone, one click to the raw evidence."""
 
 import json
+import os
 import re
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from services import clock, ledger
+from services import clock, decisions, ledger
 from services.probes.model import Check, Measure, Reading
 from services.probes.run import Observation
 from services.store import Store, workers
@@ -259,6 +263,58 @@ def test_picking_an_environment_by_keyboard_keeps_the_focus(scene: Scene, open_p
 def test_the_checklist_begins_with_production(scene: Scene, open_page: Open) -> None:
     page = open_page(f"{scene.url}/strict_mode_checklist")
     expect(page.get_by_role("radio", name="production", checked=True).first).to_be_visible()
+
+
+def test_a_decision_that_meets_a_refresh_at_a_busy_server_is_kept(scene: Scene, open_page: Open) -> None:
+    """The server stands still while the page asks for its refreshes and somebody confirms: all of it comes at once."""
+    page = open_page(f"{scene.url}/strict_mode_checklist?env=production&step=inputs-production")
+    page.get_by_role("button", name="Confirm the decision").click()
+    page.get_by_label("Your name").fill("Ada")
+    page.get_by_label("Note").fill("minutes of 20 November")
+    with standing_still(scene.url):
+        page.wait_for_timeout(3500)  # a refresh is asked for every 3 s
+        page.get_by_role("button", name="Confirm", exact=True).click()
+        page.wait_for_timeout(3500)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("button", name="Take it back")).to_be_visible()
+    with scene.store.read() as connection:
+        said = decisions.newest(connection, "production", "policy")
+    assert said is not None
+    assert said.note == "minutes of 20 November"
+
+
+def test_a_dialog_that_was_left_does_not_come_back(scene: Scene, open_page: Open) -> None:
+    page = open_page(f"{scene.url}/strict_mode_checklist?env=staging&step=soak-staging")
+    page.get_by_role("link", name="Collect and confirm the four inputs").first.click()
+    page.wait_for_url(re.compile("step=inputs-staging"))
+    ask = page.get_by_role("button", name="Confirm the decision")
+    dialog = page.get_by_role("dialog")
+    ask.click()
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    ask.click()
+    expect(dialog).to_be_visible()
+    page.go_back()
+    page.wait_for_url(re.compile("step=soak-staging"))
+    expect(dialog).to_have_count(0)
+    page.go_forward()
+    expect(ask).to_be_visible()
+    settled(page)
+    expect(dialog).to_have_count(0)
+
+
+@contextmanager
+def standing_still(url: str) -> Iterator[None]:
+    """The portal does nothing meanwhile; what is sent to it waits."""
+    port = url.rpartition(":")[2]
+    listed = subprocess.run(["ps", "axww", "-o", "pid=,command="], capture_output=True, text=True, check=True).stdout
+    pid = next(int(line.split()[0]) for line in listed.splitlines() if f"app.py --port {port}" in line)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_the_link_on_a_card_opens_that_environment(scene: Scene, open_page: Open) -> None:
