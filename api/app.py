@@ -145,7 +145,7 @@ def _facts(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callabl
     def evidence(name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> dict[str, Any]:
         """The newest evidence of an environment, newest first, each with its place in the chain."""
         settings.environment(name)
-        proofs = view.raw_evidence(get_store(), name, clock.now_ms(), limit)
+        proofs = view.raw_evidence(get_store(), settings, name, clock.now_ms(), limit)
         return {
             "environment": name,
             "evidence": [

@@ -104,6 +104,7 @@ def write(
             "note": said[:1000],
             "under_fingerprint": under.fingerprint,
             "under_version": under.version,
+            "under_policy": currency.policy(connection, environment),
         }
         | dict(more or {}),
     )
@@ -123,11 +124,14 @@ def newest(connection: Connection, environment: str, kind: str) -> Decision | No
 
 
 def changed_since(connection: Connection, decision: Decision) -> tuple[str, ...]:
-    """What changed since it was said: `its variables`, `its version`; () where nothing did."""
-    now = currency.under(connection, decision.environment)
+    """What changed since it was said: `its variables`, `its version`, `its policy`; () where nothing did."""
+    now, policy = currency.under(connection, decision.environment), currency.policy(connection, decision.environment)
+    said_policy = decision.detail.get("under_policy")
+    known = None not in {said_policy, policy}
     pairs = (
         ("its variables", decision.detail.get("under_fingerprint"), now.fingerprint),
         ("its version", decision.detail.get("under_version"), now.version),
+        ("its policy", said_policy if known else None, policy if known else None),
     )
     return tuple(words for words, was, is_ in pairs if was != is_)
 

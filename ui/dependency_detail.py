@@ -127,7 +127,7 @@ def _figure(buckets: tuple[Bucket, ...], label: str) -> Any:
 def _evidence(environment: str, name: str) -> None:
     st.subheader("Evidence", anchor=False)
     st.caption("One record when an outcome changes, and at least hourly. Each is chained to the one before it.")
-    proofs = view.raw_evidence(cached.store(), environment, clock.now_ms())
+    proofs = view.raw_evidence(cached.store(), cached.settings(), environment, clock.now_ms())
     rows = [
         {
             "number": p.number,

@@ -18,7 +18,7 @@ from services.envs.live import Live, against_reality
 from services.envs.relations import Side
 from services.envs.rules import Finding
 from services.envs.validation import Validation, validate
-from services.evidence.model import REWRITE_AFTER_MS, Evidence, Outcome
+from services.evidence.model import Evidence, Outcome, due_again
 from services.probes.hysteresis import is_stale
 from services.settings.load import prefixed
 from services.settings.model import Environment, Settings
@@ -205,7 +205,7 @@ def _worst(validation: Validation) -> dict[str, Any]:
 
 
 def _says_more(proof: Evidence, before: Evidence | None) -> bool:
-    if before is None or proof.at_ms - before.at_ms >= REWRITE_AFTER_MS:
+    if before is None or due_again(proof.at_ms, before.at_ms):
         return True
     return (proof.outcome, proof.code, proof.fingerprint, proof.detail["digest"]) != (
         before.outcome,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.evidence.model import Evidence
+from services.evidence.model import SKEW_MS, Evidence
 
 HOUR_MS = 3_600_000
 # Longest prefix wins. Probes write at least hourly while they run, so two hours mean that they no longer do.
@@ -27,15 +27,14 @@ class Under:
 
     fingerprint: str | None = None
     version: str | None = None
-    golden_sha256: str | None = None
-    judge_sha256: str | None = None
+    golden_sha256: str | None = None  # "" where there is none that can be read
+    judges: frozenset[str] | None = None  # every judge that there is
 
 
 _CAUSES = (
     ("fingerprint", "the environment's variables changed since"),
     ("version", "another version was deployed since"),
     ("golden_sha256", "the golden set changed since"),
-    ("judge_sha256", "the judge changed since"),
 )
 
 
@@ -52,8 +51,12 @@ def why_stale(record: Evidence, now: Under, now_ms: int) -> str | None:
         if name == "fingerprint" and taken is not None and taken.split("-")[0] != current.split("-")[0]:
             return "the installation's fingerprint key was replaced since, so it can't be compared"
         return words
+    if now.judges is not None and record.judge_sha256 is not None and record.judge_sha256 not in now.judges:
+        return "the judge changed since"
     if now_ms - record.at_ms > max_age_ms(record.check):
         return "it is too old"
+    if record.at_ms - now_ms > SKEW_MS and not record.check.startswith(PERSONAL):
+        return "it is dated in the future: a clock was wrong"
     return None
 
 

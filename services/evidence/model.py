@@ -15,6 +15,7 @@ from typing import Any, Literal
 Outcome = Literal["pass", "fail", "unknown"]
 GENESIS = "0" * 64
 REWRITE_AFTER_MS = 3_600_000  # an unchanged outcome is written again at least hourly
+SKEW_MS = 300_000  # by so much may the clocks of two machines that write differ
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +71,12 @@ def chain_hash(previous: str, body: str) -> str:
     return hashlib.sha256(f"{previous}\n{body}".encode()).hexdigest()
 
 
+def due_again(at_ms: int, last_ms: int) -> bool:
+    """Whether an unchanged outcome is to be written again; at once where the last one is dated later, as after a clock
+    that was set back: it doesn't count."""
+    return not -SKEW_MS <= at_ms - last_ms < REWRITE_AFTER_MS
+
+
 def worth_writing(record: Evidence, last: Evidence | None) -> bool:
     """Write when the outcome, its cause or what it was taken under changed, and at least hourly."""
     if last is None:
@@ -80,7 +87,7 @@ def worth_writing(record: Evidence, last: Evidence | None) -> bool:
         last.version,
         last.fingerprint,
     )
-    return changed or record.at_ms - last.at_ms >= REWRITE_AFTER_MS
+    return changed or due_again(record.at_ms, last.at_ms)
 
 
 def find_break(links: Iterable[Link]) -> ChainBreak | None:

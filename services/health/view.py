@@ -169,11 +169,13 @@ class Proof:
     stale: str | None
 
 
-def raw_evidence(store: Store, environment: str, now_ms: int, limit: int = 200) -> tuple[Proof, ...]:
+def raw_evidence(
+    store: Store, settings: Settings, environment: str, now_ms: int, limit: int = 200
+) -> tuple[Proof, ...]:
     """The newest evidence of an environment, newest first. An older record of a check counts for what came before."""
     with store.read() as connection:
         found = evidence_store.history(connection, environment, limit=limit)
-        now = currency.under(connection, environment)
+        now = currency.complete(connection, settings, environment)
     proofs, seen = [], set[str]()
     for number, hash_, record in found:
         stale = "a newer record of this check exists" if record.check in seen else why_stale(record, now, now_ms)

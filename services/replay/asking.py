@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection
 
-from services import access, clock, currency
+from services import access, clock
 from services.access import Person
 from services.evidence.model import Evidence, Outcome
-from services.place import ROOT
-from services.replay import golden, runs
+from services.replay import runs
 from services.replay.agents import REFERENCE
 from services.replay.gate import GateResult, GateRules
+from services.replay.identity import golden_path
 from services.replay.judges import Judge, RubricJudge
 from services.replay.runs import CANARY, Plan, WrongRun
 from services.settings.model import Settings
@@ -48,16 +47,6 @@ def agent_names(settings: Settings) -> tuple[str, ...]:
 def environment_of(settings: Settings, agent: str) -> str:
     """The environment that an agent belongs to, and its runs count for; "" where it belongs to none."""
     return next((a.environment or "" for a in settings.replay.agents if a.name == agent), "")
-
-
-def golden_path(settings: Settings) -> Path:
-    """The configured golden set."""
-    named = settings.replay.golden
-    return (
-        golden.DEFAULT
-        if named is None
-        else (Path(settings.source).parent / named if settings.keys_file else ROOT / named)
-    )
 
 
 def make_judge(settings: Settings, name: str) -> Judge:
@@ -144,7 +133,7 @@ def keep_evidence(store: Store, connection: Connection, run: Run, found: GateRes
             environment=run.environment, sli=SLI, at_ms=now, value=found.pass_rate, good=good, interval_s=3600
         )
         samples.append(connection, [sample], {})
-    current = currency.under(connection, run.environment)
+    under = runs.under_of(connection, run)
     proof = Evidence(
         environment=run.environment,
         check="replay.canary" if is_canary else "replay.gate",
@@ -153,8 +142,8 @@ def keep_evidence(store: Store, connection: Connection, run: Run, found: GateRes
         value=found.pass_rate,
         threshold=runs.rules_of(run).for_go.min_pass_rate,
         code=f"replay.{found.verdict.lower()}",
-        version=current.version,
-        fingerprint=current.fingerprint,
+        version=under.version,
+        fingerprint=under.fingerprint,
         golden_sha256=run.golden_sha256,
         judge_sha256=run.judge_sha256,
         simulated=run.simulated,

@@ -38,14 +38,22 @@ def parse_keeping(raw: Any, source: str) -> tuple[GoldenSet, str]:
     if problems:
         raise SettingsError(tuple(problems))
     text = canonical(raw)
-    sha256 = hashlib.sha256(text.encode()).hexdigest()
     cases = tuple(case_of(case) for case in raw["cases"])
-    return GoldenSet(name=raw["name"], version=raw["version"], sha256=sha256, cases=cases), text
+    return GoldenSet(name=raw["name"], version=raw["version"], sha256=_sha256(text), cases=cases), text
 
 
 def canonical(raw: Any) -> str:
     """The content as JSON, the same whatever its layout in the file."""
     return json.dumps(raw, sort_keys=True, separators=(",", ":"))
+
+
+def sha256_of(raw: Any) -> str:
+    """A set's hash: of its content, whatever its layout."""
+    return _sha256(canonical(raw))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def raw(path: Path) -> Any:

@@ -6,13 +6,16 @@ import functools
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from services import access, clock, decisions
+from sqlalchemy import Connection
+
+from services import access, clock, currency, decisions
 from services.access import Person
 from services.errors import GreenlightError
+from services.evidence.freshness import Under
 from services.replay import bodies, comparison, gate, golden, rubric
 from services.replay.comparison import Basis, Comparison
 from services.replay.gate import GateResult, GateRules
@@ -93,8 +96,21 @@ def begin(store: Store, plan: Plan) -> Begun:
     )
     pieces = [(case_id, repeat) for repeat in range(1, rules.repeats + 1) for case_id in chosen]
     with store.write() as connection:
+        if run.environment:
+            under = currency.under(connection, run.environment)
+            said = {"fingerprint": under.fingerprint, "version": under.version}
+            run = replace(run, options=dict(run.options) | {"under": said})
         replays.create(connection, run, pieces, kept, found.version)
     return Begun(run=run, golden=found)
+
+
+def under_of(connection: Connection, run: Run) -> Under:
+    """What a run was carried out under. Where something changed since it was begun, what held then: part of its cases,
+    or all, speak of what runs no more."""
+    begun = run.options.get("under")
+    if not isinstance(begun, dict):  # begun before this was noted
+        return currency.under(connection, run.environment)
+    return Under(fingerprint=begun.get("fingerprint"), version=begun.get("version"))
 
 
 def _chosen(found: GoldenSet, plan: Plan) -> tuple[str, ...]:
@@ -245,8 +261,6 @@ def rescore(store: Store, run_id: str, *, by: Person) -> tuple[Run, GateResult]:
 
 
 def _judged_anew(outcome: Outcome, judged: Any) -> Outcome:
-    from dataclasses import replace
-
     return replace(outcome, judged=judged)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.replay import bodies, canary, golden, report, runs
+from services.replay import bodies, canary, golden, identity, report, runs
 from services.replay.canary import Alarm
 from services.replay.model import GoldenCase, Outcome
 from services.replay.runs import CANARY
@@ -127,9 +127,7 @@ def case_in_depth(store: Store, run_id: str, case_id: str, against: str | None) 
 
 def golden_summary(settings: Settings) -> tuple[str, int, int, tuple[str, ...]]:
     """Name and version of the configured golden set, its size, its canary's size, its tags. Raises SettingsError."""
-    from services.replay.asking import golden_path
-
-    found = golden.read(golden_path(settings))
+    found = golden.read(identity.golden_path(settings))
     tags = sorted({tag for case in found.cases for tag in case.tags})
     size = sum(CANARY in case.tags for case in found.cases)
     return f"{found.name} {found.version}", len(found.cases), size, tuple(tags)

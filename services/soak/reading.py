@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from services import clock, currency
 from services.decisions import waived_canaries
 from services.evidence.freshness import why_stale
-from services.evidence.model import REWRITE_AFTER_MS, Evidence
+from services.evidence.model import Evidence, due_again
 from services.settings.model import Environment, Settings
 from services.soak.reckon import (
     CHECK,
@@ -31,7 +31,6 @@ from services.store import evidence as evidence_store
 from services.units import share
 
 HOUR_MS = 3_600_000
-FLAGS = ("redis.required", "inngest.required")
 WATCHED = ("redis.ping", "redis.write", "dependencies", "inngest")
 SHOWN = 20
 
@@ -92,7 +91,7 @@ def _strict(connection: Connection, name: str, now_ms: int) -> tuple[bool | None
     now = currency.under(connection, name)
     states: list[bool | None] = []
     events = []
-    for check in FLAGS:
+    for check in currency.FLAGS:
         history = evidence_store.history(connection, name, check=check, limit=500)
         newest = history[0][2] if history else None
         known = newest is not None and why_stale(newest, now, now_ms) in {None, *_BY_CHANGE}
@@ -165,7 +164,7 @@ def _says_more(proof: Evidence, before: Evidence | None, *, stands: bool) -> boo
         return False
     said = (proof.outcome, proof.value, proof.fingerprint, proof.version, proof.detail["since"])
     changed = said != (before.outcome, before.value, before.fingerprint, before.version, before.detail.get("since"))
-    return changed or proof.at_ms - before.at_ms >= REWRITE_AFTER_MS
+    return changed or due_again(proof.at_ms, before.at_ms)
 
 
 def _proof(

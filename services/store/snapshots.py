@@ -38,15 +38,17 @@ def note(connection: Connection, seen: Snapshot) -> bool:
 
 
 def newest(connection: Connection, environment: str) -> Snapshot | None:
-    """The last snapshot; None where none was taken."""
-    return at(connection, environment, None)
-
-
-def at(connection: Connection, environment: str, moment_ms: int | None) -> Snapshot | None:
-    """The snapshot that held at a moment (None: now); None where nothing was known then."""
+    """The last snapshot, as they were taken one after the other, whatever the clock said; None where none was."""
     query = select(env_snapshots).where(env_snapshots.c.environment == environment)
-    if moment_ms is not None:
-        query = query.where(env_snapshots.c.first_ms <= moment_ms)
+    row = connection.execute(query.order_by(env_snapshots.c.id.desc()).limit(1)).first()
+    return None if row is None else _snapshot(row)
+
+
+def at(connection: Connection, environment: str, moment_ms: int) -> Snapshot | None:
+    """The snapshot that held at a moment; None where nothing was known then."""
+    query = select(env_snapshots).where(
+        env_snapshots.c.environment == environment, env_snapshots.c.first_ms <= moment_ms
+    )
     row = connection.execute(
         query.order_by(env_snapshots.c.first_ms.desc(), env_snapshots.c.id.desc()).limit(1)
     ).first()

@@ -103,6 +103,7 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
             under = currency.under(connection, environment.name)
             last = evidence_store.newest(connection, environment.name, CHECK)
         since = last.detail.get("since_ms", last.at_ms) if last is not None and last.value == found.state else now
+        since = min(since, now)  # a clock may have been set back
         proof = Evidence(
             environment=environment.name, check=CHECK, outcome=OUTCOMES[found.state], at_ms=now, value=found.state,
             threshold="GO", code=f"verdict.{found.state.lower()}", version=under.version, fingerprint=under.fingerprint,
@@ -128,7 +129,7 @@ def facts(connection: Connection, settings: Settings, environment: Environment, 
     return Facts(
         subject=subject(settings, environment),
         now_ms=now_ms,
-        under=currency.under(connection, environment.name),
+        under=currency.complete(connection, settings, environment.name),
         records=records,
         soak=soak,
         soak_under=currency.under(connection, staging.name) if staging is not None else currency.NOTHING,

@@ -33,29 +33,31 @@ def begun(start_worker: Callable[..., RealWorker], folder: Path, redis_url: str)
     return worker, open_store(worker), load(variables | {"GREENLIGHT_DATA": str(worker.data)})
 
 
-def fingerprints(store: Store, check: str) -> set[str | None]:
-    proofs = raw_evidence(store, "s", clock.now_ms())
+def fingerprints(store: Store, settings: Settings, check: str) -> set[str | None]:
+    proofs = raw_evidence(store, settings, "s", clock.now_ms())
     return {p.record.fingerprint for p in proofs if p.record.check == check and p.stale is None}
 
 
 def test_a_changed_env_file_is_noticed_without_a_restart(
     start_worker: Callable[..., RealWorker], make_redis: Callable[..., RealRedis], tmp_path: Path
 ) -> None:
-    worker, store, _ = begun(start_worker, tmp_path, "redis://127.0.0.1:1")
+    worker, store, settings = begun(start_worker, tmp_path, "redis://127.0.0.1:1")
 
     def newest() -> str:
         with store.read() as connection:
             found = snapshots.newest(connection, "s")
         return found.fingerprint if found else ""
 
-    wait_until(lambda: newest() in fingerprints(store, "env.validation") and bool(newest()))
+    wait_until(lambda: newest() in fingerprints(store, settings, "env.validation") and bool(newest()))
     before = newest()
     (tmp_path / "s.env").write_text(f"REDIS_URL={make_redis().url}\nREDIS_REQUIRED=true\n")
     wait_until(lambda: newest() != before)
-    wait_until(lambda: newest() in fingerprints(store, "redis.ping"))
-    passed = {p.record.outcome for p in raw_evidence(store, "s", clock.now_ms()) if p.record.check == "redis.ping"}
+    wait_until(lambda: newest() in fingerprints(store, settings, "redis.ping"))
+    passed = {
+        p.record.outcome for p in raw_evidence(store, settings, "s", clock.now_ms()) if p.record.check == "redis.ping"
+    }
     assert "pass" in passed, "the probe uses the new address"
-    stale = [p.stale for p in raw_evidence(store, "s", clock.now_ms()) if p.record.fingerprint == before]
+    stale = [p.stale for p in raw_evidence(store, settings, "s", clock.now_ms()) if p.record.fingerprint == before]
     assert stale
     assert None not in stale
     assert "redis://" not in worker.log.read_text()
@@ -65,7 +67,12 @@ def test_who_corrects_the_file_and_asks_at_once_is_measured_under_what_it_says_n
     start_worker: Callable[..., RealWorker], make_redis: Callable[..., RealRedis], tmp_path: Path
 ) -> None:
     _, store, settings = begun(start_worker, tmp_path, "redis://127.0.0.1:1")
-    wait_until(lambda: None not in fingerprints(store, "redis.ping") and bool(fingerprints(store, "redis.ping")))
+    wait_until(
+        lambda: (
+            None not in fingerprints(store, settings, "redis.ping")
+            and bool(fingerprints(store, settings, "redis.ping"))
+        )
+    )
     (tmp_path / "s.env").write_text(f"REDIS_URL={make_redis().url}\nREDIS_REQUIRED=true\n")
     asked = requests.probe_now(store, settings, "s", by=local_operator("Ada"))
 
@@ -74,7 +81,7 @@ def test_who_corrects_the_file_and_asks_at_once_is_measured_under_what_it_says_n
         return job is not None and job.state == "done"
 
     wait_until(done)
-    newest = next(p for p in raw_evidence(store, "s", clock.now_ms()) if p.record.check == "redis.ping")
+    newest = next(p for p in raw_evidence(store, settings, "s", clock.now_ms()) if p.record.check == "redis.ping")
     assert (newest.record.outcome, newest.stale) == ("pass", None)
     with store.read() as connection:
         found = snapshots.newest(connection, "s")
@@ -94,7 +101,7 @@ def test_validate_now_tries_the_values_and_leaves_both_kinds_of_evidence(
         return found is not None and found.state == "done"
 
     wait_until(finished)
-    kept = [p.record for p in raw_evidence(store, "s", clock.now_ms())]
+    kept = [p.record for p in raw_evidence(store, settings, "s", clock.now_ms())]
     proofs = {record.check: record for record in reversed(kept)}
     by = {record.detail["by"] for record in kept if record.check == "env.validation"}
     assert "a person's request" in by, "the worker's own first look may come before or after"

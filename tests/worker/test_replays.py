@@ -6,15 +6,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from services import clock
 from services.access import local_operator
 from services.evidence.model import Evidence
-from services.health.view import raw_evidence
 from services.replay import asking, runs
 from services.replay.asking import Wish
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, replays
+from services.store import Store, evidence, replays
 from tests.conftest import Served
 from tests.patience import wait_until
 from tests.services.replay.test_agents import app as agent_app
@@ -63,7 +61,8 @@ def state(store: Store, run_id: str) -> str:
 
 
 def gate_evidence(store: Store) -> list[Evidence]:
-    return [p.record for p in raw_evidence(store, "prod", clock.now_ms()) if p.record.check == "replay.gate"]
+    with store.read() as connection:
+        return [record for _, _, record in evidence.history(connection, "prod", check="replay.gate")]
 
 
 def test_two_workers_share_a_run_ask_once_and_leave_evidence(

@@ -165,3 +165,17 @@ def test_findings_are_kept_without_their_words(store: Store, settings: Settings)
     assert kept
     assert {frozenset(item) for item in kept} == {frozenset({"key", "rule", "severity", "line"})}
     assert isinstance(look(settings).validation.findings[0], Finding)
+
+
+def test_what_was_seen_last_holds_now_whatever_the_clock_says(store: Store, settings: Settings) -> None:
+    watching.record(store, look(settings, now=3 * HOUR), by="worker", now_ms=3 * HOUR)
+    write(settings, "production", "NEW", "1")
+    after = look(settings, now=HOUR)  # the clock was set back
+    for _ in range(3):
+        watching.record(store, after, by="worker", now_ms=HOUR)
+    with store.read() as connection:
+        newest, kept = snapshots.newest(connection, "production"), snapshots.history(connection, "production")
+    assert after.snapshot is not None
+    assert newest is not None
+    assert newest.fingerprint == after.snapshot.fingerprint
+    assert len(kept) == 2, "and it is noted once"

@@ -61,4 +61,6 @@ def test_written_when_outcome_cause_or_version_changes_and_hourly() -> None:
     assert worth_writing(replace(BASE, code="slow"), BASE)
     assert worth_writing(replace(BASE, version="2"), BASE)
     assert worth_writing(replace(BASE, fingerprint="f"), BASE)
+    assert worth_writing(BASE, replace(BASE, at_ms=300_001)), "the last one is dated later: a clock was set back"
+    assert not worth_writing(BASE, replace(BASE, at_ms=300_000)), "the clocks of two workers may differ so much"
     assert not worth_writing(replace(BASE, value=61.0), BASE), "a number that moves is a sample, not new evidence"

@@ -2,16 +2,23 @@
 
 import asyncio
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services import clock, currency
+from services.envs.fingerprint import Snapshot
+from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
-from services.replay import asking, runs
+from services.replay import asking, golden, identity, rubric, runs
 from services.replay.gate import GateRules
 from services.replay.model import Answer
-from services.store import Store, evidence
+from services.settings import load
+from services.settings.model import Settings
+from services.store import Store, evidence, snapshots
+from services.verdict.view import verdict
 from tests.services.replay.test_runs import Scripted, begin, make_set, runner
 
 
@@ -56,3 +63,77 @@ def test_a_higher_gate_stays_as_it_is(store: Store, tmp_path: Path, subset: str)
 def test_a_good_run_is_a_pass(store: Store, tmp_path: Path) -> None:
     verdict, kept = proof_of(store, make_set(tmp_path), Scripted(), GateRules())
     assert (verdict, kept.outcome, kept.value, kept.threshold) == ("PASS", "pass", 1.0, 0.95)
+
+
+def configure(store: Store, fingerprint: str) -> None:
+    now = clock.now_ms()
+    with store.write() as connection:
+        snapshots.note(connection, Snapshot(environment="prod", source="f", first_ms=now, last_ms=now,
+                                            fingerprint=fingerprint, key_id="k", marks={}))  # fmt: skip
+
+
+@pytest.mark.parametrize("when", ["not", "while it ran"])
+def test_a_run_proves_nothing_of_variables_that_changed_while_it_ran(store: Store, tmp_path: Path, when: str) -> None:
+    configure(store, "k-1")
+    begun = begin(store, make_set(tmp_path), environment="prod")
+    asyncio.run(runner(store, begun, Scripted()).work())
+    if when == "while it ran":
+        configure(store, "k-2")
+    runs.conclude(store, begun.run, also=functools.partial(asking.keep_evidence, store))
+    with store.read() as connection:
+        kept = evidence.newest(connection, "prod", "replay.gate")
+        now = currency.under(connection, "prod")
+    assert kept is not None
+    assert (kept.outcome, kept.fingerprint) == ("pass", "k-1")
+    expected = None if when == "not" else "the environment's variables changed since"
+    assert why_stale(kept, now, clock.now_ms()) == expected
+
+
+def test_a_changed_golden_set_makes_what_was_proven_with_the_old_one_count_no_more(
+    store: Store, tmp_path: Path
+) -> None:
+    """Not so a changed layout of its file; and whoever asks is told what to do again."""
+    path = make_set(tmp_path)
+    settings = configured(tmp_path)
+    proof_of(store, path, Scripted(), GateRules())
+    assert replay_rule(store, settings) == ("pass", "", "")
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=4))
+    assert replay_rule(store, settings)[0] == "pass"
+    changed = json.loads(path.read_text())
+    changed["cases"][0]["title"] += ", changed"
+    path.write_text(json.dumps(changed))
+    assert replay_rule(store, settings) == (
+        "unknown",
+        "Not known any more whether the agent passes the golden cases, as the golden set changed since.",
+        "Replay all cases once more, against what runs now, on Replay harness.",
+    )
+    path.unlink()
+    assert replay_rule(store, settings)[0] == "unknown"
+
+
+def test_a_run_s_judge_must_be_one_that_there_is(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = configured(tmp_path)
+    proof_of(store, make_set(tmp_path), Scripted(), GateRules())
+    assert replay_rule(store, settings)[0] == "pass"
+    monkeypatch.setattr(identity, "_rubric", lambda: "another")
+    assert "as the judge changed since" in replay_rule(store, settings)[1]
+
+
+def test_golden_set_and_judges_of_now_are_those_that_a_run_is_stamped_with(tmp_path: Path) -> None:
+    path, settings = make_set(tmp_path), configured(tmp_path)
+    assert identity.golden_now(settings) == golden.read(path).sha256
+    assert identity.judges_now(settings) == {rubric.identity()}
+    assert identity.golden_now(load({"GREENLIGHT_DATA": str(tmp_path / "d")})) == golden.read(golden.DEFAULT).sha256
+
+
+def configured(folder: Path) -> Settings:
+    (folder / "greenlight.toml").write_text(
+        '[replay]\ngolden = "set.json"\n[[environments]]\nname = "prod"\nbase_url = "http://x"\n'
+    )
+    return load({"GREENLIGHT_CONFIG": str(folder / "greenlight.toml"), "GREENLIGHT_DATA": str(folder / "data")})
+
+
+def replay_rule(store: Store, settings: Settings) -> tuple[str, str, str]:
+    found = verdict(store, settings, "prod", clock.now_ms())
+    rule = next(f for f in found.findings if f.rule == "replay")
+    return rule.outcome, rule.why, rule.fix

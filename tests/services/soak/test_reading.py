@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services import clock, ledger
+from services import clock, currency, ledger
 from services.envs.fingerprint import Snapshot
 from services.evidence.model import Evidence
 from services.settings import load
@@ -45,7 +45,7 @@ class Stage:
         self.strict()
 
     def strict(self) -> None:
-        flags = [Evidence(environment="stage", check=check, outcome="pass", at_ms=self.now) for check in reading.FLAGS]
+        flags = [Evidence(environment="stage", check=check, outcome="pass", at_ms=self.now) for check in currency.FLAGS]
         with self.store.write() as connection:
             evidence.append(self.store, connection, flags)
 

@@ -12,6 +12,7 @@ from services.verdict.reckon import reckon
 from tests.services.verdict.test_reckon import CHECKS, PRODUCTION
 
 HOUR = 3_600_000
+GATE = "replay.gate"
 outcomes = st.sampled_from(["pass", "pass", "pass", "fail", "unknown"])
 
 
@@ -22,17 +23,22 @@ class Life(RuleBasedStateMachine):
     def begin(self) -> None:
         self.now = 1_800_000_000_000
         self.mine, self.staging = [1, 1], [1, 1]  # fingerprint and version
+        self.gate = [1, 1]  # golden set and judge
         self.records: dict[str, Evidence] = {}
         self.soak: Evidence | None = None
 
     def under(self, of: list[int]) -> Under:
-        return Under(fingerprint=f"k-{of[0]}", version=f"v{of[1]}")
+        golden, judge = self.gate
+        return Under(fingerprint=f"k-{of[0]}", version=f"v{of[1]}", golden_sha256=f"g{golden}",
+                     judges=frozenset({f"j{judge}", "another"}))  # fmt: skip
 
     def made(self, check: str, outcome: str, of: list[int], *, simulated: bool = False) -> Evidence:
         personal = check.startswith("confirm.")
         return Evidence(
             environment="x", check=check, outcome=outcome, at_ms=self.now, simulated=simulated,  # type: ignore[arg-type]
             fingerprint=None if personal else f"k-{of[0]}", version=None if personal else f"v{of[1]}",
+            golden_sha256=f"g{self.gate[0]}" if check == GATE else None,
+            judge_sha256=f"j{self.gate[1]}" if check == GATE else None,
         )  # fmt: skip
 
     @rule(check=st.sampled_from(CHECKS), outcome=outcomes)
@@ -61,6 +67,14 @@ class Life(RuleBasedStateMachine):
     def staging_changed(self, place: int) -> None:
         self.staging[place] += 1
 
+    @rule(place=st.sampled_from([0, 1]))
+    def golden_set_or_judge_changed(self, place: int) -> None:
+        self.gate[place] += 1
+
+    @rule(minutes=st.sampled_from([1, 60, 60 * 24 * 365]))
+    def the_clock_is_set_back(self, minutes: int) -> None:
+        self.now -= minutes * 60_000
+
     @rule(hours=st.sampled_from([1, 3, 30, 24 * 8]))
     def time_passes(self, hours: int) -> None:
         self.now += hours * HOUR
@@ -71,10 +85,17 @@ class Life(RuleBasedStateMachine):
 
     def counts(self, record: Evidence | None, of: list[int]) -> bool:
         """Told again in the simplest words: there, real, not too old, taken under what holds now."""
-        if record is None or record.simulated or self.now - record.at_ms > max_age_ms(record.check):
+        if record is None or record.simulated:
             return False
         if record.check.startswith("confirm."):
             return True
+        if not -5 * 60_000 <= self.now - record.at_ms <= max_age_ms(record.check):
+            return False
+        if record.check == GATE and (record.golden_sha256, record.judge_sha256) != (
+            f"g{self.gate[0]}",
+            f"j{self.gate[1]}",
+        ):
+            return False
         return (record.fingerprint, record.version) == (f"k-{of[0]}", f"v{of[1]}")
 
     @invariant()

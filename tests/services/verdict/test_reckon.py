@@ -17,7 +17,7 @@ from services.verdict.rules import RULES
 
 NOW = 1_800_000_000_000
 HOUR = 3_600_000
-UNDER = Under(fingerprint="k-1", version="v1", golden_sha256=None, judge_sha256=None)
+UNDER = Under(fingerprint="k-1", version="v1", golden_sha256="g-1", judges=frozenset({"j-1"}))
 PRODUCTION = Subject(name="production", role="production", queues=("email",), staging="staging", needs_soak=True)
 CHECKS = tuple(c for rule in RULES for c in rule.checks(PRODUCTION) if c != SOAK)
 
@@ -64,6 +64,8 @@ def test_one_check_measured_false_is_no_go_and_names_its_rule(check: str) -> Non
         {"fingerprint": "k-2"},
         {"version": "v0"},
         {"simulated": True},
+        {"golden_sha256": "g-0"},
+        {"judge_sha256": "j-0"},
     ],
 )
 def test_what_does_not_count_never_counts_as_true(check: str, change: dict[str, Any] | None) -> None:

@@ -67,3 +67,43 @@ def test_a_change_after_the_signed_go_is_told(store: Store, tmp_path: Path) -> N
         assert go is not None
         assert go.covering is None
         assert go.drift == "The Go that Ada (unverified) signed no longer covers local: its variables changed."
+
+
+def test_an_application_that_runs_relaxed_again_is_no_longer_covered(store: Store, tmp_path: Path) -> None:
+    """Nothing else need have changed: a platform can serve an older deployment of the very same version."""
+    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
+
+    def seen(redis: str, inngest: str) -> None:
+        now = clock.now_ms()
+        with store.write() as connection:
+            evidence.append(store, connection, [
+                Evidence(environment="local", check="redis.required", outcome=redis, at_ms=now),  # type: ignore[arg-type]
+                Evidence(environment="local", check="inngest.required", outcome=inngest, at_ms=now),  # type: ignore[arg-type]
+            ])  # fmt: skip
+
+    def drift() -> str:
+        with store.read() as connection:
+            go = view.signed_go(connection, "local")
+        assert go is not None
+        return go.drift
+
+    seen("pass", "pass")
+    decisions.decide(store, settings.environment("local"), "sign_off", local_operator("Ada"), note="go")
+    assert drift() == ""
+    seen("pass", "unknown")
+    assert drift() == "", "what isn't known has not changed"
+    seen("fail", "pass")
+    assert drift() == "The Go that Ada (unverified) signed no longer covers local: its policy changed."
+    seen("pass", "pass")
+    assert drift() == ""
+
+
+def test_since_when_is_never_in_the_future(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
+    now = clock.now_ms()
+    monkeypatch.setattr(clock, "now_ms", lambda: now + 86_400_000)
+    assert view.keep(store, settings) == 1
+    monkeypatch.setattr(clock, "now_ms", lambda: now)
+    assert view.keep(store, settings) == 1, "the last word is of a moment that has not come"
+    (told,) = view.told(store, settings, now, ("local",))
+    assert told.since_ms == now
