@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from services.errors import GreenlightError
 from services.settings.model import Access
 
+JOINERS = "\u200c\u200d"  # letters of some scripts are written with them
 Role = Literal["viewer", "operator", "engineer"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "engineer")  # each may do what those before it may
 Action = Literal[
@@ -52,6 +54,13 @@ class Person:
         return named(self.name, verified=self.verified)
 
 
+def plain(text: str) -> str:
+    """A person's words on one line, without what can't be seen but changes how the rest reads: controls, directions."""
+    kinds = {c: unicodedata.category(c) for c in set(text)}
+    shown = (" " if kinds[c] == "Cc" else c for c in text if kinds[c] not in {"Cf", "Cs"} or c in JOINERS)
+    return " ".join("".join(shown).split())
+
+
 def named(name: str, *, verified: bool) -> str:
     """A person in words: who signed in by name alone, anybody else marked."""
     return name if verified else f"{name} (unverified)"
@@ -77,7 +86,7 @@ def require(person: Person, action: Action) -> None:
 
 def local_operator(name: str = "local operator") -> Person:
     """Whoever sits at this machine, where nobody signs in: may do all, and is marked unverified in every record."""
-    return Person(name=" ".join(name.split())[:120] or "local operator", role="engineer", verified=False)
+    return Person(name=plain(name)[:120] or "local operator", role="engineer", verified=False)
 
 
 def of_claims(claims: Mapping[str, Any], access: Access) -> Person:
@@ -92,7 +101,7 @@ def of_claims(claims: Mapping[str, Any], access: Access) -> Person:
             role = known.role
             break
     name = str(claims.get("name") or mail or subject)
-    return Person(name=" ".join(name.split())[:120], role=role, verified=True, key=f"{issuer}#{subject}"[:300])
+    return Person(name=plain(name)[:120], role=role, verified=True, key=f"{issuer}#{subject}"[:300])
 
 
 def of_token(given: str | None, tokens: Mapping[str, tuple[str, Role]]) -> Person | None:

@@ -15,14 +15,16 @@ from sqlalchemy import Connection
 
 from services import access, clock, currency
 from services.access import Action, Person
+from services.envs.fingerprint import drift
 from services.errors import GreenlightError
 from services.evidence.model import Evidence
 from services.settings.model import Environment
-from services.store import Store
+from services.store import Store, snapshots
 from services.store import evidence as evidence_store
 
 PREFIX = "confirm."
 DAY_MS = 86_400_000
+NAMED = 3  # so many changed variables are named
 ACTIONS: Mapping[str, Action] = {
     "campaign": "campaign", "waive_canaries": "waive", "go_request": "request_go", "sign_off": "sign_off",
     "baseline": "baseline",
@@ -79,7 +81,7 @@ def write(
 ) -> None:  # fmt: skip
     """The same in a transaction of the caller's."""
     access.require(person, ACTIONS.get(kind, "confirm"))
-    name, said = " ".join(person.name.split()), " ".join(note.split())
+    name, said = access.plain(person.name), access.plain(note)
     if not name:
         raise Refused("Type your name: a decision without a name is none.")
     if not said:
@@ -124,16 +126,33 @@ def newest(connection: Connection, environment: str, kind: str) -> Decision | No
 
 
 def changed_since(connection: Connection, decision: Decision) -> tuple[str, ...]:
-    """What changed since it was said: `its variables`, `its version`, `its policy`; () where nothing did."""
-    now, policy = currency.under(connection, decision.environment), currency.policy(connection, decision.environment)
-    said_policy = decision.detail.get("under_policy")
-    known = None not in {said_policy, policy}
-    pairs = (
-        ("its variables", decision.detail.get("under_fingerprint"), now.fingerprint),
-        ("its version", decision.detail.get("under_version"), now.version),
-        ("its policy", said_policy if known else None, policy if known else None),
-    )
-    return tuple(words for words, was, is_ in pairs if was != is_)
+    """What changed since it was said, in words: `its variables changed (NEW was added)`; () where nothing did."""
+    said, name = decision.detail, decision.environment
+    now, policy = currency.under(connection, name), currency.policy(connection, name)
+    version, enforced = said.get("under_version"), said.get("under_policy")
+    found = []
+    if said.get("under_fingerprint") != now.fingerprint:
+        found.append(f"its variables changed{_which(connection, decision)}")
+    if version != now.version:
+        found.append(f"its version changed ({version or 'unknown'} then, {now.version or 'unknown'} now)")
+    if None not in {enforced, policy} and enforced != policy:
+        found.append(f"its policy changed ({policy} now)")
+    return tuple(found)
+
+
+def _which(connection: Connection, decision: Decision) -> str:
+    """Which variables changed, by name; "" where that can't be told."""
+    before = snapshots.at(connection, decision.environment, decision.at_ms)
+    after = snapshots.newest(connection, decision.environment)
+    if before is None or after is None or before.fingerprint != decision.detail.get("under_fingerprint"):
+        return ""
+    found = drift(before, after)
+    if not found.comparable:
+        return ""
+    said = [f"{key} was added" for key in found.added] + [f"{key} was taken out" for key in found.removed]
+    said += [f"{key} changed" for key in sorted({*found.changed, *found.emptied, *found.filled})]
+    more = [f"{len(said) - NAMED} more"] if len(said) > NAMED else []
+    return f" ({', '.join([*said[:NAMED], *more])})" if said else ""
 
 
 def _decision(number: int, record: Evidence) -> Decision:

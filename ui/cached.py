@@ -128,10 +128,9 @@ def overview_markup(only: str | None, zone_name: str) -> tuple[str, str]:
     now = clock.now_ms()
     where = present.zone(zone_name)
     seen = view.overview(store(), settings(), now, only)
-    answer, rest = overview.render(seen, where, now)
     told = verdicts.told(store(), settings(), now, tuple(card.name for card in seen.cards))
     promises = {card.name: promises_kept(card.name) for card in seen.cards}
-    return overview.verdicts(told, promises, where) + answer, rest
+    return overview.render(seen, told, promises, where, now)
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import tzinfo
 from html import escape
 
@@ -9,20 +10,21 @@ from services.checklist.view import Checklist, StepView
 from services.health.view import WorkerLife
 from services.report.blocks import Block, Heading, Table, Words
 from services.soak import reading as soaks
-from services.soak.reckon import Soak
+from services.soak import reckon as reckoned
+from services.soak.reckon import CHECK as SOAK
+from services.soak.reckon import Event, Soak
 from services.units import share
-from services.verdict.model import STATE_WORDS
-from ui import html, overview, present, state
+from ui import html, overview, present, state, verdicts
 
+MOST = 6
 CANARY = "A few golden cases, replayed on a schedule; so many must pass while it runs."
 
 
 def head(found: Checklist, worker: WorkerLife, where: tzinfo) -> str:
     """How fresh all of it is; the verdict, and how far the way is gone."""
     fresh = overview.as_of(found.measured_ms, worker, where, found.as_of_ms)
-    drift = f'<p class="warn">{escape(found.go.drift)}</p>' if found.go and found.go.drift else ""
     progress = f'<p class="dim" style="margin:.2rem 0 0">{escape(found.progress)}</p>'
-    return html.block(fresh, answer(found, where), drift, progress)
+    return html.block(fresh, answer(found, where), verdicts.drift(found.go), progress)
 
 
 def way(found: Checklist, where: tzinfo) -> str:
@@ -40,16 +42,14 @@ def opened_step(found: Checklist) -> StepView | None:
 
 
 def answer(found: Checklist, where: tzinfo) -> str:
-    """The verdict as the page's one sentence, why, and the one thing that would change it."""
-    name, verdict = found.environment, found.verdict
-    if verdict.state == "GO":
-        signed = found.go.covering if found.go else None
-        then = "Sign it off in the last step, and export the report."
-        if signed is not None:
-            then = f"Signed by {signed.who}, {present.moment(signed.at_ms, where)}. The last step exports the report."
-        return html.answer("GO", f"Go for {name}. Every rule holds, on fresh evidence.", then, mark=found.simulated)
-    what = f"{STATE_WORDS[verdict.state]} for {name}. {verdict.blocking[0].why}"
-    return html.answer(verdict.state, what, found.next_step or verdict.next_step, mark=found.simulated)
+    """The verdict as the page's one sentence, why, and what to do next."""
+    if found.verdict.state != "GO":
+        return verdicts.answer(found.verdict, found.next_step or found.verdict.next_step)
+    signed = found.go.covering if found.go else None
+    if signed is None:
+        return verdicts.answer(found.verdict, "Sign it off in the last step, and export the report.")
+    by = f"Signed by {signed.who}, {present.moment(signed.at_ms, where)}."
+    return verdicts.answer(found.verdict, f"{by} The last step exports the report.")
 
 
 def preview(block: Block) -> str:
@@ -60,7 +60,8 @@ def preview(block: Block) -> str:
         return f"<p>{'<b>' if block.strong else ''}{escape(block.text)}{'</b>' if block.strong else ''}</p>"
     if isinstance(block, Table):
         return html.table(block.head, [tuple(escape(cell) for cell in row) for row in block.rows])
-    return "".join(f'<div class="dim">{escape(title)}: {escape(words)}</div>' for title, _, words in block.bars)
+    rows = "".join(f'<div class="dim">{escape(title)}: {escape(words)}</div>' for title, _, words in block.bars)
+    return f"<p>{escape(block.title)}</p>{rows}" if rows else ""
 
 
 def _row(found: Checklist, view: StepView, *, now: bool) -> str:
@@ -77,14 +78,20 @@ def _row(found: Checklist, view: StepView, *, now: bool) -> str:
     note = f'<div class="{"warn" if view.reopened else "dim"}">{escape("; ".join(notes))}</div>' if notes else ""
     return (
         f'<div class="step{" now" if now else ""}"><span class="n">{view.number}</span>'
-        f"<div>{link} {mark}{note}</div><span>{html.badge(view.state)}</span></div>"
+        f"<div>{link} {mark}{note}</div><span>{html.badge(_state(found, view))}</span></div>"
     )
+
+
+def _state(found: Checklist, view: StepView) -> str:
+    """A step's state; a soak that runs is nothing that somebody has to do."""
+    runs = view.step.id == SOAK and view.state == "open" and found.soak is not None and found.soak.state == "running"
+    return "soaking" if runs else view.state
 
 
 def soak(found: Soak, where: tzinfo) -> str:
     """The soak live: since when, what is left, what broke it last, what it certifies and what it can't."""
     head = html.heading("Soak", f"How long {found.environment} has stood strict, still and well.")
-    parts = [head, f'<p style="margin:.2rem 0">{escape(_soak_words(found, where))}</p>']
+    parts = [head, f'<p style="margin:.2rem 0">{escape(soak_words(found, where))}</p>']
     if found.since_ms is not None:
         canaries = f"{found.canaries} of {found.canaries_wanted} passed" if found.canaries_wanted else "none needed"
         if found.waived:
@@ -97,17 +104,37 @@ def soak(found: Soak, where: tzinfo) -> str:
         ]
         parts.append(html.table(("", ""), rows))
     if found.certifies is not None:
+        so_far = "So far: " if found.state == "running" else ""
         parts.append(
-            f'<p class="dim">{present.number(found.looks)} looks without a failure prove {share(found.certifies)} '
-            "availability with 95 % confidence, not more. They prove nothing of a load that staging never saw.</p>"
+            f'<p class="dim">{so_far}{present.number(found.looks)} looks without a failure prove '
+            f"{share(found.certifies)} availability with 95 % confidence, not more. They prove nothing of a load that "
+            f"{escape(found.environment)} never saw.</p>"
         )
-    if found.events:
-        rows = [(escape(present.moment(e.at_ms, where)), escape(e.why)) for e in found.events[:6]]
-        parts.append(html.table(("When", "What began it anew"), rows))
-    return html.tile(*parts)
+    return html.tile(*parts, *_broken(found, where))
 
 
-def _soak_words(found: Soak, where: tzinfo) -> str:
+def _broken(found: Soak, where: tzinfo) -> list[str]:
+    """What began it anew, alike things in a row as one; and what has happened since it passed."""
+    made = []
+    passed = found.passed_ms
+    after = [e for e in found.events if passed is not None and e.at_ms > passed]
+    for events, title in (
+        (after, "Since then (it stands all the same)"),
+        (found.events[len(after):], "What began it anew"),
+    ):  # fmt: skip
+        rows = [(_when(group, where), escape(group[0].why)) for group in reckoned.alike(events)[:MOST]]
+        made += [html.table(("When", title), rows)] if rows else []
+    return made
+
+
+def _when(group: Sequence[Event], where: tzinfo) -> str:
+    """When something happened; the last time and how often, where it did so several times in a row."""
+    last = escape(present.moment(group[0].at_ms, where))
+    return last if len(group) == 1 else f'{last}<div class="dim">{len(group)} times in a row</div>'
+
+
+def soak_words(found: Soak, where: tzinfo) -> str:
+    """Where it stands, in a sentence."""
     if found.passed_ms is not None:
         when = present.moment(found.passed_ms, where)
         stands = f"while {found.environment}'s variables and version stay as they are, and for a week"

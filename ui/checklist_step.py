@@ -16,6 +16,7 @@ from services.decisions import Decision
 from services.errors import GreenlightError
 from services.report import exports, make, seal
 from services.report.document import Kind
+from services.soak.reckon import CHECK as SOAK
 from services.soak.reckon import Soak
 from services.verdict import signing, words
 from services.verdict.model import Standing
@@ -50,10 +51,11 @@ def show(environment: str) -> None:
     where = "" if view.named else f'<span class="dim">{escape(view.environment)}</span>'
     head = f'<div class="row">{title}{where}{mark}</div>'
     kind = "ol" if len(view.how) > 1 else "ul"
-    lines = "".join(f"<li>{escape(text)}</li>" for text in view.how)
+    why, *how = html.glossed((view.why, *view.how))
+    lines = "".join(f"<li>{text}</li>" for text in how)
     links = " · ".join(_link(title, place, view.environment) for title, place in view.step.links)
     ways = f'<p class="dim">Open: {links}</p>' if links else ""
-    html.show(html.block(head, f"<p>{escape(view.why)}</p>"))
+    html.show(html.block(head, f"<p>{why}</p>"))
     _notice(found, view)
     html.show(html.block(f"<{kind}>{lines}</{kind}>", ways))
     _commands(view)
@@ -104,9 +106,10 @@ def _commands(view: StepView) -> None:
 @widgets.live
 def _proof(found: Checklist, view: StepView) -> None:
     """What proves the step, now; and the button that measures it anew."""
-    _, now = _now(found, view)
-    rows = [(html.badge(check.outcome), escape(words.title(check.check)), escape(_why(check)))
-            for check in now.checks]  # fmt: skip
+    fresh, now = _now(found, view)
+    whys = html.glossed([_why(check, now, fresh.soak) for check in now.checks])
+    rows = [(html.badge(check.outcome), escape(words.title(check.check)), why)
+            for check, why in zip(now.checks, whys, strict=True)]  # fmt: skip
     if now.step.confirm:
         said = now.decision
         rows.append((html.badge("pass" if said else "unknown"), "Confirmed by a person", escape(_said(said))))
@@ -216,10 +219,14 @@ def _ask_for(asked: tuple[str, str, str, bool]) -> None:
     st.session_state[PRESSED] = True
 
 
-def _why(check: Standing) -> str:
+def _why(check: Standing, view: StepView, soak: Soak | None) -> str:
+    """When it was measured; or what is the matter, and what to do here."""
     if check.outcome == "pass" and check.record is not None:
         return f"Measured {present.moment(check.record.at_ms, widgets.zone())}"
-    return f"{check.why[:1].upper()}{check.why[1:].rstrip('.')}. {check.fix}".rstrip()
+    if check.check == SOAK and check.outcome == "unknown" and soak is not None and not check.stale:
+        return checklist.soak_words(soak, widgets.zone())  # as of now, not as it was last written down
+    fix = check.fix.replace("press Probe now.", "press Verify.") if view.step.verify else check.fix
+    return f"{check.why[:1].upper()}{check.why[1:].rstrip('.')}. {fix}".rstrip()
 
 
 def _said(said: Decision | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from html import escape
@@ -52,6 +53,7 @@ white-space:nowrap;font-weight:400}
 .gl .answer .what{font-size:1.25rem;line-height:1.35;font-weight:600}.gl .answer p{margin:.15rem 0 0}
 .gl .ink{color:light-dark(#1F2328,#E6E8EB)}
 .gl ul{list-style:none;margin:.5rem 0 0;padding:0}.gl li{margin:0;padding:.3rem 0;border-top:1px solid var(--line)}
+.gl ol>li:first-child{border-top:0}
 .gl li .fix{padding-left:1.45em}
 .gl table{border-collapse:collapse;width:100%}.gl .scroll{overflow-x:auto}
 .gl td,.gl th{text-align:left;padding:.2rem .9rem .2rem 0;border:0;border-top:1px solid var(--line);vertical-align:top}
@@ -73,6 +75,7 @@ transparent calc(100%/var(--n) - 1px) calc(100%/var(--n)))}
 .gl .step{display:grid;grid-template-columns:2.2rem minmax(0,1fr) auto;gap:.1rem .6rem;padding:.45rem 0;
 border-top:1px solid var(--line);align-items:baseline}.gl .step .n{color:var(--dim);text-align:right}
 .gl .step.now{background:light-dark(#F3F6FF,#1B2130)}
+.gl .verdict{padding:.4rem 0;border-top:1px solid var(--line)}
 .gl .big{font-size:1.3rem;font-weight:600;line-height:1.3}
 .gl .key{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.82rem;
 overflow-wrap:anywhere}
@@ -124,6 +127,23 @@ def badge(state: str, *, word: str | None = None, hint: str = "") -> str:
     title = f' title="{escape(hint, quote=True)}"' if hint else ""
     words = escape(seen.word if word is None else word)
     return f'<span class="badge {seen.tone}"{title}>{symbol(seen.symbol)} {words}</span>'
+
+
+_TERMS = re.compile(rf"\b({'|'.join(sorted(present.TERMS, key=len, reverse=True))})s?\b", re.IGNORECASE)
+
+
+def glossed(texts: Sequence[str]) -> list[str]:
+    """Texts as markup; the first time that a word stands which a newcomer may not know, it has its gloss on hover."""
+    seen: set[str] = set()
+
+    def marked(match: re.Match[str]) -> str:
+        word, known = match.group(0), match.group(1).lower()
+        if known in seen:
+            return word
+        seen.add(known)
+        return term(word, present.TERMS[known])
+
+    return [_TERMS.sub(marked, escape(text)) for text in texts]
 
 
 def simulated() -> str:

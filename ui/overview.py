@@ -2,83 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import tzinfo
 from html import escape
 
 from services.health.state import Dependency
 from services.health.view import Card, Overview, WorkerLife
 from services.verdict.view import Told
-from ui import html, present
+from ui import html, present, verdicts
+from ui.verdicts import Promises
 
 FINDINGS_SHOWN = 3
 
 
-def verdicts(found: Sequence[Told], promises: Mapping[str, tuple[str, str]], where: tzinfo) -> str:
-    """What leadership comes for: each environment's verdict, why, since when, the one thing that would change it; and
-    whether its promises (by environment: state and sentence) are kept."""
-    rows = "".join(_verdict(item, promises.get(item.verdict.environment), where) for item in found)
-    return html.block(
-        html.tile(html.heading("Verdict", "Go, No-Go, or not enough evidence: by rules, from evidence."), rows)
-    )
-
-
-def _verdict(item: Told, promises: tuple[str, str] | None, where: tzinfo) -> str:
-    v = item.verdict
-    since = f"since {present.moment(item.since_ms, where, short=True)}" if item.since_ms else ""
-    first = next(iter(v.blocking), None)
-    why = "Every rule holds, on fresh evidence." if first is None else first.why
-    more = len(v.blocking) - 1
-    drift = f'<div class="warn">{escape(item.go.drift)}</div>' if item.go and item.go.drift else ""
-    step = "" if first is None else f'<div class="dim">{escape(first.fix)}</div>'
-    others = (
-        f' <span class="dim">{more} more {"rule does" if more == 1 else "rules do"} not hold yet.</span>'
-        if more > 0
-        else ""
-    )
-    kept = ""
-    if promises is not None:
-        sentence = html.link(promises[1], "slo_trends", env=v.environment)
-        kept = f"<div>{html.badge(promises[0], word='')}{sentence}</div>"
-    signed = ""
-    if v.state == "GO":
-        by = item.go.covering if item.go else None
-        words = (
-            "Not signed off yet."
-            if by is None
-            else f"Signed off by {by.who}, {present.moment(by.at_ms, where, short=True)}."
-        )
-        signed = f'<div class="dim">{escape(words)}</div>'
-    taken = item.report
-    report = (
-        ""
-        if taken is None
-        else (
-            f'<div class="dim">Last report: {escape(taken.kind)}, {present.moment(taken.at_ms, where, short=True)}, '
-            f"it said {escape(present.look(taken.state).word)}</div>"
-        )
-    )
-    return (
-        f'<div style="padding:.4rem 0;border-top:1px solid var(--line)"><div class="row"><b>{escape(v.environment)}</b>'
-        f"<span>{html.badge(v.state)}</span>{html.simulated() if v.simulated else ''}"
-        f'<span class="dim">{escape(since)}</span><span class="grow"></span>'
-        f"{html.link('Checklist and report', 'strict_mode_checklist', env=v.environment)}</div>"
-        f"<div>{escape(why)}{others}</div>{step}{drift}{signed}{kept}{report}</div>"
-    )
-
-
-def render(view: Overview, where: tzinfo, now: int) -> tuple[str, str]:
-    """The answer; and all that stands below it: a card an environment, then the newest changes.
+def render(view: Overview, told: Sequence[Told], promises: Promises, where: tzinfo, now: int) -> tuple[str, str]:
+    """The answer, which is the verdict; and all that stands below it: health as a sentence and a card an environment,
+    then the newest changes.
 
     Two pieces, so that the answer is painted before the rest is laid out.
     """
     newest = max((card.health.measured_ms or 0 for card in view.cards), default=0) or None
     rest = html.block(
+        html.heading("Health now", "Whether each environment can do its work at this moment."),
+        _sentence(view),
         *(_card(card, where, now) for card in view.cards),
         html.heading("Recent changes"),
         html.changes(view.changes, where, name_environment=len(view.cards) > 1),
     )
-    return html.block(as_of(newest, view.worker, where, now), _answer(view)), rest
+    fresh = html.block(as_of(newest, view.worker, where, now))
+    if not told:
+        return fresh + html.answer("unknown", "No environment is configured.", "Add one to greenlight.toml."), rest
+    return fresh + verdicts.first_and_others(told, promises, where), rest
 
 
 def as_of(measured_ms: int | None, worker: WorkerLife, where: tzinfo, now: int) -> str:
@@ -102,19 +56,26 @@ def as_of(measured_ms: int | None, worker: WorkerLife, where: tzinfo, now: int) 
     )
 
 
-def _answer(view: Overview) -> str:
+def _sentence(view: Overview) -> str:
+    """Health in a sentence, and the next step; quieter than the verdict, which it doesn't decide alone."""
     worst = next(iter(view.cards), None)
     if worst is None:
-        return html.answer("unknown", "No environment is configured.", "Add one to greenlight.toml.")
-    if len(view.cards) > 1 and worst.health.state == "ready":
+        return ""
+    state, mark = worst.health.state, html.simulated() if worst.simulated else ""
+    if len(view.cards) > 1 and state == "ready":
         simulated = sum(card.simulated for card in view.cards)
         note = f" ({simulated} of them simulated)" if simulated else ""
-        return html.answer("ready", f"All {len(view.cards)} environments are ready{note}.", _relaxed_words(view.cards))
-    what, step = verdict_words(worst)
-    others = [f"{c.name} is {present.look(c.health.state).word}" for c in view.cards[1:] if c.health.state != "ready"]
-    if others:
-        what += f" Also: {', '.join(others)}."
-    return html.answer(worst.health.state, what, step, mark=worst.simulated)
+        what, step, mark = f"All {len(view.cards)} environments are ready{note}.", _relaxed_words(view.cards), ""
+    else:
+        what, step = verdict_words(worst)
+        others = [f"{c.name} is {present.look(c.health.state).word}" for c in view.cards[1:]
+                  if c.health.state != "ready"]  # fmt: skip
+        what += f" Also: {', '.join(others)}." if others else ""
+    seen = present.look(state)
+    return (
+        f'<div><span class="{seen.tone}">{html.symbol(seen.symbol)}</span> {escape(what)} {mark}</div>'
+        f'<div class="dim">{escape(step)}</div>'
+    )
 
 
 def _relaxed_words(cards: Sequence[Card]) -> str:

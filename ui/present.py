@@ -40,6 +40,7 @@ LOOKS: Mapping[str, Look] = {
     "pass": Look(word="holds", tone="good", symbol="check_circle"),
     "done": Look(word="done", tone="good", symbol="check_circle"),
     "open": Look(word="to do", tone="none", symbol="radio_button_unchecked"),
+    "soaking": Look(word="running", tone="none", symbol="schedule"),
     "waiting": Look(word="waits", tone="none", symbol="schedule"),
     "failed": Look(word="not done", tone="bad", symbol="cancel"),
     "PASS": Look(word="passed", tone="good", symbol="check_circle"),
@@ -60,6 +61,24 @@ GLOSSES: Mapping[str, str] = {
     "redis": "Redis: the fast store that holds queues, limits and short-lived context.",
     "inngest": "Inngest: the service that starts background jobs on schedule.",
     "queue": "Queue: work that waits to be done.",
+}
+
+# Words that somebody who is no engineer may meet for the first time, in lower case and in the singular.
+TERMS: Mapping[str, str] = {
+    "redis": GLOSSES["redis"],
+    "inngest": GLOSSES["inngest"],
+    "strict": "Strict: the application itself refuses to work while Redis or Inngest is not healthy.",
+    "relaxed": "Relaxed: the application works on without Redis or Inngest, so that an outage of them goes unnoticed.",
+    "hosting platform": "Hosting platform: where the application runs and its variables are kept, as Railway.",
+    "redeploy": "Redeploy: start the application anew on its hosting platform, so that saved variables count.",
+    "variable": "Variable: a setting with a name and a value that the application reads when it starts.",
+    "soak": "Soak: a long run in which nothing fails and nothing is changed.",
+    "canary run": "Canary run: a few golden cases, replayed on a schedule.",
+    "golden case": "Golden cases: questions whose right answers are known.",
+    "replay gate": "Replay gate: whether the agent still answers the golden cases rightly.",
+    "campaign": "Campaign: one way from relaxed to strict, under a name of its own.",
+    "sync": "Sync: Inngest learns where the application is, and which background jobs it has.",
+    "worker": "Worker: the part of Greenlight that measures; it runs beside these pages.",
 }
 
 TITLES: Mapping[str, str] = {

@@ -44,7 +44,9 @@ def guarded(draw: Callable[P, None]) -> Callable[P, None]:
         try:
             draw(*arguments, **named)
         except UnknownEnvironment as error:
-            html.show(html.answer("unknown", str(error), "Pick one of them in the menu above, or correct the address."))
+            html.show(
+                html.answer("unknown", str(error), "Correct the address, or open the page anew from the side bar.")
+            )
         except SettingsError as error:
             first = error.problems[0]
             html.show(html.answer("unknown", f"{first.source}: {first.key} {first.message}", first.fix))

@@ -231,6 +231,9 @@ def _connections_proof(proof: Evidence, validation: Validation) -> Evidence:
 
 
 def _refused(validation: Validation) -> dict[str, Any]:
-    """The first connection that failed, in words; and what to do."""
-    found = next((c for c in (validation.connections or {}).values() if c["state"] == "failed"), None)
-    return {} if found is None else {"why": found["sentence"], "fix": found["fix"]}
+    """The first connection that failed, else the first that could not be tried, in words; and what to do."""
+    tried = list((validation.connections or {}).values())
+    found = next((c for state in ("failed", "unknown") for c in tried if c["state"] == state), None)
+    if found is None:
+        return {}
+    return {"why": found["sentence"].removeprefix("It could not be checked: "), "fix": found["fix"]}

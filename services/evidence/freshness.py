@@ -31,9 +31,12 @@ class Under:
     judges: frozenset[str] | None = None  # every judge that there is
 
 
+VARIABLES = "the environment's variables changed since"
+VERSION = "another version was deployed since"
+BEFORE = "it was measured before the environment's variables were known"
 _CAUSES = (
-    ("fingerprint", "the environment's variables changed since"),
-    ("version", "another version was deployed since"),
+    ("fingerprint", VARIABLES),
+    ("version", VERSION),
     ("golden_sha256", "the golden set changed since"),
 )
 
@@ -48,7 +51,9 @@ def why_stale(record: Evidence, now: Under, now_ms: int) -> str | None:
         plays_a_part = taken is not None or (name == "fingerprint" and not record.check.startswith(PERSONAL))
         if current is None or not plays_a_part or taken == current:
             continue
-        if name == "fingerprint" and taken is not None and taken.split("-")[0] != current.split("-")[0]:
+        if taken is None:
+            return BEFORE
+        if name == "fingerprint" and taken.split("-")[0] != current.split("-")[0]:
             return "the installation's fingerprint key was replaced since, so it can't be compared"
         return words
     if now.judges is not None and record.judge_sha256 is not None and record.judge_sha256 not in now.judges:

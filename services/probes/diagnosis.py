@@ -6,7 +6,6 @@ next step. `{words}` in braces are filled from the reading.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -677,11 +676,31 @@ def sentence(code: str, words: Mapping[str, Any]) -> str:
     return diagnosis(code).sentence.format_map(_Words(words))
 
 
+# Sentences whose sense hangs on their blanks, told without them.
+_BRIEF: Mapping[str, str] = {
+    "dependencies.degraded": "The application reports something unhealthy that it does not require.",
+    "redis.no_permission": "Redis forbids this user a command.",
+    "redis.memory_high": "Redis has little memory left.",
+    "redis.evicting": "Redis threw away keys, for lack of memory.",
+    "redis.clients_high": "Redis has few connections left.",
+    "inngest.function_count": "The application serves another number of Inngest functions than expected.",
+    "inngest.fewer_functions": "The application serves fewer Inngest functions than at the last good look.",
+    "pulse.not_scheduled": "Inngest accepted an event, but started no run for it in time.",
+    "pulse.not_started": "Inngest scheduled a run, but did not start it in time.",
+    "pulse.not_finished": "Inngest started a run, but it did not finish in time.",
+    "pulse.failed": "Inngest ran our pulse, and the run did not complete.",
+    "runs.stuck": "Inngest runs are stuck.",
+    "runs.none_completed": "No Inngest run completed for hours.",
+    "runs.limited": "Inngest asked us to wait before reading its runs again.",
+}
+
+
 def brief(code: str) -> str:
-    """The sentence up to its first colon, for where the reading's words are not at hand; "" for no code."""
+    """The sentence without its blanks, for where the reading's words are not at hand: told for itself, or up to its
+    first colon; "" for no code."""
     if not code:
         return ""
-    return re.sub(r"\{\w+\}", "…", diagnosis(code).sentence.split(":")[0]).rstrip(".") + "."
+    return _BRIEF.get(code) or diagnosis(code).sentence.split(":")[0].rstrip(".") + "."
 
 
 def fix(code: str, words: Mapping[str, Any]) -> str:

@@ -58,11 +58,20 @@ def _head(found: Mapping[str, Any], mark: str, title: str) -> list[Block]:
     verdict = found["verdict"]
     return [
         Heading(1, f"{title}: {found['environment']}{mark}"),
-        Words(f"{verdict['words']} for {found['environment']}{mark}. {verdict['why']}", strong=True),
+        Words(f"{verdict['words']} for {found['environment']}. {verdict['why']}", strong=True),
         *([Words(f"Next{mark}: {verdict['next_step']}")] if verdict["next_step"] else []),
+        Words(_signed(found["go"], mark)),
         Words(f"As of {_moment(verdict['as_of'])}. Version {found['version'] or 'not reported'}, policy "
               f"{found['policy']}{mark}."),
     ]  # fmt: skip
+
+
+def _signed(go: Mapping[str, Any] | None, mark: str) -> str:
+    if go is None:
+        return f"Nobody has signed the Go{mark}."
+    given = f"The Go was signed by {named(go['by'], verified=go['verified'])}, {_moment(go['at'])}{mark}"
+    changed = " and ".join(go["changed"])
+    return f"{given}; it no longer covers what runs: {changed}." if changed else f"{given}."
 
 
 def _leadership(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
@@ -98,7 +107,10 @@ def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
          named(d["by"], verified=d["verified"]), _moment(d["at"]), d["note"])
         for d in found["decisions"]
     )  # fmt: skip
-    waivers = tuple((w["what"], w["by"], _moment(w["until"]), w["note"]) for w in found["waivers"])
+    waivers = tuple(
+        (w["what"] + mark, named(w["by"], verified=w["verified"]), _moment(w["until"]), w["note"])
+        for w in found["waivers"]
+    )
     return (
         *_head(found, mark, "Completion report"),
         Heading(2, "Strict mode, as the running application reports it"),
@@ -106,14 +118,14 @@ def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
         Heading(2, "Every check"),
         Table(("Check", "Result", "Value", "Threshold", "Measured", "How, or why not"), checks),
         Heading(2, "Soak"), *_soak(found, mark),
-        Heading(2, "Promises"), _promises(found, mark), _bars(found),
+        Heading(2, "Promises"), _promises(found, mark), _bars(found, mark),
         Heading(2, "Replay"), _replay(found, mark),
         Heading(2, "Open issues"),
         Table(("Rule that does not hold yet", "Why", "What to do"), issues) if issues else Words(f"None{mark}."),
         Heading(2, "Risk accepted, and by whom"),
-        Table(("What", "By", "Until", "Reason"), waivers) if waivers else Words("None."),
+        Table(("What", "By", "Until", "Reason"), waivers) if waivers else Words(f"None{mark}."),
         Heading(2, "Decisions"),
-        Table(("What", "Environment", "By", "When", "Note"), said) if said else Words("None was recorded."),
+        Table(("What", "Environment", "By", "When", "Note"), said) if said else Words(f"None was recorded{mark}."),
         *_foot(found),
     )  # fmt: skip
 
@@ -123,7 +135,7 @@ def _soak(found: Mapping[str, Any], mark: str) -> list[Block]:
     if soak is None:
         return [Words("This environment has no soak of its own, and needs none.")]
     rows = (
-        ("Environment", soak["environment"] + mark),
+        ("Environment", soak["environment"]),
         ("State", f"passed {_moment(soak['passed_at'])}, and it stands" if soak["passed_at"]
          else {"running": "running", "waiting": "not all is proven yet"}.get(soak["state"], "not begun")),
         ("Needed", f"{soak['hours']:g} hours"),
@@ -131,7 +143,7 @@ def _soak(found: Mapping[str, Any], mark: str) -> list[Block]:
         ("Observed", f"{share(soak['coverage'])} of the time, {soak['looks']} looks"),
         ("Canary runs passed inside", f"waived by {soak['waived']}" if soak["waived"] else str(soak["canaries"])),
     )  # fmt: skip
-    made: list[Block] = [Table(("", ""), rows)]
+    made: list[Block] = [Table(("", ""), tuple((title + mark, said) for title, said in rows))]
     if soak["certifies"] is not None:
         proven = f"{soak['looks']} looks without a failure prove {share(soak['certifies'])} availability"
         made.append(Words(f"{proven} with 95 % confidence, not more{mark}."))
@@ -145,10 +157,10 @@ def _promises(found: Mapping[str, Any], mark: str) -> Block:
     )
 
 
-def _bars(found: Mapping[str, Any]) -> Block:
+def _bars(found: Mapping[str, Any], mark: str) -> Block:
     known = [(p["title"], p["remaining"]) for p in found["promises"] if isinstance(p["remaining"], (int, float))]
     bars = tuple((title, max(0.0, min(1.0, left)), f"{share(max(left, -9.99))} left") for title, left in known)
-    return Bars("Error budgets that are left", bars)
+    return Bars("Error budgets that are left", tuple((title + mark, left, said) for title, left, said in bars))
 
 
 def _replay(found: Mapping[str, Any], mark: str) -> Block:

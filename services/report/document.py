@@ -21,6 +21,7 @@ from services.verdict import view as verdicts
 from services.verdict import words
 from services.verdict.model import Finding, Standing, Verdict
 from services.verdict.reckon import reckon, sentence
+from services.verdict.view import SignedGo
 from services.version import VERSION
 
 Kind = Literal["completion", "leadership"]
@@ -62,6 +63,7 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
             "flags": {flag.upper().replace(".", "_"): _flag(facts.records.get(flag)) for flag in
                       ("redis.required", "inngest.required")},
             "rules": [_rule(finding) for finding in verdict.findings],
+            "go": _go(verdicts.signed_go(connection, name)),
             "soak": _soak(connection, settings, environment, now_ms),
             "promises": [
                 {"title": slo_words.title(r.promise.sli), "state": r.standing.state, "sentence": slo_words.sentence(r),
@@ -87,6 +89,14 @@ def _verdict(found: Verdict) -> dict[str, Any]:
         "next_step": found.next_step,
         "as_of": clock.iso(found.as_of_ms),
     }
+
+
+def _go(found: SignedGo | None) -> dict[str, Any] | None:
+    """Who signed the Go; `changed` is what is no longer as it was then, [] while it covers what runs."""
+    if found is None:
+        return None
+    given = found.decision
+    return {"by": given.by, "verified": given.verified, "at": clock.iso(given.at_ms), "changed": list(found.changed)}
 
 
 def _flag(record: Any) -> dict[str, Any]:

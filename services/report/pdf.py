@@ -57,12 +57,12 @@ def pdf(found: Sequence[Block], title: str, *, made_at: datetime, data_dir: Path
             made.set_font(FONT, size=9)
             for name, left, words in block.bars:
                 x, y = made.get_x(), made.get_y()
-                made.cell(60, 5, name)
+                made.cell(86, 5, name)
                 made.set_fill_color(230)
-                made.rect(x + 62, y + 1, 80, 3, style="F")
+                made.rect(x + 88, y + 1, 60, 3, style="F")
                 made.set_fill_color(90)
-                made.rect(x + 62, y + 1, max(0.1, 80 * left), 3, style="F")
-                made.set_xy(x + 145, y)
+                made.rect(x + 88, y + 1, max(0.1, 60 * left), 3, style="F")
+                made.set_xy(x + 151, y)
                 made.cell(0, 5, words, new_x="LMARGIN", new_y="NEXT")
     return bytes(made.output())
 

@@ -81,15 +81,15 @@ def _chart(block: Bars) -> str:
     height = 26 * len(block.bars)
     drawn = "".join(
         f'<text x="0" y="{26 * n + 15}">{escape(title)}</text>'
-        f'<rect x="240" y="{26 * n + 4}" width="300" height="14" fill="#e8eaed"/>'
-        f'<rect x="240" y="{26 * n + 4}" width="{300 * left:.1f}" height="14" fill="#5f6368"/>'
-        f'<text x="550" y="{26 * n + 15}">{escape(words)}</text>'
+        f'<rect x="340" y="{26 * n + 4}" width="300" height="14" fill="#e8eaed"/>'
+        f'<rect x="340" y="{26 * n + 4}" width="{300 * left:.1f}" height="14" fill="#5f6368"/>'
+        f'<text x="650" y="{26 * n + 15}">{escape(words)}</text>'
         for n, (title, left, words) in enumerate(block.bars)
     )
     label = escape(f"{block.title}: " + "; ".join(f"{t} {w}" for t, _, w in block.bars), quote=True)
     return (
-        f'<p>{escape(block.title)}</p><svg role="img" aria-label="{label}" viewBox="0 0 640 {height}" width="100%" '
-        f'style="max-width:640px;font:13px system-ui,sans-serif">{drawn}</svg>'
+        f'<p>{escape(block.title)}</p><svg role="img" aria-label="{label}" viewBox="0 0 760 {height}" width="100%" '
+        f'style="max-width:760px;font:13px system-ui,sans-serif">{drawn}</svg>'
     )
 
 

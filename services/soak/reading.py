@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from services import clock, currency
 from services.decisions import waived_canaries
+from services.evidence import freshness
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence, due_again
 from services.settings.model import Environment, Settings
@@ -31,7 +32,13 @@ from services.store import evidence as evidence_store
 from services.units import share
 
 HOUR_MS = 3_600_000
-WATCHED = ("redis.ping", "redis.write", "dependencies", "inngest")
+# What a probe that is down means, in words that need no knowledge of it.
+WATCHED: Mapping[str, str] = {
+    "redis.ping": "Redis did not answer",
+    "redis.write": "Redis did not take or give back what was written",
+    "dependencies": "The application's dependency report was unhealthy, or could not be read",
+    "inngest": "Inngest could not call the application as it should",
+}
 SHOWN = 20
 
 
@@ -113,7 +120,7 @@ def _strict(connection: Connection, name: str, now_ms: int) -> tuple[bool | None
 
 
 # A change of variables or version is an event of its own; it does not make strictness unknown.
-_BY_CHANGE = ("the environment's variables changed since", "another version was deployed since")
+_BY_CHANGE = (freshness.VARIABLES, freshness.VERSION, freshness.BEFORE)
 
 
 def _bad_looks(times: Iterable[int]) -> list[Event]:
@@ -123,7 +130,7 @@ def _bad_looks(times: Iterable[int]) -> list[Event]:
 def _down(connection: Connection, name: str, since: int) -> list[Event]:
     found = [s for s in spans.load(connection, name, since_ms=since) if s.state == "down" and s.probe in WATCHED]
     newest = sorted(found, key=lambda span: -span.until_ms)[:SHOWN]
-    return [Event(at_ms=span.until_ms, kind=DEPENDENCY, why=f"{span.probe} was down") for span in newest]
+    return [Event(at_ms=span.until_ms, kind=DEPENDENCY, why=WATCHED[span.probe]) for span in newest]
 
 
 def _changed(connection: Connection, name: str, since: int, now_ms: int) -> list[Event]:
@@ -201,7 +208,7 @@ def why(found: Soak) -> str:
         return ""
     if found.state == "not_begun":
         relaxed = any(e.kind == RELAXED for e in found.events)
-        return "staging is not strict" if relaxed else "staging was not seen strict yet"
+        return f"{found.environment} is not strict" if relaxed else f"{found.environment} was not seen strict yet"
     if found.state == "running":
         ends = datetime.fromtimestamp((found.as_of_ms + found.left_ms) / 1000, UTC)
         return f"it runs until {ends:%d %b %Y, %H:%M} UTC if nothing breaks it"

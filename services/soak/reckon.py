@@ -6,6 +6,7 @@ begins the soak anew: it is reckoned from samples, states and evidence, never fr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -64,6 +65,11 @@ class Soak:
         Source: the exact binomial bound for no failures, 0.05 ** (1/n) ("rule of three").
         """
         return None if self.looks == 0 else (1 - CONFIDENCE) ** (1 / self.looks)
+
+
+def alike(events: Sequence[Event]) -> list[tuple[Event, ...]]:
+    """Events of the same kind and cause that follow each other, as one group each; in the order given."""
+    return [tuple(group) for _, group in itertools.groupby(events, key=lambda event: (event.kind, event.why))]
 
 
 def reckon(

@@ -15,7 +15,7 @@ from services.verdict.model import Facts, Finding, Standing, State, Verdict
 from services.verdict.rules import RULES, STRICT, Rule
 
 NOT_MEASURED = "not measured yet"
-MEASURED_FALSE = {"RELAXED": "it is relaxed: nothing is enforced"}
+MEASURED_FALSE = {"RELAXED": "the variables are relaxed: nothing is enforced, so an outage would go unnoticed"}
 NO_LONGER = "not known any more, as "
 
 

@@ -37,7 +37,7 @@ def verdicts(store: Store, settings: Settings, now_ms: int) -> tuple[Verdict, ..
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignedGo:
-    """The Go that was signed last. `changed`: what is no longer as it was then, in words; () while it covers what
+    """The Go that was signed last. `changed`: what is no longer as it was then, each in words; () while it covers what
     runs."""
 
     decision: Decision
@@ -54,7 +54,7 @@ class SignedGo:
         if not self.changed:
             return ""
         changed, name = " and ".join(self.changed), self.decision.environment
-        return f"The Go that {self.decision.who} signed no longer covers {name}: {changed} changed."
+        return f"The Go that {self.decision.who} signed no longer covers {name}: {changed}."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,13 +68,18 @@ class Told:
 
 
 def told(store: Store, settings: Settings, now_ms: int, names: Sequence[str]) -> tuple[Told, ...]:
-    """The verdicts of these environments, for those who look once a day; what needs attention first, production before
-    the rest."""
+    """The verdicts of these environments, for those who look once a day: production's first, as all of it is for that;
+    then what needs attention most."""
     with store.read() as connection:
         found = [_told(connection, settings, settings.environment(name), now_ms) for name in names]
     rank = {"NO_GO": 0, "INCONCLUSIVE": 1, "GO": 2}
     order = {e.name: ("production", "staging", "other").index(e.role) for e in settings.environments}
-    return tuple(sorted(found, key=lambda item: (rank[item.verdict.state], order[item.verdict.environment])))
+
+    def place(item: Told) -> tuple[bool, int, int]:
+        role = order[item.verdict.environment]
+        return role > 0, rank[item.verdict.state], role
+
+    return tuple(sorted(found, key=place))
 
 
 def _told(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Told:

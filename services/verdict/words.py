@@ -20,9 +20,10 @@ TITLES: Mapping[str, str] = {
     "replay.gate": "The agent passes the golden cases",
     "soak": "Staging ran for the whole time, unchanged and without a fault",
 }
+_RELAXED = "the running application does not require {}: it runs relaxed, and an outage would go unnoticed"
 FALSE: Mapping[str, str] = {
-    "redis.required": "the running application does not require Redis: it runs relaxed",
-    "inngest.required": "the running application does not require Inngest: it runs relaxed",
+    "redis.required": _RELAXED.format("Redis"),
+    "inngest.required": _RELAXED.format("Inngest"),
     "env.connections": "an input was refused when it was tried",
     "env.validation": "the variables have errors",
     "confirm.policy": "the decision was taken back",

@@ -152,3 +152,9 @@ def test_api_tokens_carry_their_role(tmp_path: Path) -> None:
         assert call(tokens["T_OP"], "POST", "/api/v1/replays", json={}).status_code == 202
         assert call(tokens["T_OP"], "POST", "/api/v1/deploys", content=b"{}").status_code == 403
         assert call("x" * 25, "GET", "/api/v1/environments").status_code == 401
+
+
+def test_words_that_change_how_others_read_are_taken_out_of_a_name() -> None:
+    assert access.plain("Ada\u202e \u200bL\x00ovelace\n\tof \ud800 London") == "Ada L ovelace of London"
+    assert access.plain("\u0645\u06cc\u200c\u0634\u0646\u0627\u0633") == "\u0645\u06cc\u200c\u0634\u0646\u0627\u0633"
+    assert access.local_operator("\u202e\u2066 ").name == "local operator"

@@ -1,6 +1,8 @@
 """The checklist's page in each state of a step: it says whose turn it is, why, and what to do, in whole words."""
 
 import re
+from datetime import UTC
+from html import escape as html_escaped
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,16 @@ from streamlit.testing.v1 import AppTest
 from services import clock, decisions
 from services.access import local_operator
 from services.evidence.model import Evidence
-from services.store import Store, conditions, evidence, workers
+from services.soak.reckon import Event, Soak
+from services.store import Store, conditions, evidence, samples, workers
 from services.store.conditions import Condition
+from services.store.samples import Sample
 from services.store.workers import Worker
 from services.verdict import words
 from tests.services.checklist.test_view import CHECKS, prove, settings
 from tests.ui import driver
-from tests.ui.test_pages import forget_cached
+from tests.ui.test_pages import forget_cached, markup_of
+from ui import checklist, present
 
 CONFIG = (
     '[[environments]]\nname = "stage"\nrole = "staging"\nbase_url = "http://s"\n'
@@ -70,7 +75,10 @@ def test_a_step_that_holds_no_more_says_so(store: Store, tmp_path: Path) -> None
 def test_the_head_says_one_next_step_and_it_is_the_checklist_s(store: Store) -> None:
     prove(store, "prod", "redis.required", outcome="fail")
     text = said("apply-prod")
-    assert "No-Go for prod. The running application does not require Redis: it runs relaxed." in text
+    assert (
+        "No-Go for prod. The running application does not require Redis: it runs relaxed, and an outage would go unnoticed."
+        in text
+    )
     assert "Next: step 1, Collect and confirm the four inputs, for stage." in text
 
 
@@ -122,3 +130,54 @@ def test_every_row_that_does_not_hold_says_why_in_whole_sentences(store: Store, 
             assert re.fullmatch(r"[A-Z][^{}…]*\.", why), (step, why)
             assert not [code for code in words.TITLES if "." in code and code in why], (step, why)
             assert "None" not in why
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_redis_and_inngest_are_explained_where_a_step_first_names_them(store: Store, step: str) -> None:
+    shell = opened(step)
+    pieces = [markup_of(element) for element in shell.get("html")]
+    instructions = " ".join(piece for piece in pieces if f"Step {STEPS.index(step) + 1}:" in piece or "<li>" in piece)
+    for name in ("Redis", "Inngest"):
+        first = re.search(rf"\b{name}\b", re.sub("<[^>]+>", lambda tag: "~" * len(tag.group()), instructions))
+        if first is not None:
+            assert instructions[: first.start()].endswith(f'<abbr title="{html_escaped(present.TERMS[name.lower()])}">')
+
+
+def test_a_soak_s_row_tells_it_as_of_now_in_the_reader_s_time(store: Store) -> None:
+    now = clock.now_ms()
+    prove(store, "stage", "redis.required", "inngest.required")
+    prove(store, "stage", "soak", outcome="unknown", value="running", detail={"why": "it runs until 26 Nov, 03:29 UTC"})
+    with store.write() as connection:
+        samples.append(connection, [
+            Sample(environment="stage", sli="readiness_uptime", at_ms=now - 30_000 * n, value=1.0, good=True, interval_s=30)
+            for n in range(3)
+        ], {})  # fmt: skip
+    (why,) = reasons(said("soak-stage"))
+    assert re.fullmatch(r"Running: (23 h 59 min|24 h) are left if nothing changes\.", why)
+
+
+def test_what_broke_a_soak_is_told_once_and_what_came_after_a_pass_apart(store: Store) -> None:
+    now, second = clock.now_ms(), 1000
+    found = Soak(
+        environment="stage", state="passed", since_ms=now - 9_000_000, left_ms=0, coverage=1.0, looks=9, canaries=3,
+        canaries_wanted=3, waived="", begun_by=None, as_of_ms=now, passed_ms=now - 60 * second,
+        events=(
+            *(Event(at_ms=now - n * second, kind="readiness", why="Not ready <b>") for n in range(3)),
+            Event(at_ms=now - 9_000_001, kind="strict", why="It was first seen strict then"),
+        ),
+    )  # fmt: skip
+    drawn = checklist.soak(found, UTC)
+    since, _, before = drawn.partition("What began it anew")
+    assert "Since then (it stands all the same)" in since
+    assert since.count("Not ready &lt;b&gt;") == 1
+    assert "3 times in a row" in since
+    assert "It was first seen strict then" in before
+    assert "Not ready" not in before
+
+
+def test_who_may_verify_here_is_not_sent_to_another_page_s_button(store: Store) -> None:
+    prove(store, "stage", "redis.write", outcome="fail", code="redis.out_of_memory",
+          detail={"found": "Redis refuses writes: its memory is full.",
+                  "remedy": "Raise the plan's limit or set an eviction policy, then press Probe now."})  # fmt: skip
+    (why,) = [why for why in reasons(said("verify-stage")) if "memory is full" in why]
+    assert why.endswith("then press Verify.")

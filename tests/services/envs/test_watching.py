@@ -9,6 +9,7 @@ from services import clock
 from services.envs import catalogue as catalogues
 from services.envs import view, watching
 from services.envs.fingerprint import InstallationKey
+from services.envs.live import Connection, Live
 from services.envs.rules import Finding
 from services.evidence.freshness import Under, why_stale
 from services.evidence.model import Evidence
@@ -179,3 +180,22 @@ def test_what_was_seen_last_holds_now_whatever_the_clock_says(store: Store, sett
     assert newest is not None
     assert newest.fingerprint == after.snapshot.fingerprint
     assert len(kept) == 2, "and it is noted once"
+
+
+def test_an_input_that_could_not_be_tried_is_named_with_what_to_do(store: Store, settings: Settings) -> None:
+    """Else whoever has pressed Verify is told to press Verify."""
+    missing = Connection(name="redis", state="unknown", sentence="It could not be checked: REDIS_URL is missing.",
+                         fix="Fill it in, then check again.")  # fmt: skip
+    fine = Connection(name="dependencies", state="ok", sentence="Fine.", fix="")
+    refused = Connection(name="inngest_route", state="failed", sentence="The key is refused.", fix="Compare it.")
+    said = []
+    for connections in ((fine, missing), (missing, refused)):
+        seen = watching.look(settings.environment("production"), settings, catalogues.load(), key=KEY,
+                             live=Live(connections=connections), now_ms=HOUR)  # fmt: skip
+        watching.record(store, seen, by="a person's request", now_ms=HOUR, always=True)
+        (newest, *_) = proofs(store, watching.CONNECTIONS_CHECK)
+        said.append((newest.outcome, newest.detail.get("why"), newest.detail.get("fix")))
+    assert said == [
+        ("unknown", "REDIS_URL is missing.", "Fill it in, then check again."),
+        ("fail", "The key is refused.", "Compare it."),
+    ]

@@ -20,6 +20,12 @@ def test_sentences_are_short_enough_to_be_read() -> None:
     assert not too_long
 
 
+def test_what_is_told_without_a_reading_s_words_has_no_holes() -> None:
+    for code in diagnosis.DIAGNOSES:
+        assert re.fullmatch(r"[A-Z][^{}…]+\.", diagnosis.brief(code)), code
+    assert diagnosis.brief("") == ""
+
+
 def test_every_code_that_the_probes_use_has_a_row() -> None:
     folder = Path(diagnosis.__file__).parent
     text = "\n".join(p.read_text() for p in folder.glob("*.py") if p.name != "diagnosis.py")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.settings.model import Soak as Rules
-from services.soak.reckon import Event, Look, Soak, reckon
+from services.soak.reckon import Event, Look, Soak, alike, reckon
 
 HOUR = 3_600_000
 NOW = 1_800_000_000_000
@@ -78,3 +78,11 @@ def test_it_never_passes_within_a_day_of_anything_that_broke_it(minutes: list[in
     assert (found.state == "passed") == (newest * 60_000 >= DAY + 1) or found.state == "waiting"
     if found.state == "passed":
         assert newest >= 24 * 60
+
+
+def test_the_same_cause_several_times_in_a_row_is_one_line() -> None:
+    a, b, c = (Event(at_ms=n, kind="readiness", why="not ready") for n in (9, 8, 7))
+    other = Event(at_ms=6, kind="version", why="deployed")
+    again = Event(at_ms=5, kind="readiness", why="not ready")
+    assert alike([a, b, c, other, again]) == [(a, b, c), (other,), (again,)]
+    assert alike([]) == []

@@ -99,7 +99,7 @@ def test_what_another_check_s_look_found_is_no_cause() -> None:
     unseen = record("redis.write", "unknown", code="redis.ok")
     found = reckon(facts(**{"redis.required": relaxed, "redis.write": unseen}))
     assert [f.why for f in found.blocking] == [
-        "The running application does not require Redis: it runs relaxed.",
+        "The running application does not require Redis: it runs relaxed, and an outage would go unnoticed.",
         "Not known yet whether Redis takes and gives back what is written: it could not be measured.",
     ]
 

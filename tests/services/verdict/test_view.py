@@ -1,16 +1,18 @@
 """Verdicts as kept and told: since when, and what became of a signed Go."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from services import clock, decisions
+from services import clock, decisions, ledger
 from services.access import local_operator
-from services.envs.fingerprint import Snapshot
+from services.envs.fingerprint import InstallationKey, Snapshot
 from services.evidence.model import Evidence
 from services.settings import load
 from services.store import Store, evidence, snapshots
 from services.verdict import view
+from tests.services.test_ledger import seen as look_at
 
 
 def test_a_verdict_is_kept_when_it_changes_and_tells_since_when(
@@ -37,7 +39,7 @@ def test_a_verdict_is_kept_when_it_changes_and_tells_since_when(
     assert told.since_ms == later
 
 
-def test_what_needs_attention_comes_first_and_production_before_the_rest(store: Store, tmp_path: Path) -> None:
+def test_production_comes_first_and_then_what_needs_attention_most(store: Store, tmp_path: Path) -> None:
     names = {"other": "other", "stage": "staging", "prod": "production", "ill": "other"}
     (tmp_path / "greenlight.toml").write_text(
         "".join(f'[[environments]]\nname = "{n}"\nrole = "{r}"\nbase_url = "http://x"\n' for n, r in names.items())
@@ -48,7 +50,7 @@ def test_what_needs_attention_comes_first_and_production_before_the_rest(store: 
         bad = Evidence(environment="ill", check="readiness.ready", outcome="fail", at_ms=now)
         evidence.append(store, connection, [bad])
     told = view.told(store, settings, now, tuple(names))
-    assert [item.verdict.environment for item in told] == ["ill", "prod", "stage", "other"]
+    assert [item.verdict.environment for item in told] == ["prod", "ill", "stage", "other"]
 
 
 def test_a_change_after_the_signed_go_is_told(store: Store, tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_an_application_that_runs_relaxed_again_is_no_longer_covered(store: Stor
     seen("pass", "unknown")
     assert drift() == "", "what isn't known has not changed"
     seen("fail", "pass")
-    assert drift() == "The Go that Ada (unverified) signed no longer covers local: its policy changed."
+    assert drift() == "The Go that Ada (unverified) signed no longer covers local: its policy changed (relaxed now)."
     seen("pass", "pass")
     assert drift() == ""
 
@@ -107,3 +109,30 @@ def test_since_when_is_never_in_the_future(store: Store, tmp_path: Path, monkeyp
     assert view.keep(store, settings) == 1, "the last word is of a moment that has not come"
     (told,) = view.told(store, settings, now, ("local",))
     assert told.since_ms == now
+
+
+def test_which_variables_and_which_version_changed_after_the_go_is_said_by_name(store: Store, tmp_path: Path) -> None:
+    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
+    key = InstallationKey(b"k" * 32)
+
+    def seen(version: str, **values: str) -> None:
+        now = clock.now_ms()
+        marks = {name: key.mark(name, value) for name, value in values.items()}
+        made = look_at(now / 1000, environment="local", version=version)
+        look = replace(made, reading=replace(made.reading, detail={"body": {"version": version}}))
+        with store.write() as connection:
+            snapshots.note(connection, Snapshot(environment="local", source="f", first_ms=now, last_ms=now, key_id=key.id,
+                                                fingerprint=key.fingerprint(marks), marks=marks))  # fmt: skip
+        ledger.record(store, [look], ledger.Memory())
+
+    seen("v1", A="1", B="1", C="1", SECRET="hidden")
+    decisions.decide(store, settings.environment("local"), "sign_off", local_operator("Ada"), note="go")
+    seen("v2", A="2", B="", D="1", E="1", SECRET="hidden")
+    with store.read() as connection:
+        go = view.signed_go(connection, "local")
+    assert go is not None
+    assert go.changed == (
+        "its variables changed (D was added, E was added, C was taken out, 2 more)",
+        "its version changed (v1 then, v2 now)",
+    )
+    assert "SECRET" not in go.drift

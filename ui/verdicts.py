@@ -1,0 +1,78 @@
+"""How is a verdict drawn? The one sentence that leadership comes for, and what stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from html import escape
+
+from services.verdict.model import STATE_WORDS, Verdict
+from services.verdict.view import SignedGo, Told
+from ui import html, present
+
+EVERY_RULE = "Every rule holds, on fresh evidence."
+Promises = Mapping[str, tuple[str, str]]  # by environment: whether they are kept, as a state and as a sentence
+
+
+def answer(verdict: Verdict, then: str) -> str:
+    """A verdict as a page's one sentence, with why; and what to do next."""
+    why = EVERY_RULE if verdict.state == "GO" else verdict.blocking[0].why
+    what = f"{STATE_WORDS[verdict.state]} for {verdict.environment}. {why}"
+    return html.answer(verdict.state, what, then, mark=verdict.simulated)
+
+
+def drift(go: SignedGo | None) -> str:
+    """That the signed Go no longer covers what runs, and why; "" while it does."""
+    said = "" if go is None else go.drift
+    return f'<div class="warn">{html.symbol("warning")} {escape(said)}</div>' if said else ""
+
+
+def first_and_others(found: Sequence[Told], promises: Promises, where: tzinfo) -> str:
+    """The verdict that needs attention first as the page's answer, the other environments' below it."""
+    first, *others = found
+    made = html.block(answer(first.verdict, _next(first, where)), drift(first.go), _facts(first, promises, where))
+    if not others:
+        return made
+    explained = "Go, No-Go, or not enough evidence: by rules, from evidence."
+    rows = "".join(_row(item, promises, where) for item in others)
+    title = "The other environment" if len(others) == 1 else "The other environments"
+    return made + html.block(html.tile(html.heading(title, explained), rows))
+
+
+def _next(item: Told, where: tzinfo) -> str:
+    """The one thing that would change it; of a Go, who signed it."""
+    if item.verdict.state != "GO":
+        return item.verdict.next_step
+    by = item.go.covering if item.go else None
+    if by is None:
+        return "Not signed off yet: the checklist's last step does that."
+    return f"Signed off by {by.who}, {present.moment(by.at_ms, where, short=True)}."
+
+
+def _facts(item: Told, promises: Promises, where: tzinfo) -> str:
+    """Since when, how much more is in the way, whether promises are kept, the last report."""
+    name, more = item.verdict.environment, len(item.verdict.blocking) - 1
+    said = [f"since {present.moment(item.since_ms, where, short=True)}"] if item.since_ms else []
+    if more > 0:
+        said.append(f"{more} more {'rule does' if more == 1 else 'rules do'} not hold yet")
+    if item.report is not None:
+        when = present.moment(item.report.at_ms, where, short=True)
+        word = present.look(item.report.state).word
+        said.append(f"last report: {item.report.kind}, {when}, it said {word}")
+    pieces = [f'<span class="dim">{escape(text)}</span>' for text in said]
+    if name in promises:
+        kept, sentence = promises[name]
+        pieces.append(f"<span>{html.badge(kept, word='')}{html.link(sentence, 'slo_trends', env=name)}</span>")
+    pieces.append(html.link("Checklist and report", "strict_mode_checklist", env=name))
+    return f'<div class="row">{"".join(pieces)}</div>'
+
+
+def _row(item: Told, promises: Promises, where: tzinfo) -> str:
+    verdict = item.verdict
+    why = EVERY_RULE if verdict.state == "GO" else verdict.blocking[0].why
+    mark = html.simulated() if verdict.simulated else ""
+    return (
+        f'<div class="verdict"><div class="row"><b>{escape(verdict.environment)}</b>'
+        f"<span>{html.badge(verdict.state)}</span>{mark}</div><div>{escape(why)}</div>"
+        f'<div class="dim">{escape(_next(item, where))}</div>{drift(item.go)}{_facts(item, promises, where)}</div>'
+    )
