@@ -78,7 +78,7 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
             known.conditions[item.probe] = changed[item.environment, item.probe] = condition
             seen.append(_span(condition))
             for proof in item.evidence(_version(item, known)):
-                if worth_writing(proof, known.evidence.get(proof.check)):
+                if item.asked or worth_writing(proof, known.evidence.get(proof.check)):
                     known.evidence[proof.check] = proof
                     proofs.append(proof)
         written = samples.append(connection, (s for item in ordered for s in item.samples()), series)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
 
-from services import decisions
+from services import clock, decisions
 from services.access import Person, local_operator
 from services.checklist.view import Checklist, StepView, hand_over
 from services.decisions import Decision
@@ -222,7 +222,8 @@ def _ask_for(asked: tuple[str, str, str, bool]) -> None:
 def _why(check: Standing, view: StepView, soak: Soak | None) -> str:
     """When it was measured; or what is the matter, and what to do here."""
     if check.outcome == "pass" and check.record is not None:
-        return f"Measured {present.moment(check.record.at_ms, widgets.zone())}"
+        at_ms = check.record.at_ms
+        return f"Measured {present.age(at_ms, clock.now_ms())}, {present.moment(at_ms, widgets.zone())}"
     if check.check == SOAK and check.outcome == "unknown" and soak is not None and not check.stale:
         return checklist.soak_words(soak, widgets.zone())  # as of now, not as it was last written down
     fix = check.fix.replace("press Probe now.", "press Verify.") if view.step.verify else check.fix

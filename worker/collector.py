@@ -89,7 +89,7 @@ class Collector:
                 self.missed += 1
                 due = loop.time()
 
-    async def _look(self, name: str, watched: _Watched) -> None:
+    async def _look(self, name: str, watched: _Watched, *, asked: bool = False) -> None:
         async with watched.lock, self._slots[name]:
             fingerprint = self._fingerprints.get(name)  # before the look: a change meanwhile is for the next one
             begun = asyncio.get_running_loop().time()
@@ -100,7 +100,8 @@ class Collector:
                     seen = await observe(self._environments[name], watched.probe, watched.previous, lag_ms=lag_ms)
             except TimeoutError:  # a probe that outlives its own deadline is our fault, not the target's
                 seen = await observe(self._environments[name], _Overdue(watched.probe), {}, lag_ms=lag_ms)
-            seen = replace(excuse_if_late(seen, self._lag.worst_since(begun), deadline), fingerprint=fingerprint)
+            seen = excuse_if_late(seen, self._lag.worst_since(begun), deadline)
+            seen = replace(seen, fingerprint=fingerprint, asked=asked)
             if not seen.reading.code.startswith("prober."):
                 watched.previous = seen.reading.detail
             self.looks += 1
@@ -117,7 +118,7 @@ class Collector:
         entries = self._watched[name]
         done = 0
         await progress(0, len(entries))
-        for finished in asyncio.as_completed([self._look(name, watched) for watched in entries]):
+        for finished in asyncio.as_completed([self._look(name, watched, asked=True) for watched in entries]):
             await finished
             done += 1
             await progress(done, len(entries))

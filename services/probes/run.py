@@ -32,6 +32,7 @@ class Observation:
     reading: Reading
     wait_slow_s: float = 60.0  # an Inngest run that waited longer counts as late
     fingerprint: str | None = None  # of the configuration that the look was made with
+    asked: bool = False  # somebody asked for it: what it shows is evidence of this moment, unchanged or not
 
     @property
     def outcome(self) -> State:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from services import clock, decisions
+from services import clock, currency, decisions
 from services.decisions import Decision
 from services.health.state import reckon as health_of
 from services.health.view import wanted
@@ -58,7 +58,7 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
             "made_at": clock.iso(now_ms),
             "greenlight": VERSION,
             "verdict": _verdict(verdict),
-            "policy": health.policy,
+            "policy": currency.policy(connection, name) or "unknown",
             "version": health.version,
             "flags": {flag.upper().replace(".", "_"): _flag(facts.records.get(flag)) for flag in
                       ("redis.required", "inngest.required")},

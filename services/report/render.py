@@ -13,7 +13,8 @@ _CSS = """
 body{font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
 color:#1f2328;background:#fff}h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:1.6rem}
 table{border-collapse:collapse;width:100%;font-size:.9rem}td,th{text-align:left;vertical-align:top;padding:.25rem .7rem
-.25rem 0;border-top:1px solid #dadce0;overflow-wrap:anywhere}th{color:#5f6368;font-weight:500}
+.25rem 0;border-top:1px solid #dadce0;overflow-wrap:break-word}
+th{color:#5f6368;font-weight:500}p{overflow-wrap:anywhere}
 .strong{font-size:1.15rem;font-weight:600;border-left:4px solid #1f2328;padding-left:.7rem}
 @media(max-width:600px){table{display:block;overflow-x:auto}}@media print{body{margin:0;max-width:none;color:#000}}
 """

@@ -25,6 +25,7 @@ from services.soak.reckon import (
     Event,
     Look,
     Soak,
+    meets,
     reckon,
 )
 from services.store import Store, deploys, samples, snapshots, spans
@@ -85,12 +86,13 @@ def _reckoned(
         waived=waived_canaries(connection, name, now_ms), now_ms=now_ms,
     )  # fmt: skip
     kept = evidence_store.newest(connection, name, CHECK)
-    stands = kept is not None and kept.outcome == "pass" and _why_fallen(connection, kept, now_ms) is None
+    stands = kept is not None and kept.outcome == "pass" and _stands(connection, settings, kept, now_ms)
     return found, kept, stands
 
 
-def _why_fallen(connection: Connection, kept: Evidence, now_ms: int) -> str | None:
-    return why_stale(kept, currency.under(connection, kept.environment), now_ms)
+def _stands(connection: Connection, settings: Settings, kept: Evidence, now_ms: int) -> bool:
+    stale = why_stale(kept, currency.under(connection, kept.environment), now_ms)
+    return stale is None and meets(kept.detail, settings.soak)
 
 
 def _strict(connection: Connection, name: str, now_ms: int) -> tuple[bool | None, list[Event]]:
@@ -155,7 +157,7 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
         with store.read() as connection:
             found, before, stands = _reckoned(connection, settings, environment, now)
             current = currency.under(connection, environment.name)
-        proof = _proof(environment, found, current.fingerprint, current.version, now)
+        proof = _proof(environment, found, current.fingerprint, current.version, now, hours=settings.soak.hours)
         if not _says_more(proof, before, stands=stands):
             continue
         with store.write() as connection:
@@ -175,7 +177,7 @@ def _says_more(proof: Evidence, before: Evidence | None, *, stands: bool) -> boo
 
 
 def _proof(
-    environment: Environment, found: Soak, fingerprint: str | None, version: str | None, now_ms: int
+    environment: Environment, found: Soak, fingerprint: str | None, version: str | None, now_ms: int, *, hours: float
 ) -> Evidence:
     relaxed = found.state == "not_begun" and any(e.kind == RELAXED for e in found.events)
     return Evidence(
@@ -192,6 +194,7 @@ def _proof(
         detail={
             "why": why(found),
             "fix": fix(found),
+            "hours": hours,
             "since": None if found.since_ms is None else clock.iso(found.since_ms),
             "coverage": found.coverage,
             "looks": found.looks,

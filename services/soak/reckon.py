@@ -7,9 +7,9 @@ begins the soak anew: it is reckoned from samples, states and evidence, never fr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from services.settings.model import Soak as Rules
 
@@ -65,6 +65,12 @@ class Soak:
         Source: the exact binomial bound for no failures, 0.05 ** (1/n) ("rule of three").
         """
         return None if self.looks == 0 else (1 - CONFIDENCE) ** (1 / self.looks)
+
+
+def meets(told: Mapping[str, Any], rules: Rules) -> bool:
+    """Whether a soak that passed, as it was written down, comes up to what is asked for now."""
+    long_enough = told.get("hours", rules.hours) >= rules.hours and told.get("coverage", 1.0) >= rules.coverage
+    return bool(long_enough and (told.get("canaries", rules.canaries) >= rules.canaries or told.get("waived")))
 
 
 def alike(events: Sequence[Event]) -> list[tuple[Event, ...]]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from services.evidence.freshness import Under
 from services.evidence.model import Evidence, Outcome
+from services.settings.model import Soak as SoakRules
 
 State = Literal["GO", "NO_GO", "INCONCLUSIVE"]
 OUTCOMES: Mapping[State, Outcome] = {"GO": "pass", "NO_GO": "fail", "INCONCLUSIVE": "unknown"}
@@ -24,6 +25,7 @@ class Subject:
     queues: tuple[str, ...] = ()
     staging: str | None = None  # whose soak counts for it; None where it needs none, or where there is none
     needs_soak: bool = False
+    soak: SoakRules = field(default_factory=SoakRules)  # what a soak must stand
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

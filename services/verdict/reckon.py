@@ -10,6 +10,7 @@ from services.evidence.freshness import Under, why_stale
 from services.evidence.model import Evidence, Outcome
 from services.probes.diagnosis import DIAGNOSES, brief
 from services.soak.reckon import CHECK as SOAK
+from services.soak.reckon import meets
 from services.verdict import words
 from services.verdict.model import Facts, Finding, Standing, State, Verdict
 from services.verdict.rules import RULES, STRICT, Rule
@@ -92,6 +93,9 @@ def standing(name: str, record: Evidence | None, under: Under, facts: Facts) -> 
     if str(record.value) in MEASURED_FALSE:
         return Standing(check=name, outcome="fail", why=MEASURED_FALSE[str(record.value)], fix=STRICT,
                         record=record)  # fmt: skip
+    if name == SOAK and record.outcome == "pass" and not meets(record.detail, facts.subject.soak):
+        return Standing(check=name, outcome="unknown", why=f"{NO_LONGER}more is asked of a soak since", record=record,
+                        stale=True, fix=words.AGAIN[SOAK])  # fmt: skip
     if record.outcome == "pass":
         return Standing(check=name, outcome="pass", why="", record=record)
     why, fix = _said(record)

@@ -151,6 +151,7 @@ def subject(settings: Settings, environment: Environment) -> Subject:
         queues=tuple(queue.name for queue in environment.queues),
         staging=None if staging is None else staging.name,
         needs_soak=environment.role == "production",
+        soak=settings.soak,
     )
 
 

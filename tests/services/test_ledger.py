@@ -55,6 +55,16 @@ def test_every_observation_becomes_a_sample_but_evidence_only_on_change(store: S
     assert records(store) == [("pass", "v1"), ("fail", "v1")]
 
 
+def test_what_somebody_asked_for_is_evidence_of_that_moment_unchanged_or_not(store: Store) -> None:
+    """Else whoever presses Verify sees the time of an earlier look."""
+    memory = ledger.Memory()
+    ledger.record(store, [seen(0)], memory)
+    ledger.record(store, [replace(seen(60), asked=True)], memory)
+    ledger.record(store, [seen(70)], memory)
+    with store.read() as connection:
+        assert [e.at_ms for _, _, e in evidence.history(connection, "e")] == [60_000, 0]
+
+
 def test_hysteresis_goes_on_over_batches_and_restarts(store: Store) -> None:
     down = "readiness.refused"
     ledger.record(store, [seen(0), seen(10, down), seen(20, down)], ledger.Memory())

@@ -111,6 +111,7 @@ def test_asked_to_look_soon_it_does_not_wait_for_the_interval(monkeypatch: pytes
 
     asyncio.run(twice())
     assert [o.probe for o in seen].count("inngest.sync") == 2
+    assert not any(o.asked for o in seen), "nobody asked: it came by schedule"
 
 
 def test_probe_now_looks_at_everything_once_and_tells_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +132,7 @@ def test_probe_now_looks_at_everything_once_and_tells_its_progress(monkeypatch: 
     assert asyncio.run(made.look_now("e", progress)) == 3
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert {o.probe for o in seen} == {"p0", "p1", "p2"}
+    assert all(o.asked for o in seen)
 
 
 def test_the_lag_meter_sees_a_loop_that_was_held_up() -> None:

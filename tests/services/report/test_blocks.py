@@ -1,5 +1,7 @@
 """What a report says, whatever its format: who signed, and *simulated* on every line that could be quoted."""
 
+import re
+import zlib
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from services.envs.fingerprint import Snapshot
 from services.report.blocks import Bars, Heading, Table, Words
 from services.report.document import KINDS, LIMITS, RISKS, Kind
 from services.report.make import Report, report
+from services.report.pdf import pdf
 from services.report.render import html, markdown, text
 from services.settings import load
 from services.settings.model import Settings
@@ -85,3 +88,25 @@ def test_what_came_from_outside_stays_text_in_every_format(store: Store, wanted:
     assert "\n# Go" not in written
     assert "\n# Go" not in text(blocks)
     assert made.file("pdf").startswith(b"%PDF")
+
+
+def test_a_pdf_is_black_on_white_but_for_its_bars(tmp_path: Path) -> None:
+    """What was set for a chart's bars once filled the tables below it: black on dark grey."""
+    table = Table(("What", "Note"), tuple((f"row {n}", "a note of some length " * 4) for n in range(45)))
+    bars = Bars("Left", (("Readiness uptime (simulated)", 0.5, "50 % left"),))
+    made = pdf([Heading(1, "Report"), bars, table], "Report", made_at=clock.now(),
+               data_dir=tmp_path)  # fmt: skip
+    streams = [zlib.decompress(part) for part in re.findall(rb"stream\n(x\x9c.*?)\nendstream", made, re.DOTALL)]
+    drawn = b"\n".join(re.sub(rb"(?s)\((?:\\.|[^\\)])*\)", b"", page) for page in streams if b" Tf" in page)
+    grey, kept, dark = 0.0, [], []
+    for set_, state, width in re.findall(rb"([\d.]+) g\b|\b([qQ])\b|[\d.]+ [\d.-]+ ([\d.]+) -?[\d.]+ re f", drawn):
+        if set_:
+            grey = float(set_)
+        elif state == b"q":
+            kept.append(grey)
+        elif state == b"Q":
+            grey = kept.pop()
+        elif grey < 0.8:
+            dark.append(float(width))
+    bar_pt = 60 * 0.5 / 25.4 * 72
+    assert dark == [pytest.approx(bar_pt, abs=0.1)], "nothing is dark but the bar"

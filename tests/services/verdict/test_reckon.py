@@ -137,6 +137,26 @@ def test_production_needs_staging_s_soak_and_staging_does_not() -> None:
     assert reckon(replace(whole, subject=staging, soak=None)).state == "GO"
 
 
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        ({}, "GO"),  # written down before it was noted what it was held to
+        ({"hours": 24, "coverage": 0.99, "canaries": 3}, "GO"),
+        ({"hours": 24, "coverage": 1.0, "canaries": 0, "waived": "Ada: none planned"}, "GO"),
+        ({"hours": 23.9, "coverage": 1.0, "canaries": 3}, "INCONCLUSIVE"),
+        ({"hours": 24, "coverage": 0.98, "canaries": 3}, "INCONCLUSIVE"),
+        ({"hours": 24, "coverage": 1.0, "canaries": 2, "waived": ""}, "INCONCLUSIVE"),
+    ],
+)
+def test_a_soak_that_was_held_to_less_than_is_asked_for_now_does_not_count(told: dict[str, Any], outcome: str) -> None:
+    whole = facts()
+    found = reckon(replace(whole, soak=record(SOAK, environment="staging", value="passed", detail=told)))
+    assert found.state == outcome
+    if outcome != "GO":
+        assert found.blocking[0].why.endswith("as more is asked of a soak since.")
+        assert "Leave staging alone" in found.next_step
+
+
 def test_a_simulated_environment_s_verdict_says_so_and_real_evidence_counts_for_none_of_it() -> None:
     whole = facts(subject=replace(PRODUCTION, simulated=True))
     assert reckon(whole).state == "INCONCLUSIVE"
