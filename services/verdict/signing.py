@@ -28,6 +28,7 @@ def ask(store: Store, settings: Settings, name: str, person: Person, *, note: st
     environment = settings.environment(name)
     access.require(person, decisions.ACTIONS[ASKED])
     with store.write() as connection:
+        store.lock_chain(connection)  # nothing comes between what is looked at and what is recorded
         ground = _ground(connection, settings, environment)
         decisions.write(store, connection, name, ASKED, person, simulated=environment.simulated, note=note, more=ground)
 
@@ -41,6 +42,7 @@ def give(store: Store, settings: Settings, name: str, person: Person, *, note: s
     environment = settings.environment(name)
     access.require(person, decisions.ACTIONS[GIVEN])
     with store.write() as connection:
+        store.lock_chain(connection)  # nothing comes between what is looked at and what is recorded
         ground = _ground(connection, settings, environment)
         if person.verified:
             _require_request(connection, name, person)

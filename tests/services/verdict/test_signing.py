@@ -1,5 +1,6 @@
 """The final Go: only under the verdict GO as it is in that moment, and never by whoever asked for it."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,27 @@ def test_a_viewer_is_refused_before_anything_is_reckoned(store: Store, wanted: S
     for call in (signing.ask, signing.give):
         with pytest.raises(Forbidden):
             call(store, wanted, "prod", Person(name="Vi"), note="x")
+
+
+def test_of_two_who_answer_one_request_at_once_one_gives_the_go(store: Store, wanted: Settings) -> None:
+    make_go(store, wanted)
+    signing.ask(store, wanted, "prod", ADA, note="please look")
+    others = [Person(name=f"P{n}", verified=True, role="operator", key=f"i#{n}") for n in range(6)]
+    ready = threading.Barrier(len(others))
+    refused: list[str] = []
+
+    def answer(person: Person) -> None:
+        ready.wait()
+        try:
+            signing.give(store, wanted, "prod", person, note="x")
+        except Refused as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=answer, args=(person,)) for person in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == len(others) - 1
+    with store.read() as connection:
+        assert len(decisions.history(connection, "prod", "sign_off")) == 1
