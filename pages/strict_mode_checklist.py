@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import cached, checklist, checklist_record, checklist_step, html, widgets
+from ui import cached, checklist, checklist_decisions, checklist_record, checklist_report, checklist_step, html, widgets
 
 QUESTION = "What is the next step on the way to strict, and what proves the ones that are done?"
 names = cached.settings().names
@@ -29,6 +29,6 @@ with step, st.container(border=True):
     checklist_step.show(chosen)
 with steps:
     way()
-checklist_step.report(cached.checklist(chosen))
+checklist_report.show(cached.checklist(chosen))
 checklist_record.show(cached.checklist(chosen))
-checklist_step.dialog()
+checklist_decisions.dialog()

@@ -11,7 +11,7 @@ from services import decisions, export
 from services.checklist.view import Campaign, Checklist
 from services.clock import iso
 from services.decisions import Decision
-from ui import checklist_step, html, present, widgets
+from ui import checklist_decisions, html, present, widgets
 
 COLUMNS = ("at", "environment", "decision", "holds", "by", "verified", "note", "under_fingerprint", "record",
            "simulated")  # fmt: skip
@@ -25,7 +25,7 @@ def show(found: Checklist) -> None:
         html.show(html.block(_campaigns(found.campaigns, where), _decisions(found.decisions[:MOST], where)))
         row = st.container(horizontal=True)
         with row:
-            checklist_step.button("campaign", found.environment, key="begin-campaign")
+            checklist_decisions.button("campaign", found.environment, key="begin-campaign")
         if found.decisions:
             row.download_button(
                 "CSV", lambda: export.csv_text(COLUMNS, [_values(d, found.simulated) for d in found.decisions]),

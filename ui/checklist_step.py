@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import replace
 from html import escape
 from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
 
-from services import clock, decisions
-from services.access import Person, local_operator
+from services import clock
 from services.checklist.view import Checklist, StepView, hand_over
 from services.decisions import Decision
-from services.errors import GreenlightError
-from services.report import exports, make, seal
-from services.report.document import Kind
 from services.soak.reckon import CHECK as SOAK
 from services.soak.reckon import Soak
-from services.verdict import signing, words
+from services.verdict import words
 from services.verdict.model import Standing
-from ui import cached, checklist, html, present, signin, state, widgets
+from ui import cached, checklist, checklist_decisions, html, present, signin, widgets
 
-ASKED_FOR, PRESSED = "decision-asked-for", "decision-just-pressed"
-CONFIRM = {
-    "policy": "Confirm the decision",
-    "saved": "Note that it was saved",
-    "sign_off": "Sign off the Go",
-    "go_request": "Ask for the Go",
-    "waive_canaries": "Waive the canary runs",
-    "campaign": "Begin a campaign",
-}
 HANDED_OVER = ("failed", "open")  # the states in which there is something to do
 NOT_YOURS = "Not yours to mend? The last box here makes a message of it, with a link to this step."
-WORDS = {
-    "go_request": "Somebody else looks at the evidence and gives the Go; nobody approves their own request.",
-    "waive_canaries": "The soak may then pass without its canary runs. Give the reason; it stands in every report.",
-    "campaign": "From now on a step that held and holds no more is shown as reopened. Say what this campaign is for.",
-}
 
 
 def show(environment: str) -> None:
@@ -64,29 +44,6 @@ def show(environment: str) -> None:
             st.code(found.message, language=None, wrap_lines=True)
     _proof(found, view)
     _decisions(found, view)
-
-
-def dialog() -> None:
-    """Where somebody asked to decide something: until it is decided, or put away, or another page is looked at.
-
-    It is the page's, not that of the piece in which the button stands: what is pressed in a dialog of a piece that
-    refreshes is lost where both reach a busy server together.
-    """
-    asked = st.session_state.get(ASKED_FOR)
-    if asked is None:
-        return
-    if state.has_arrived() or asked[0] != _place():
-        _put_away()
-        return
-    _confirm(*asked[1:])
-
-
-def _place() -> tuple[str | None, str | None]:
-    return state.text(state.ENVIRONMENT), state.text(state.STEP)
-
-
-def _put_away() -> None:
-    st.session_state.pop(ASKED_FOR, None)
 
 
 def _link(title: str, place: str, environment: str) -> str:
@@ -146,16 +103,15 @@ def _out_of_turn(view: StepView) -> str:
 @widgets.live
 def _decisions(found: Checklist, view: StepView) -> None:
     """What only a person can do here."""
-    if st.session_state.pop(PRESSED, False):
-        st.rerun()  # with the dialog
+    checklist_decisions.open_if_pressed()
     fresh, now = _now(found, view)
     confirm = now.step.confirm or now.step.confirm_optional
     if confirm and now.decision is not None:
-        take_back(now.decision, key=f"b-{now.key}")
+        checklist_decisions.take_back(now.decision, key=f"b-{now.key}")
     elif confirm == "sign_off":
         _go(fresh, now)
     elif confirm:
-        button(confirm, now.environment, key=f"c-{now.key}", words=now.confirm_words)
+        checklist_decisions.button(confirm, now.environment, key=f"c-{now.key}", words=now.confirm_words)
     if now.step.id == "soak" and fresh.soak is not None:
         _waiver(fresh, fresh.soak, now)
     if now.state in HANDED_OVER:
@@ -167,9 +123,9 @@ def _decisions(found: Checklist, view: StepView) -> None:
 def _waiver(found: Checklist, soak: Soak, view: StepView) -> None:
     given = next((d for d in found.decisions if d.kind == "waive_canaries" and d.environment == view.environment), None)
     if soak.waived and given is not None:
-        take_back(given, key=f"b-{view.key}")
+        checklist_decisions.take_back(given, key=f"b-{view.key}")
     elif soak.passed_ms is None and soak.canaries < soak.canaries_wanted:
-        button("waive_canaries", view.environment, key=f"m-{view.key}")
+        checklist_decisions.button("waive_canaries", view.environment, key=f"m-{view.key}")
 
 
 def _now(found: Checklist, view: StepView) -> tuple[Checklist, StepView]:
@@ -185,7 +141,7 @@ def _go(found: Checklist, view: StepView) -> None:
         return
     if signin.configured():
         if found.asked is None:
-            button("go_request", view.environment, key=f"m-{view.key}")
+            checklist_decisions.button("go_request", view.environment, key=f"m-{view.key}")
             return
         when = present.moment(found.asked.at_ms, widgets.zone())
         said = f"{found.asked.who} asked for the Go, {when}: {found.asked.note}"
@@ -194,29 +150,7 @@ def _go(found: Checklist, view: StepView) -> None:
         html.show(html.block(f"<p>{escape(said)}{then}</p>"))
         if mine:
             return
-    button("sign_off", view.environment, key=f"c-{view.key}", words=view.confirm_words)
-
-
-def button(kind: str, environment: str, *, key: str, words: str = "") -> None:
-    """A button behind which somebody decides something, by name."""
-    allowed = signin.may(decisions.ACTIONS.get(kind, "confirm"))
-    asked = (kind, environment, words or WORDS[kind], True)
-    st.button(CONFIRM[kind], icon=":material/person_check:", key=key, on_click=_ask_for, args=(asked,), **allowed)
-
-
-def take_back(said: Decision, *, key: str) -> None:
-    """A quiet button that takes back what was decided; both stay on record."""
-    allowed = signin.may(decisions.ACTIONS.get(said.kind, "confirm"))
-    asked = (said.kind, said.environment, f"What {said.by} said will no longer stand. Say why.", False)
-    st.button(
-        "Take it back", icon=":material/undo:", type="tertiary", key=key, on_click=_ask_for, args=(asked,), **allowed
-    )
-
-
-def _ask_for(asked: tuple[str, str, str, bool]) -> None:
-    """Kept beyond this run: a refresh that comes between the press and the dialog must not lose it."""
-    st.session_state[ASKED_FOR] = (_place(), *asked)
-    st.session_state[PRESSED] = True
+    checklist_decisions.button("sign_off", view.environment, key=f"c-{view.key}", words=view.confirm_words)
 
 
 def _why(check: Standing, view: StepView, soak: Soak | None) -> str:
@@ -234,81 +168,3 @@ def _said(said: Decision | None) -> str:
     if said is None:
         return "Not confirmed yet."
     return f"{said.who}, {present.moment(said.at_ms, widgets.zone())}: {said.note}"
-
-
-@st.dialog("Confirm by name", on_dismiss=_put_away)
-def _confirm(kind: str, name: str, words: str, holds: bool) -> None:
-    """A confirmation holds name, time and note, and is shown as what it is: a person's word."""
-    environment, me = cached.settings().environment(name), signin.person()
-    html.show(html.block(f"<p>{escape(words)}</p>"))  # a name in it is no markup
-    with st.form("confirm", border=False):
-        own = me.name if me.verified else st.text_input("Your name", max_chars=120)
-        note = st.text_area(
-            "Note", max_chars=1000, placeholder="Decided in the meeting of 20 November; see the minutes."
-        )
-        days = st.number_input("For how many days", 1, 30, 7) if kind == "waive_canaries" and holds else 1
-        sent = st.form_submit_button("Confirm", type="primary")
-    if not sent:
-        return
-    person = me if me.verified else local_operator(own) if own.strip() else replace(me, name="")
-    try:
-        if not holds:
-            decisions.decide(cached.store(), environment, kind, person, note=note, holds=False)
-        elif kind == "waive_canaries":
-            decisions.waive_canaries(cached.store(), environment, person, note=note, days=int(days))
-        elif kind == "campaign":
-            decisions.begin_campaign(cached.store(), environment, person, note=note)
-        elif kind == "go_request":
-            signing.ask(cached.store(), cached.settings(), name, person, note=note)
-        elif kind == "sign_off":
-            signing.give(cached.store(), cached.settings(), name, person, note=note)
-        else:
-            decisions.decide(cached.store(), environment, kind, person, note=note)
-    except GreenlightError as error:
-        html.show(html.answer("unknown", "Nothing was confirmed.", str(error)))
-        return
-    cached.forget_decisions()
-    _put_away()
-    st.rerun()
-
-
-def report(found: Checklist) -> None:
-    """At the last step, over the page's whole width: what is in the way, and the report."""
-    view = checklist.opened_step(found)
-    if view is None or view.step.id != "go":
-        return
-    _blocking(found)
-    kinds: dict[str, str] = {"completion": "Completion report", "leadership": "Leadership update"}
-    html.show(html.block(html.heading("Report", "Sealed: whoever gets it can check that nobody changed it.")))
-    kind = widgets.choose(state.KIND, kinds, label="Report")
-    made = cached.report(found.environment, "leadership" if kind == "leadership" else "completion")
-    me = signin.person()
-    row = st.container(horizontal=True)
-    for format_ in seal.FORMATS:
-        row.download_button(
-            format_.upper(), functools.partial(_taken, found.environment, made.kind, format_, me),
-            file_name=made.file_name(format_), mime=make.MIME[format_], on_click="ignore",
-            icon=":material/download:", key=f"report-{kind}-{format_}",
-        )  # fmt: skip
-    with st.expander("As text, for e-mail or chat", icon=":material/content_copy:"):
-        st.code(made.text(), language=None, wrap_lines=True)
-    with st.expander("Preview", icon=":material/preview:", expanded=True):
-        html.show(html.block(*(checklist.preview(block) for block in made.blocks())))
-
-
-def _taken(environment: str, kind: Kind, format_: seal.Format, person: Person) -> bytes:
-    """The file, of the moment in which somebody asks for it (the preview is seconds older); noted in the chain."""
-    store = cached.store()
-    made = make.report(store, cached.settings(), environment, kind)
-    content = made.file(format_)
-    exports.note(store, made, format_, content, person)
-    return content
-
-
-def _blocking(found: Checklist) -> None:
-    blocking = found.verdict.blocking
-    if blocking:
-        html.show(html.block(html.heading("In the way"), html.table(
-            ("", "Rule", "Why", "What to do"),
-            [(html.badge(f.outcome), escape(f.title), escape(f.why), escape(f.fix)) for f in blocking],
-        )))  # fmt: skip

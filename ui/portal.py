@@ -52,6 +52,10 @@ async def _lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
     import pandas  # noqa: F401
     import plotly.graph_objects  # noqa: F401
 
+    import ui.checklist_decisions
+    import ui.checklist_record
+    import ui.checklist_report
+    import ui.checklist_step
     import ui.dependency_detail
     import ui.dependency_health
     import ui.env_diff

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from services import clock
+from services.errors import GreenlightError
 from services.report import render, seal
 from services.report.blocks import Block, blocks
 from services.report.document import Kind, document
@@ -54,6 +55,16 @@ class Report:
     def text(self) -> str:
         """As plain text, for an e-mail or a chat; unsealed."""
         return render.text(blocks(self.found))
+
+    def trouble(self) -> str:
+        """Why it can't be sealed here, and what to do; "" where it can."""
+        try:
+            seal.key(self.data_dir)
+        except GreenlightError as error:
+            return str(error)
+        except OSError as error:
+            return f"The signing key can't be read or made in {self.data_dir} ({error.strerror}): mend that."
+        return ""
 
     def file(self, format_: Format) -> bytes:
         """The sealed file. Raises OSError where the signing key can't be made."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -33,6 +33,9 @@ from services.errors import GreenlightError
 Format = Literal["md", "html", "pdf", "json"]
 FORMATS: tuple[Format, ...] = ("md", "html", "pdf", "json")
 KEY_FILE, PUBLIC_FILE = "report_key.pem", "report_key.pub.pem"
+NO_KEY = (
+    "{path} holds no signing key that can be used: bring it back from a backup, or move it away and a new one is made."
+)
 _OPEN: Mapping[str, tuple[bytes, bytes]] = {
     "md": (b"\n<!-- greenlight-seal ", b" -->\n"),
     "html": (b"\n<!-- greenlight-seal ", b" -->\n"),
@@ -78,7 +81,7 @@ def fingerprint(public_key: bytes) -> str:
 
 
 def key(data_dir: Path) -> Ed25519PrivateKey:
-    """The installation's signing key, made on first use (0600), its public half beside it."""
+    """The installation's signing key, made on first use (0600), its public half beside it. Raises NoReport, OSError."""
     path = data_dir / KEY_FILE
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -96,9 +99,12 @@ def key(data_dir: Path) -> Ed25519PrivateKey:
             draft.unlink()
         public = made.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         (data_dir / PUBLIC_FILE).write_bytes(public)
-    found = load_pem_private_key(path.read_bytes(), None)
+    try:
+        found = load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise NoReport(NO_KEY.format(path=path)) from error
     if not isinstance(found, Ed25519PrivateKey):
-        raise NoReport(f"{path} holds no Ed25519 key: move it away, and a new one is made.")
+        raise NoReport(NO_KEY.format(path=path))
     return found
 
 

@@ -181,3 +181,20 @@ def test_who_may_verify_here_is_not_sent_to_another_page_s_button(store: Store) 
                   "remedy": "Raise the plan's limit or set an eviction policy, then press Probe now."})  # fmt: skip
     (why,) = [why for why in reasons(said("verify-stage")) if "memory is full" in why]
     assert why.endswith("then press Verify.")
+
+
+def test_a_report_that_can_not_be_sealed_is_shown_and_not_given(store: Store, tmp_path: Path) -> None:
+    def offered(shell: AppTest) -> list[str]:
+        return [button.proto.label for button in shell.get("download_button")]
+
+    shell = opened("go-prod")
+    assert "No report can be sealed here" not in driver.text_of(shell)
+    assert "PDF" in offered(shell)
+    (tmp_path / "report_key.pem").write_text("junk")
+    forget_cached()
+    shell = opened("go-prod")
+    text = driver.text_of(shell)
+    assert "No report can be sealed here, so none can be taken." in text
+    assert "move it away and a new one is made" in text
+    assert "Completion report: prod" in text, "the preview is still there"
+    assert "PDF" not in offered(shell)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from scripts import completion_report, verify_report
 from services import clock, ledger
@@ -131,3 +133,21 @@ def test_wrong_usage_is_told_in_a_sentence(tmp_path: Path, capsys: pytest.Captur
         completion_report.main(["-o", str(tmp_path / "x.docx")])
     assert ended.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_damaged_signing_key_is_told_in_a_sentence_and_never_replaced(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, store, _ = made
+    monkeypatch.setenv("GREENLIGHT_DATA", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", store.engine.url.render_as_string(hide_password=False))
+    monkeypatch.delenv("GREENLIGHT_CONFIG", raising=False)
+    locked = Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word")
+    )
+    for content in (b"junk", b"", locked):
+        (tmp_path / "report_key.pem").write_bytes(content)
+        assert completion_report.main(["--env", "local", "-o", str(tmp_path / "r.md")]) == 2
+        assert "holds no signing key that can be used" in capsys.readouterr().err
+        assert (tmp_path / "report_key.pem").read_bytes() == content
+        assert not (tmp_path / "r.md").exists()

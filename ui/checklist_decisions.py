@@ -1,0 +1,117 @@
+"""How do people decide something on the checklist? A button, a dialog that asks for name and note, a record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html import escape
+
+import streamlit as st
+
+from services import decisions
+from services.access import local_operator
+from services.decisions import Decision
+from services.errors import GreenlightError
+from services.verdict import signing
+from ui import cached, html, signin, state
+
+ASKED_FOR, PRESSED = "decision-asked-for", "decision-just-pressed"
+CONFIRM = {
+    "policy": "Confirm the decision",
+    "saved": "Note that it was saved",
+    "sign_off": "Sign off the Go",
+    "go_request": "Ask for the Go",
+    "waive_canaries": "Waive the canary runs",
+    "campaign": "Begin a campaign",
+}
+WORDS = {
+    "go_request": "Somebody else looks at the evidence and gives the Go; nobody approves their own request.",
+    "waive_canaries": "The soak may then pass without its canary runs. Give the reason; it stands in every report.",
+    "campaign": "From now on a step that held and holds no more is shown as reopened. Say what this campaign is for.",
+}
+
+
+def button(kind: str, environment: str, *, key: str, words: str = "") -> None:
+    """A button behind which somebody decides something, by name."""
+    allowed = signin.may(decisions.ACTIONS.get(kind, "confirm"))
+    asked = (kind, environment, words or WORDS[kind], True)
+    st.button(CONFIRM[kind], icon=":material/person_check:", key=key, on_click=_ask_for, args=(asked,), **allowed)
+
+
+def take_back(said: Decision, *, key: str) -> None:
+    """A quiet button that takes back what was decided; both stay on record."""
+    allowed = signin.may(decisions.ACTIONS.get(said.kind, "confirm"))
+    asked = (said.kind, said.environment, f"What {said.by} said will no longer stand. Say why.", False)
+    st.button(
+        "Take it back", icon=":material/undo:", type="tertiary", key=key, on_click=_ask_for, args=(asked,), **allowed
+    )
+
+
+def _ask_for(asked: tuple[str, str, str, bool]) -> None:
+    """Kept beyond this run: a refresh that comes between the press and the dialog must not lose it."""
+    st.session_state[ASKED_FOR] = (_place(), *asked)
+    st.session_state[PRESSED] = True
+
+
+def open_if_pressed() -> None:
+    """For a piece that refreshes and holds such a button: the dialog is the page's, so the page has to run."""
+    if st.session_state.pop(PRESSED, False):
+        st.rerun()
+
+
+def dialog() -> None:
+    """Where somebody asked to decide something: until it is decided, or put away, or another page is looked at.
+
+    It is the page's, not that of the piece in which the button stands: what is pressed in a dialog of a piece that
+    refreshes is lost where both reach a busy server together.
+    """
+    asked = st.session_state.get(ASKED_FOR)
+    if asked is None:
+        return
+    if state.has_arrived() or asked[0] != _place():
+        _put_away()
+        return
+    _confirm(*asked[1:])
+
+
+def _place() -> tuple[str | None, str | None]:
+    return state.text(state.ENVIRONMENT), state.text(state.STEP)
+
+
+def _put_away() -> None:
+    st.session_state.pop(ASKED_FOR, None)
+
+
+@st.dialog("Confirm by name", on_dismiss=_put_away)
+def _confirm(kind: str, name: str, words: str, holds: bool) -> None:
+    """A confirmation holds name, time and note, and is shown as what it is: a person's word."""
+    environment, me = cached.settings().environment(name), signin.person()
+    html.show(html.block(f"<p>{escape(words)}</p>"))  # a name in it is no markup
+    with st.form("confirm", border=False):
+        own = me.name if me.verified else st.text_input("Your name", max_chars=120)
+        note = st.text_area(
+            "Note", max_chars=1000, placeholder="Decided in the meeting of 20 November; see the minutes."
+        )
+        days = st.number_input("For how many days", 1, 30, 7) if kind == "waive_canaries" and holds else 1
+        sent = st.form_submit_button("Confirm", type="primary")
+    if not sent:
+        return
+    person = me if me.verified else local_operator(own) if own.strip() else replace(me, name="")
+    try:
+        if not holds:
+            decisions.decide(cached.store(), environment, kind, person, note=note, holds=False)
+        elif kind == "waive_canaries":
+            decisions.waive_canaries(cached.store(), environment, person, note=note, days=int(days))
+        elif kind == "campaign":
+            decisions.begin_campaign(cached.store(), environment, person, note=note)
+        elif kind == "go_request":
+            signing.ask(cached.store(), cached.settings(), name, person, note=note)
+        elif kind == "sign_off":
+            signing.give(cached.store(), cached.settings(), name, person, note=note)
+        else:
+            decisions.decide(cached.store(), environment, kind, person, note=note)
+    except GreenlightError as error:
+        html.show(html.answer("unknown", "Nothing was confirmed.", str(error)))
+        return
+    cached.forget_decisions()
+    _put_away()
+    st.rerun()
