@@ -126,15 +126,18 @@ def newest(connection: Connection, environment: str, kind: str) -> Decision | No
 
 
 def changed_since(connection: Connection, decision: Decision) -> tuple[str, ...]:
-    """What changed since it was said, in words: `its variables changed (NEW was added)`; () where nothing did."""
+    """What changed since it was said, in words: `its variables changed (NEW was added)`; () where nothing did.
+
+    What isn't known now, as the version of an application that doesn't answer, has not changed.
+    """
     said, name = decision.detail, decision.environment
     now, policy = currency.under(connection, name), currency.policy(connection, name)
     version, enforced = said.get("under_version"), said.get("under_policy")
     found = []
     if said.get("under_fingerprint") != now.fingerprint:
         found.append(f"its variables changed{_which(connection, decision)}")
-    if version != now.version:
-        found.append(f"its version changed ({version or 'unknown'} then, {now.version or 'unknown'} now)")
+    if None not in {version, now.version} and version != now.version:
+        found.append(f"its version changed ({version} then, {now.version} now)")
     if None not in {enforced, policy} and enforced != policy:
         found.append(f"its policy changed ({policy} now)")
     return tuple(found)

@@ -136,3 +136,16 @@ def test_which_variables_and_which_version_changed_after_the_go_is_said_by_name(
         "its version changed (v1 then, v2 now)",
     )
     assert "SECRET" not in go.drift
+
+
+def test_an_application_that_does_not_answer_has_not_changed_its_version(store: Store, tmp_path: Path) -> None:
+    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
+    made = look_at(clock.now_ms() / 1000, environment="local", version="v1")
+    answered = replace(made, reading=replace(made.reading, detail={"body": {"version": "v1"}}))
+    ledger.record(store, [answered], ledger.Memory())
+    decisions.decide(store, settings.environment("local"), "sign_off", local_operator("Ada"), note="go")
+    ledger.record(store, [look_at(clock.now_ms() / 1000 + 1, "readiness.refused", "local", None)], ledger.Memory())
+    with store.read() as connection:
+        go = view.signed_go(connection, "local")
+    assert go is not None
+    assert go.changed == ()
