@@ -135,3 +135,17 @@ def test_why_it_has_not_passed_comes_with_what_to_do(stage: Stage) -> None:
         kept = evidence.newest(connection, "stage", reading.CHECK)
     assert kept is not None
     assert kept.detail["fix"] == "Leave stage alone until then."
+
+
+def test_a_pass_does_not_stand_once_more_is_asked_for(stage: Stage) -> None:
+    stage.live(62)
+    assert stage.soak().passed_ms == stage.now
+    asked = stage.settings.soak
+    stage.settings = stage.settings.model_copy(update={"soak": asked.model_copy(update={"canaries": 1})})
+    found = stage.soak()
+    assert (found.state, found.passed_ms) == ("waiting", None)
+    assert reading.why(found) == "0 of 1 canary runs passed inside"
+    stage.settings = stage.settings.model_copy(update={"soak": asked.model_copy(update={"hours": 2})})
+    found = stage.soak()
+    assert (found.state, found.passed_ms) == ("running", None)
+    assert 57 * 60_000 < found.left_ms < 59 * 60_000
