@@ -15,6 +15,7 @@ from services.health.ribbon import Cell
 from services.health.view import Change, Word
 from ui import present
 
+MANY_COLUMNS = 5
 # Material Symbols, 24 × 24, as inline paths: no font to wait for, nothing that jumps.
 _SYMBOLS = {
     "check_circle": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm-2 15-5-5 1.41-1.41L10 14.17l7.59-7.59L19 8l-9 9z",
@@ -90,6 +91,8 @@ gap:.1rem .8rem;padding:.3rem .2rem;border-top:1px solid var(--line);align-items
 .gl .more{padding:.2rem 0 .6rem 1.2rem;max-width:75ch}.gl .more p{margin:.15rem 0}
 @media(max-width:640px){.gl .envrow.head{display:none}.gl .envrow{grid-template-columns:1fr 1fr}
 .gl .envrow .key,.gl .envrow>span:last-child{grid-column:1/-1}.gl .envrow .side{display:inline;color:var(--dim)}}
+@media(max-width:640px){.gl .wide table{min-width:42rem}.gl .scroll:not(.wide) td{overflow-wrap:anywhere}}
+.gl .wide:focus-visible{outline:2px solid light-dark(#3457D5,#8FA8FF)}
 @media(max-width:640px){.gl .slo{grid-template-columns:1fr}.gl .big{font-size:1.05rem}}
 @media(max-width:640px){.gl .two{grid-template-columns:1fr}.gl .answer .what{font-size:1.1rem}}
 [data-testid="stBaseButton-primary"]:enabled p,[data-testid="stBaseButton-primary"]:enabled span,
@@ -281,10 +284,14 @@ def _data_url(svg: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A small table; cells are markup that was escaped before."""
+    """A small table; cells are markup that was escaped before. One of many columns scrolls in itself on a phone."""
     cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     names = "".join(f"<th scope='col'>{escape(name)}</th>" for name in head)
-    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table></div>'
+    scroll = '<div class="scroll">'
+    if len(head) >= MANY_COLUMNS:
+        label = escape(", ".join(filter(None, head)), quote=True)
+        scroll = f'<div class="scroll wide" tabindex="0" role="region" aria-label="{label}">'
+    return f"{scroll}<table><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table></div>"
 
 
 def changes(items: Sequence[Change], where: tzinfo, *, name_environment: bool) -> str:

@@ -90,7 +90,8 @@ class Checklist:
         """Progress in a sentence."""
         done = sum(step.state == "done" for step in self.steps)
         mark = " (simulated)" if self.simulated else ""
-        return f"{done} of {len(self.steps)} steps are done for {self.environment}{mark}."
+        verb = "is" if done == 1 else "are"
+        return f"{done} of {len(self.steps)} steps {verb} done for {self.environment}{mark}."
 
     @property
     def next_step(self) -> str:

@@ -16,7 +16,8 @@ table{border-collapse:collapse;width:100%;font-size:.9rem}td,th{text-align:left;
 .25rem 0;border-top:1px solid #dadce0;overflow-wrap:break-word}
 th{color:#5f6368;font-weight:500}p{overflow-wrap:anywhere}
 .strong{font-size:1.15rem;font-weight:600;border-left:4px solid #1f2328;padding-left:.7rem}
-@media(max-width:600px){table{display:block;overflow-x:auto}}@media print{body{margin:0;max-width:none;color:#000}}
+@media(max-width:600px){table{display:block;overflow-x:auto}td{min-width:6rem}}
+@media print{body{margin:0;max-width:none;color:#000}}
 """
 
 

@@ -85,12 +85,13 @@ def together(rows: Sequence[Row]) -> tuple[State, str]:
     bad: tuple[tuple[State, str], ...] = (("broken", "broken"), ("at_risk", "at risk"))
     for state, words in bad:
         if named[state]:
-            verb = "is" if len(named[state]) == 1 else "are"
-            return state, f"{len(named[state])} of {len(rows)} promises {verb} {words}: {', '.join(named[state])}."
+            number = len(named[state])
+            return state, f"{number} of {len(rows)} promises {_are(number)} {words}: {', '.join(named[state])}."
     if not named["ok"]:
         return "no_data", "No promise was measured yet."
     if named["no_data"]:
-        return "ok", f"{len(named['ok'])} of {len(rows)} promises are kept; of the others nothing was measured."
+        kept = len(named["ok"])
+        return "ok", f"{kept} of {len(rows)} promises {_are(kept)} kept; of the others nothing was measured."
     return "ok", f"All {len(rows)} promises are kept."
 
 
@@ -119,18 +120,22 @@ def answer(rows: tuple[Row, ...]) -> tuple[str, str]:
     measured = len(rows) - len(names["no_data"])
     if names["broken"]:
         number = len(names["broken"])
-        return (
-            "broken",
-            f"{number} of {len(rows)} promises {'is' if number == 1 else 'are'} broken: {_list(names['broken'])}.",
-        )
+        return "broken", f"{number} of {len(rows)} promises {_are(number)} broken: {_list(names['broken'])}."
     if names["at_risk"]:
         return "at_risk", f"All measured promises are kept, but at risk: {_list(names['at_risk'])}."
     if not measured:
         return "no_data", "Nothing is measured yet, so nothing can be said about the promises."
     if names["no_data"]:
-        return "ok", f"{measured} of {len(rows)} promises are kept; not measured: {_list(names['no_data'])}."
+        return (
+            "ok",
+            f"{measured} of {len(rows)} promises {_are(measured)} kept; not measured: {_list(names['no_data'])}.",
+        )
     return "ok", f"All {len(rows)} promises are kept."
 
 
 def _list(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
