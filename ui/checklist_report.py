@@ -55,9 +55,10 @@ def _taken(environment: str, kind: Kind, format_: seal.Format, person: Person) -
 
 
 def _blocking(found: Checklist) -> None:
-    blocking = found.verdict.blocking
-    if blocking:
-        html.show(html.block(html.heading("In the way"), html.table(
-            ("", "Rule", "Why", "What to do"),
-            [(html.badge(f.outcome), escape(f.title), escape(f.why), escape(f.fix)) for f in blocking],
-        )))  # fmt: skip
+    rows = [
+        f'<div class="verdict"><div class="row"><span>{html.badge(f.outcome)}</span><b>{escape(f.title)}</b></div>'
+        f'<div>{escape(f.why)}</div><div class="dim">{escape(f.fix)}</div></div>'
+        for f in found.verdict.blocking
+    ]
+    if rows:
+        html.show(html.block(html.heading("In the way"), *rows))
