@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from services import decisions
-from services.access import local_operator
+from services.access import local_operator, plain
 from services.decisions import Decision
 from services.errors import GreenlightError
 from services.verdict import signing
@@ -95,7 +95,7 @@ def _confirm(kind: str, name: str, words: str, holds: bool) -> None:
         sent = st.form_submit_button("Confirm", type="primary")
     if not sent:
         return
-    person = me if me.verified else local_operator(own) if own.strip() else replace(me, name="")
+    person = me if me.verified else local_operator(own) if plain(own) else replace(me, name="")
     try:
         if not holds:
             decisions.decide(cached.store(), environment, kind, person, note=note, holds=False)
