@@ -3,36 +3,56 @@ replays also the golden set and the judges that there are."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from services import units
 from services.evidence.freshness import Under
 from services.replay import identity
 from services.settings.model import Settings
 from services.store import conditions, snapshots
 from services.store import evidence as evidence_store
+from services.store.conditions import Condition
 
 NOTHING = Under()
+SILENT_AFTER_MS, SILENT_AFTER_LOOKS = 600_000, 3
 FLAGS = ("redis.required", "inngest.required")
 
 
-def complete(connection: Connection, settings: Settings, environment: str) -> Under:
-    """All that evidence of this environment must have been taken under to count."""
-    found = under(connection, environment)
-    return replace(found, golden_sha256=identity.golden_now(settings), judges=identity.judges_now(settings))
+def complete(connection: Connection, settings: Settings, environment: str, now_ms: int) -> Under:
+    """All that evidence of this environment must have been taken under to count; and whether anybody still measures."""
+    seen = conditions.load(connection, environment)
+    return replace(
+        _under(connection, environment, seen), golden_sha256=identity.golden_now(settings),
+        judges=identity.judges_now(settings), silent=_silence(seen, now_ms),
+    )  # fmt: skip
 
 
 def under(connection: Connection, environment: str) -> Under:
     """Its configuration and version alone: all that plays a part for what is measured of the environment itself."""
+    return _under(connection, environment, conditions.load(connection, environment))
+
+
+def _under(connection: Connection, environment: str, seen: Sequence[Condition]) -> Under:
     snapshot = snapshots.newest(connection, environment)
-    readiness = next((c for c in conditions.load(connection, environment) if c.probe == "readiness"), None)
+    readiness = next((c for c in seen if c.probe == "readiness"), None)
     body = readiness.detail.get("body") if readiness is not None else None
     version = body.get("version") if isinstance(body, dict) else None
     return Under(
         fingerprint=None if snapshot is None else snapshot.fingerprint,
         version=None if version is None else str(version)[:80],
     )
+
+
+def _silence(seen: Sequence[Condition], now_ms: int) -> str:
+    """That nothing was measured for long, in words; "" while somebody measures. A restart is no silence."""
+    if not seen:
+        return ""
+    quiet_ms = now_ms - max(condition.at_ms for condition in seen)
+    longest_ms = max(SILENT_AFTER_MS, round(SILENT_AFTER_LOOKS * 1000 * min(c.interval_s for c in seen)))
+    return f"nothing was measured for {units.seconds(quiet_ms / 1000)}" if quiet_ms > longest_ms else ""
 
 
 def policy(connection: Connection, environment: str) -> str | None:

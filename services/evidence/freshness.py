@@ -29,6 +29,7 @@ class Under:
     version: str | None = None
     golden_sha256: str | None = None  # "" where there is none that can be read
     judges: frozenset[str] | None = None  # every judge that there is
+    silent: str = ""  # that nobody has measured for long, in words
 
 
 VARIABLES = "the environment's variables changed since"
@@ -58,6 +59,8 @@ def why_stale(record: Evidence, now: Under, now_ms: int) -> str | None:
         return words
     if now.judges is not None and record.judge_sha256 is not None and record.judge_sha256 not in now.judges:
         return "the judge changed since"
+    if now.silent and max_age_ms(record.check) == MAX_AGE_MS[-1][1]:
+        return now.silent  # what is measured all the time is written on change and hourly: its age alone says little
     if now_ms - record.at_ms > max_age_ms(record.check):
         return "it is too old"
     if record.at_ms - now_ms > SKEW_MS and not record.check.startswith(PERSONAL):

@@ -88,8 +88,8 @@ def standing(name: str, record: Evidence | None, under: Under, facts: Facts) -> 
         return Standing(check=name, outcome="unknown", why=whose, fix=words.needs(name), record=record)
     stale = why_stale(record, under, facts.now_ms)
     if stale is not None:
-        return Standing(check=name, outcome="unknown", why=f"{NO_LONGER}{stale}", record=record, stale=True,
-                        fix=words.AGAIN.get(name, words.VERIFY_AGAIN))  # fmt: skip
+        fix = words.START if stale == under.silent else words.AGAIN.get(name, words.VERIFY_AGAIN)
+        return Standing(check=name, outcome="unknown", why=f"{NO_LONGER}{stale}", record=record, stale=True, fix=fix)
     if str(record.value) in MEASURED_FALSE:
         return Standing(check=name, outcome="fail", why=MEASURED_FALSE[str(record.value)], fix=STRICT,
                         record=record)  # fmt: skip

@@ -134,7 +134,7 @@ def facts(connection: Connection, settings: Settings, environment: Environment, 
     return Facts(
         subject=subject(settings, environment),
         now_ms=now_ms,
-        under=currency.complete(connection, settings, environment.name),
+        under=currency.complete(connection, settings, environment.name, now_ms),
         records=records,
         soak=soak,
         soak_under=currency.under(connection, staging.name) if staging is not None else currency.NOTHING,

@@ -55,6 +55,7 @@ AGAIN: Mapping[str, str] = {
     "replay.gate": "Replay all cases once more, against what runs now, on Replay harness.",
     "soak": "Leave staging alone until it has passed its soak again, under what it runs now.",
 }
+START = "Start Greenlight again (python3 start.py), or its worker alone: nothing is measured without one."
 VERIFY_AGAIN = "Press Verify in the checklist: it is measured anew, under what runs now."
 _NAMES = ("Redis", "Inngest")
 UNITS: Mapping[str, str] = {

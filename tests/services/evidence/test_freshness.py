@@ -46,3 +46,14 @@ def test_a_run_counts_while_golden_set_and_judge_are_those_that_it_was_run_with(
     assert why_stale(RUN, now, NOW) == why
     probe = Evidence(environment="e", check="redis.ping", outcome="pass", at_ms=NOW)
     assert why_stale(probe, now, NOW) is None, "no golden set plays a part there"
+
+
+def test_where_nobody_measures_what_is_measured_all_the_time_is_not_known() -> None:
+    silent = Under(silent="nothing was measured for 12 min")
+    for check in ("redis.ping", "readiness.ready", "queue:email", "inngest.moves_work"):
+        record = Evidence(environment="e", check=check, outcome="pass", at_ms=NOW - MINUTE)
+        assert why_stale(record, silent, NOW) == "nothing was measured for 12 min"
+        assert why_stale(record, Under(), NOW) is None
+    for check in ("soak", "env.validation", "replay.gate", "confirm.policy"):
+        record = Evidence(environment="e", check=check, outcome="pass", at_ms=NOW - MINUTE)
+        assert why_stale(record, silent, NOW) is None, "it is proven once, and stands for its time"

@@ -9,9 +9,10 @@ from services import clock, decisions, ledger
 from services.access import local_operator
 from services.envs.fingerprint import InstallationKey, Snapshot
 from services.evidence.model import Evidence
+from services.health.view import raw_evidence
 from services.settings import load
 from services.store import Store, evidence, snapshots
-from services.verdict import view
+from services.verdict import view, words
 from tests.services.test_ledger import seen as look_at
 
 
@@ -149,3 +150,23 @@ def test_an_application_that_does_not_answer_has_not_changed_its_version(store: 
         go = view.signed_go(connection, "local")
     assert go is not None
     assert go.changed == ()
+
+
+@pytest.mark.parametrize(("minutes", "interval_s", "silent"), [(9, 30, False), (11, 30, True), (11, 600, False)])
+def test_a_go_does_not_outlive_the_worker_by_an_hour(
+    store: Store, tmp_path: Path, minutes: int, interval_s: float, silent: bool
+) -> None:
+    """Evidence is written on change and hourly: without this, a dead worker's Go stood for up to two hours."""
+    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
+    now = clock.now_ms()
+    ledger.record(store, [replace(look_at(now / 1000, environment="local"), interval_s=interval_s)], ledger.Memory())
+    found = view.verdict(store, settings, "local", now + minutes * 60_000)
+    (ready,) = [f for f in found.findings if f.rule == "readiness"]
+    assert ready.outcome == ("unknown" if silent else "pass")
+    if silent:
+        assert ready.why.endswith("as nothing was measured for 11 min.")
+        assert ready.fix == words.START
+        (proof,) = [
+            p for p in raw_evidence(store, settings, "local", found.as_of_ms) if p.record.check == "readiness.ready"
+        ]
+        assert proof.stale == "nothing was measured for 11 min", "said alike wherever evidence is listed"
