@@ -10,14 +10,12 @@ from services.verdict.model import STATE_WORDS, Verdict
 from services.verdict.view import SignedGo, Told
 from ui import html, present
 
-EVERY_RULE = "Every rule holds, on fresh evidence."
 Promises = Mapping[str, tuple[str, str]]  # by environment: whether they are kept, as a state and as a sentence
 
 
 def answer(verdict: Verdict, then: str) -> str:
     """A verdict as a page's one sentence, with why; and what to do next."""
-    why = EVERY_RULE if verdict.state == "GO" else verdict.blocking[0].why
-    what = f"{STATE_WORDS[verdict.state]} for {verdict.environment}. {why}"
+    what = f"{STATE_WORDS[verdict.state]} for {verdict.environment}. {verdict.why}"
     return html.answer(verdict.state, what, then, mark=verdict.simulated)
 
 
@@ -28,7 +26,7 @@ def drift(go: SignedGo | None) -> str:
 
 
 def first_and_others(found: Sequence[Told], promises: Promises, where: tzinfo) -> str:
-    """The verdict that needs attention first as the page's answer, the other environments' below it."""
+    """The first verdict as the page's answer, the other environments' below it."""
     first, *others = found
     made = html.block(answer(first.verdict, _next(first, where)), drift(first.go), _facts(first, promises, where))
     if not others:
@@ -69,10 +67,9 @@ def _facts(item: Told, promises: Promises, where: tzinfo) -> str:
 
 def _row(item: Told, promises: Promises, where: tzinfo) -> str:
     verdict = item.verdict
-    why = EVERY_RULE if verdict.state == "GO" else verdict.blocking[0].why
     mark = html.simulated() if verdict.simulated else ""
     return (
         f'<div class="verdict"><div class="row"><b>{escape(verdict.environment)}</b>'
-        f"<span>{html.badge(verdict.state)}</span>{mark}</div><div>{escape(why)}</div>"
+        f"<span>{html.badge(verdict.state)}</span>{mark}</div><div>{escape(verdict.why)}</div>"
         f'<div class="dim">{escape(_next(item, where))}</div>{drift(item.go)}{_facts(item, promises, where)}</div>'
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from pathlib import Path
+from typing import Literal
 
 from services.errors import SettingsError
 from services.place import ROOT
@@ -38,12 +39,22 @@ def _golden(path: Path, _mtime_ns: int, _size: int) -> str:
 def judges_now(settings: Settings) -> frozenset[str]:
     """SHA-256 of every judge that can be asked for."""
     found = {_rubric()}
-    if settings.replay.judge is not None:
-        from services.replay.judge_llm import from_settings
+    table = settings.replay.judge
+    if table is not None:
+        from services.replay import judge_llm
 
-        with contextlib.suppress(SettingsError):  # its files are gone: it can't be asked for either
-            found.add(from_settings(settings).sha256)
+        with contextlib.suppress(SettingsError, OSError):  # its files are gone: it can't be asked for either
+            stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in judge_llm.FILES)
+            found.add(_llm(table.model, table.wire, stamps))
     return frozenset(found)
+
+
+@functools.lru_cache(maxsize=8)
+def _llm(model: str, wire: Literal["chat", "anthropic"], _stamps: tuple[tuple[int, int], ...]) -> str:
+    """Of a model as judge: where it is, and what it costs, are no part of it."""
+    from services.replay.judge_llm import Endpoint, from_files
+
+    return from_files(Endpoint(url="", model=model, wire=wire)).sha256
 
 
 @functools.cache

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PROMPT = FOLDER / "judge_prompt.md"
 SCHEMA = FOLDER / "judge_output.schema.json"
 CALIBRATION = FOLDER / "judge_calibration.json"
+FILES = (PROMPT, SCHEMA, CALIBRATION)
 MAX_ANSWER_CHARS = 20_000
 MAX_REPLY_BYTES = 1 << 20
 TRIES = 2  # the first, and one to repair

@@ -249,7 +249,7 @@ def rescore(store: Store, run_id: str, *, by: Person) -> tuple[Run, GateResult]:
     fresh = []
     for position, outcome in kept:
         judged = None if outcome.answer is None else rubric.judge(cases[outcome.case_id], outcome.answer)
-        fresh.append((position, _judged_anew(outcome, judged)))
+        fresh.append((position, replace(outcome, judged=judged)))
     found = gate.decide([o for _, o in fresh], run.options["cases"], rules_of(run))
     done = [Finished(position=p, outcome=o.state, body=bodies.to_json(o)) for p, o in fresh]
     with store.write() as connection:
@@ -258,10 +258,6 @@ def rescore(store: Store, run_id: str, *, by: Person) -> tuple[Run, GateResult]:
         current = replays.get(connection, run_id)
     assert current is not None  # noqa: S101
     return current, found
-
-
-def _judged_anew(outcome: Outcome, judged: Any) -> Outcome:
-    return replace(outcome, judged=judged)
 
 
 def resumed_for_reading(store: Store, run_id: str) -> Begun:

@@ -81,11 +81,10 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
 
 
 def _verdict(found: Verdict) -> dict[str, Any]:
-    first = next(iter(found.blocking), None)
     return {
         "state": found.state,
         "words": found.words,
-        "why": "Every rule holds, on fresh evidence." if first is None else first.why,
+        "why": found.why,
         "next_step": found.next_step,
         "as_of": clock.iso(found.as_of_ms),
     }

@@ -86,6 +86,11 @@ class Verdict:
         return tuple(sorted((f for f in self.findings if f.outcome in order), key=lambda f: order[f.outcome]))
 
     @property
+    def why(self) -> str:
+        """The first reason, as a sentence; of a Go, on what it stands."""
+        return self.blocking[0].why if self.blocking else "Every rule holds, on fresh evidence."
+
+    @property
     def next_step(self) -> str:
         """The one thing that would change this."""
         first = next(iter(self.blocking), None)

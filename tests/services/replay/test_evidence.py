@@ -12,7 +12,7 @@ from services import clock, currency
 from services.envs.fingerprint import Snapshot
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
-from services.replay import asking, golden, identity, rubric, runs
+from services.replay import asking, golden, identity, judge_llm, rubric, runs
 from services.replay.gate import GateRules
 from services.replay.model import Answer
 from services.settings import load
@@ -126,9 +126,25 @@ def test_golden_set_and_judges_of_now_are_those_that_a_run_is_stamped_with(tmp_p
     assert identity.golden_now(load({"GREENLIGHT_DATA": str(tmp_path / "d")})) == golden.read(golden.DEFAULT).sha256
 
 
-def configured(folder: Path) -> Settings:
+def test_a_model_that_is_configured_as_judge_counts_too_and_is_another_one_under_another_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = configured(tmp_path, '[replay.judge]\nurl = "http://127.0.0.1:9/v1"\nmodel = "m"\n')
+    before = judge_llm.from_settings(settings).sha256
+    assert identity.judges_now(settings) == {rubric.identity(), before}
+    prompt = tmp_path / "prompt.md"
+    prompt.write_text("another prompt")
+    monkeypatch.setattr(judge_llm, "PROMPT", prompt)
+    monkeypatch.setattr(judge_llm, "FILES", (prompt, judge_llm.SCHEMA, judge_llm.CALIBRATION))
+    after = judge_llm.from_settings(settings).sha256
+    assert identity.judges_now(settings) == {rubric.identity(), after} != {rubric.identity(), before}
+    prompt.unlink()
+    assert identity.judges_now(settings) == {rubric.identity()}
+
+
+def configured(folder: Path, more: str = "") -> Settings:
     (folder / "greenlight.toml").write_text(
-        '[replay]\ngolden = "set.json"\n[[environments]]\nname = "prod"\nbase_url = "http://x"\n'
+        '[replay]\ngolden = "set.json"\n[[environments]]\nname = "prod"\nbase_url = "http://x"\n' + more
     )
     return load({"GREENLIGHT_CONFIG": str(folder / "greenlight.toml"), "GREENLIGHT_DATA": str(folder / "data")})
 
