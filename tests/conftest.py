@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from launcher import redis_server as shipped
 from services.store import Store
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# No clock decides a property: a busy machine may take as long as it takes.
+settings.register_profile("greenlight", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("greenlight")
 
 
 def free_port() -> int:
