@@ -9,6 +9,8 @@ GreenlightError
     ├── StoreReadOnly      file, folder or server is read-only
     ├── StoreUnreachable   no such folder, no such server, refused
     ├── StoreCorrupt       the file is damaged or is no database
+    ├── StoreRejected      the database refuses this content; other content it takes
+    ├── StoreFault         the database reports an error that this program doesn't know
     └── StoreTooNew        written by a newer version of this program
 """
 
@@ -90,6 +92,15 @@ class StoreCorrupt(StoreError):
         "Stop Greenlight, move the database file (and its -wal and -shm neighbours) aside, put a backup in its "
         "place or start with a new one, then start again."
     )
+
+
+class StoreRejected(StoreError):
+    fix = "What it refused is left out; the rest is written."
+
+
+class StoreFault(StoreError):
+    fix = "It is tried again by itself; if it lasts, look up the code in the database's own log."
+    passes = True
 
 
 class StoreTooNew(StoreError):

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.database_address import Address, read
+
 ROOT = Path(__file__).resolve().parents[1]
 TEAM_KEYS = "greenlight.keys.toml"  # a team's own additions to the catalogue of keys, beside the settings file
 TEAM_STEPS = "greenlight.steps.toml"  # a team's own checklist, in place of ours, beside the settings file
@@ -28,13 +30,15 @@ def data_dir(variables: Mapping[str, str] | None = None, root: Path = ROOT) -> P
     return Path(variables.get("GREENLIGHT_DATA") or root / "data").resolve()
 
 
-def database_url(variables: Mapping[str, str] | None = None, folder: Path | None = None) -> str | None:
-    """The SQLAlchemy URL of the store: `DATABASE_URL`, else SQLite in the data folder; None for a form unheard of."""
+def database_address(variables: Mapping[str, str] | None = None, folder: Path | None = None) -> Address:
+    """The store's address: `DATABASE_URL`, else SQLite in the data folder; refused with a reason where it is wrong."""
     variables = os.environ if variables is None else variables
-    url = variables.get("DATABASE_URL", "")
+    url = variables.get("DATABASE_URL", "").strip()
     if not url:
-        return f"sqlite:///{(folder or data_dir(variables)) / 'greenlight.db'}"
-    scheme, _, rest = url.partition(":")
-    if scheme in {"postgres", "postgresql", "postgresql+psycopg"}:
-        return "postgresql+psycopg:" + rest
-    return url if scheme == "sqlite" else None
+        return Address(url=f"sqlite:///{(folder or data_dir(variables)) / 'greenlight.db'}")
+    return read(url)
+
+
+def database_url(variables: Mapping[str, str] | None = None, folder: Path | None = None) -> str | None:
+    """The SQLAlchemy URL of the store; None where `DATABASE_URL` is refused."""
+    return database_address(variables, folder).url or None

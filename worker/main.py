@@ -19,7 +19,7 @@ import inngest
 import uvicorn
 
 from runtime.parent import end_with_parent
-from services import upkeep
+from services import place, upkeep
 from services.errors import SettingsError, StoreError
 from services.probes.inngest_pulse import NAME as PULSE
 from services.probes.inngest_sync import NAME as SYNC
@@ -95,6 +95,10 @@ def _listen(host: str, port: int) -> socket.socket:
 def _open_store(settings: Settings) -> Store:
     """Open and migrate; a store that is only away for the moment is waited for."""
     store = Store.open(settings.database_url.get_secret_value())
+    if left_out := place.database_address().left_out:
+        log.warning(
+            "DATABASE_URL holds options that the driver doesn't know; they are left out: %s", ", ".join(left_out)
+        )
     give_up = time.monotonic() + STORE_PATIENCE_S
     while True:
         try:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from services import inngest_sdk
 from services.errors import Problem, SettingsError
-from services.place import database_url as database_url_of
+from services.place import database_address
 from services.settings.model import Access, EnvironmentTable, Own, Secrets, Server
 
 STACK_FILE = "stack.json"
@@ -296,15 +296,8 @@ def drain_seconds(variables: Mapping[str, str], problems: list[Problem]) -> floa
 
 def database_url(variables: Mapping[str, str], data_dir: Path, problems: list[Problem]) -> str:
     """The SQLAlchemy URL of the store."""
-    url = database_url_of(variables, data_dir)
-    if url is not None:
-        return url
-    problems.append(
-        problem(
-            "environment variables",
-            "DATABASE_URL",
-            "does not begin with postgresql:// or sqlite:///.",
-            "Correct it, or unset it for SQLite in the data folder.",
-        )
-    )
+    address = database_address(variables, data_dir)
+    if address.url:
+        return address.url
+    problems.append(problem("environment variables", "DATABASE_URL", address.trouble, address.fix))
     return "sqlite://"

@@ -1,26 +1,29 @@
-"""How is the database opened, and which of its errors mean what? Every foreign database error is translated here."""
+"""How the database is opened and its transactions run; every error of its driver leaves as the store's own."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from services.errors import (
-    StoreBusy,
-    StoreCorrupt,
-    StoreError,
-    StoreFull,
-    StoreReadOnly,
-    StoreUnreachable,
-)
+from services.errors import StoreUnreachable
+from services.store.troubles import translate, unstorable
 
 BUSY_TIMEOUT_S = 5.0
+# No prepared statements, since PgBouncer's transaction mode gives each transaction another server connection. A server
+# that fell silent is noticed by TCP, in about 20 s.
+POSTGRES_ARGUMENTS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "prepare_threshold": None,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 CHAIN_LOCK = 0x6772_6C74  # "grlt": the advisory lock that serialises appends to the evidence chain
 
 
@@ -33,11 +36,19 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> Store:
-        """Prepare a store for that SQLAlchemy URL. Connects lazily: no IO here."""
-        parsed = make_url(url)
+        """Prepare a store for that SQLAlchemy URL. Connects lazily: no IO here. Raises StoreUnreachable."""
+        try:
+            parsed = make_url(url)
+        except (ArgumentError, ValueError):  # its text quotes the URL
+            raise StoreUnreachable("DATABASE_URL can't be read as a database's address.") from None
         if parsed.get_backend_name() != "sqlite":
-            return cls(create_engine(parsed, pool_pre_ping=True, pool_size=8, connect_args={"connect_timeout": 5}))
-        engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
+            arguments = {name: value for name, value in POSTGRES_ARGUMENTS.items() if name not in parsed.query}
+            return cls(
+                create_engine(parsed, pool_pre_ping=True, pool_size=8, connect_args=arguments, hide_parameters=True)
+            )
+        engine = create_engine(
+            parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, hide_parameters=True
+        )
         _prepare_sqlite(engine)
         return cls(engine)
 
@@ -88,53 +99,6 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-# What the drivers say → what it means for us. SQLite's words are from its sqlite3_errstr().
-_SQLITE_MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
-    ("is locked", StoreBusy, "The database is locked by another program."),
-    ("disk is full", StoreFull, "The disk of the data folder is full, so nothing can be saved."),
-    ("readonly database", StoreReadOnly, "The database can't be written: it is read-only."),
-    ("disk I/O error", StoreUnreachable, "The disk reports an error while reading or writing the database."),
-    ("unable to open", StoreUnreachable, "The database file can't be opened: its folder is missing or closed to us."),
-    ("malformed", StoreCorrupt, "The database file is damaged."),
-    ("not a database", StoreCorrupt, "The file in the database's place is not a database."),
-)
-_POSTGRES_MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
-    ("53100", StoreFull, "The database server's disk is full."),
-    ("53300", StoreBusy, "The database server accepts no more connections."),
-    ("25006", StoreReadOnly, "The database server is read-only."),
-    ("40001", StoreBusy, "Another writer was first."),
-    ("40P01", StoreBusy, "Two writers waited for each other."),
-    ("55P03", StoreBusy, "The database is locked by another program."),
-    ("57P", StoreUnreachable, "The database server is starting or stopping."),
-    ("28", StoreUnreachable, "The database server refuses the user or password in DATABASE_URL."),
-    ("3D000", StoreUnreachable, "The database named in DATABASE_URL does not exist."),
-)
-
-
-def translate(error: SQLAlchemyError) -> StoreError | None:
-    """The StoreError that a driver's error means; None where it is a fault in our own code."""
-    if not isinstance(error, DBAPIError):
-        return None
-    original = error.orig
-    if isinstance(original, sqlite3.Error):
-        message = str(original)
-        for words, kind, sentence in _SQLITE_MEANINGS:
-            if words in message:
-                return kind(sentence)
-        return None
-    state = getattr(original, "sqlstate", None)
-    if state is None:
-        return (
-            StoreUnreachable("The database server can't be reached.")
-            if error.connection_invalidated or (type(original).__name__ == "OperationalError")
-            else None
-        )
-    for prefix, kind, sentence in _POSTGRES_MEANINGS:
-        if state.startswith(prefix):
-            return kind(sentence)
-    return None
-
-
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -144,3 +108,5 @@ def _translated() -> Iterator[None]:
         if meaning is None:
             raise
         raise meaning from error
+    except (UnicodeEncodeError, OverflowError) as error:  # sqlite3 raises these as they are, on binding a value
+        raise unstorable() from error

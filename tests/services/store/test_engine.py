@@ -2,16 +2,29 @@
 
 import os
 import sqlite3
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from services.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly, StoreUnreachable
+from services.errors import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StoreFault,
+    StoreFull,
+    StoreReadOnly,
+    StoreRejected,
+    StoreUnreachable,
+)
 from services.evidence import Evidence
 from services.store import Store, engine, evidence, samples
-from services.store.migrate import check
+from services.store.migrate import check, migrate
 from services.store.samples import Sample
+from services.store.schema import evidence as evidence_table
+from tests.conftest import RawServer
 
 
 def put(store: Store, at_ms: int) -> None:
@@ -126,9 +139,84 @@ def test_a_missing_database_is_one_sentence(postgres_url: str) -> None:
 
 
 def test_errors_of_our_own_are_not_dressed_up_as_the_store_s(store: Store) -> None:
+    with pytest.raises(KeyError), store.write():
+        raise KeyError("ours")
     with pytest.raises(Exception) as caught, store.write() as connection:
-        connection.execute(text("SELECT nonsense FROM nowhere"))
+        connection.execute(text("SELECT 1").columns(nothing=1))  # type: ignore[arg-type]
     assert not isinstance(caught.value, StoreError)
+
+
+def test_an_error_that_nobody_thought_of_becomes_the_store_s_own_with_its_code(store: Store) -> None:
+    with pytest.raises(StoreFault) as caught, store.write() as connection:
+        connection.execute(text("SELECT nonsense FROM nowhere"))
+    assert caught.value.passes
+    with pytest.raises(StoreError) as caught_too, store.write() as connection:
+        connection.execute(text("SELEC 1"))
+    assert "not known here (" in caught_too.value.sentence
+    put(store, 1)
+    assert count(store) == 1
+
+
+@pytest.mark.parametrize("value", ["half \ud83d", "a\x00b"])
+def test_a_text_that_the_database_can_not_hold_is_rejected(store: Store, value: str) -> None:
+    if store.is_sqlite and "\x00" in value:
+        return  # SQLite holds it
+    with pytest.raises(StoreRejected) as caught, store.write() as connection:
+        connection.execute(evidence_table.insert(), [_row(value)])
+    assert not caught.value.passes
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**70)])
+def test_a_number_that_the_database_can_not_hold_is_rejected(store: Store, value: int) -> None:
+    with pytest.raises(StoreRejected), store.write() as connection:
+        connection.execute(evidence_table.insert(), [_row("x") | {"at_ms": value}])
+
+
+def _row(body: str) -> dict[str, object]:
+    return {
+        "environment": "e", "check_name": "c", "outcome": "pass", "at_ms": 1, "body": body,
+        "previous_hash": "0" * 64, "hash": "1" * 64,
+    }  # fmt: skip
+
+
+def test_no_error_holds_what_was_to_be_written(store: Store) -> None:
+    with pytest.raises(StoreError) as caught, store.write() as connection:
+        connection.execute(evidence_table.insert(), [_row("planted-secret"), _row("planted-secret")])
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "planted-secret" not in f"{error}{error!r}"
+        error = error.__cause__
+
+
+def test_a_statement_timeout_on_a_locked_table_is_one_sentence_and_passes(postgres_url: str) -> None:
+    """SQLSTATE 57014, as hosted databases set it for every session."""
+    migrated = Store.open(postgres_url)
+    migrate(migrated)
+    impatient = Store.open(f"{postgres_url}&options=-cstatement_timeout%3D200")
+    with migrated.engine.connect() as holder, holder.begin():
+        holder.execute(text("LOCK TABLE samples IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(StoreBusy, match="took too long"):
+            put(impatient, 1)
+    put(impatient, 1)
+    assert count(migrated) == 1
+    impatient.close()
+    migrated.close()
+
+
+def test_a_server_that_does_not_answer_is_unreachable(raw_server: Callable[..., RawServer]) -> None:
+    """`psycopg.errors.ConnectionTimeout` is no `OperationalError` by its class's name."""
+    release = threading.Event()
+    silent = raw_server(lambda _: release.wait() and None)
+    with pytest.raises(StoreUnreachable):
+        check(Store.open(f"postgresql+psycopg://u:planted-secret@127.0.0.1:{silent.port}/db?connect_timeout=2"))
+    release.set()
+
+
+def test_a_url_that_can_not_be_read_is_said_without_its_password() -> None:
+    with pytest.raises(StoreUnreachable) as caught:
+        Store.open("postgresql+psycopg://u:p@h:planted-secret/db")
+    assert "planted" not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_evidence_can_not_be_changed_or_deleted(store: Store) -> None:
