@@ -21,6 +21,8 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from launcher import redis_server as shipped
+from services.database_address import read
+from services.errors import StoreError
 from services.store import Store
 from services.store.migrate import migrate
 from tests.patience import PATIENCE_S, wait_until
@@ -132,6 +134,48 @@ def postgres_url(postgres: Any) -> str:
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
     return as_psycopg(postgres.get_uri(database=name))
+
+
+@pytest.fixture
+def pooled_url(postgres_url: str, tmp_path: Path) -> Iterator[str]:
+    """The test's database through PgBouncer in transaction mode: two server connections for any number of clients."""
+    binary = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    assert binary is not None, "this test needs PgBouncer (on Debian: apt install pgbouncer)"
+    from sqlalchemy import make_url
+
+    url = make_url(postgres_url)
+    folder = str(url.query["host"])
+    port = free_port()
+    settings = tmp_path / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n{url.database} = host={folder} dbname={url.database} user=postgres\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
+        "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n"
+    )
+    log = tmp_path / "pgbouncer.log"
+    for part in (*list(tmp_path.parents)[:3], tmp_path):
+        if part != Path("/tmp"):
+            part.chmod(part.stat().st_mode | 0o055)
+    owner = {"user": Path(folder).stat().st_uid} if os.geteuid() == 0 else {}  # PgBouncer refuses to run as root
+    with log.open("wb") as stream:
+        process = subprocess.Popen([binary, str(settings)], stderr=stream, **owner)
+    pooled = f"postgresql://u:p@127.0.0.1:{port}/{url.database}?pgbouncer=true"
+
+    def is_up() -> bool:
+        assert process.poll() is None, log.read_text()
+        store = Store.open(read(pooled).url)
+        try:
+            with store.read():
+                return True
+        except StoreError:  # not yet
+            return False
+        finally:
+            store.close()
+
+    wait_until(is_up)
+    yield pooled
+    process.kill()
+    process.wait()
 
 
 def as_psycopg(url: str) -> str:

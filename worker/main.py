@@ -96,9 +96,7 @@ def _open_store(settings: Settings) -> Store:
     """Open and migrate; a store that is only away for the moment is waited for."""
     store = Store.open(settings.database_url.get_secret_value())
     if left_out := place.database_address().left_out:
-        log.warning(
-            "DATABASE_URL holds options that the driver doesn't know; they are left out: %s", ", ".join(left_out)
-        )
+        log.warning("DATABASE_URL has options that our driver doesn't know; they are left out: %s", ", ".join(left_out))
     give_up = time.monotonic() + STORE_PATIENCE_S
     while True:
         try:

@@ -131,6 +131,18 @@ def test_sigterm_ends_it_in_order(start_worker: Start) -> None:
     assert "handed back" in worker.log.read_text()
 
 
+def test_a_worker_collects_through_transaction_pooling(
+    pooled_url: str, start_worker: Callable[..., RealWorker]
+) -> None:
+    worker = start_worker(DATABASE_URL=pooled_url)
+    worker.wait()
+    wait_until(lambda: worker.committed() > 5, found=worker.log.read_text)
+    assert worker.stop() == 0
+    log = worker.log.read_text()
+    assert "they are left out: pgbouncer" in log
+    assert "Traceback" not in log
+
+
 def has_committed(worker: RealWorker) -> bool:
     return worker.committed() > 0
 
