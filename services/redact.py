@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import traceback
+from pathlib import Path
 
 KNOWN_SECRETS = re.compile(
     r"signkey-\w+-[0-9a-f]{16,}|rediss?://[^\s:@/]*:[^\s@<>]{8,}@|postgres(?:ql)?://[^\s:@/]*:[^\s@<>]{8,}@"
@@ -16,3 +18,17 @@ _NAMED = re.compile(r"(?i)\b([\w-]*(?:token|secret|password|api[_-]?key|authoriz
 def scrub(text: str) -> str:
     """The text with known forms of credentials, and what stands behind such a name, taken out."""
     return _NAMED.sub(r"\1\2[removed]", KNOWN_SECRETS.sub("[removed]", text))
+
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def fault(error: BaseException) -> str:
+    """An unexpected error without its text, which may quote a secret: `ValueError at services/x.py:12`."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_ROOT) and ".venv" not in frame.filename]
+    if not ours:
+        return type(error).__name__
+    return f"{type(error).__name__} at {Path(ours[-1].filename).relative_to(_ROOT)}:{ours[-1].lineno}"

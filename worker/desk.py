@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from services import clock
 from services.errors import StoreError
+from services.redact import fault
 from services.store import Store, claims, conditions, jobs, workers
 from services.store.workers import HEARTBEAT_S, Worker
 from worker.collector import Collector
@@ -41,20 +42,20 @@ class Desk:
         """Whether this worker collects that environment."""
         return environment in self._held and not self._stopping
 
-    async def keep(self, collector: Collector, writer: Writer) -> None:
+    async def keep(self, collector: Collector, writer: Writer, parts_trouble: Callable[[], str] = lambda: "") -> None:
         """Renew leases and beat until cancelled. While the store is away, what is held stays held."""
         while True:
             try:
-                taken = await asyncio.to_thread(self._renew, writer.trouble)
+                taken = await asyncio.to_thread(self._renew, writer.trouble or parts_trouble())
+                for name in taken - self._held:
+                    writer.forget(name)
+                    collector.remember(name, await asyncio.to_thread(self._details, name))
                 self.trouble = ""
             except StoreError as error:
                 if self.trouble != error.sentence:
                     log.error("no sign of life can be given: %s", error)
                 self.trouble = error.sentence
             else:
-                for name in taken - self._held:
-                    writer.forget(name)
-                    collector.remember(name, await asyncio.to_thread(self._details, name))
                 for name in self._held - taken:
                     log.warning("another worker now collects %s", name)
                 self._held = taken
@@ -123,8 +124,8 @@ class Desk:
             state, message = "failed", str(error)
         except StoreError:
             raise
-        except Exception:
-            log.exception("request %s (%s) failed by our own fault", job.id, job.kind)
+        except Exception as error:  # noqa: BLE001 - one request that fails doesn't keep the next ones waiting
+            log.error("request %s (%s) failed by our own fault: %s", job.id, job.kind, fault(error))
             state, message = "failed", f"A fault in Greenlight; the worker's log names the request {job.id}."
         await asyncio.to_thread(
             self._write,

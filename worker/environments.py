@@ -12,6 +12,7 @@ from services.envs import live, watching
 from services.envs.document import UnreadableSource
 from services.envs.fingerprint import InstallationKey, installation_key
 from services.errors import SettingsError, StoreError
+from services.redact import fault
 from services.settings.load import with_current_secrets
 from services.settings.model import Environment, Settings
 from services.store import Store
@@ -65,6 +66,11 @@ class EnvironmentWatch:
             if self._troubles.get(environment.name) != str(error):
                 log.warning("the configuration of %s can't be watched: %s", environment.name, error)
             self._troubles[environment.name] = str(error)
+            return
+        except Exception as error:  # noqa: BLE001 - one environment's file doesn't keep the others from being read
+            if self._troubles.get(environment.name) != (found := fault(error)):
+                log.error("the configuration of %s can't be judged: %s", environment.name, found)
+            self._troubles[environment.name] = found
             return
         self._troubles.pop(environment.name, None)
 

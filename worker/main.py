@@ -12,7 +12,9 @@ import secrets
 import signal
 import socket
 import sys
+import threading
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 import inngest
@@ -23,6 +25,7 @@ from services import place, upkeep
 from services.errors import SettingsError, StoreError
 from services.probes.inngest_pulse import NAME as PULSE
 from services.probes.inngest_sync import NAME as SYNC
+from services.redact import fault
 from services.settings import Settings, load_and_prepare
 from services.settings.model import INSTALLATION, Environment
 from services.soak import reading as soaks
@@ -38,6 +41,7 @@ from worker.duties import Roster
 from worker.environments import EnvironmentWatch
 from worker.lag import LagMeter
 from worker.metrics import WorkerMetrics
+from worker.parts import Parts
 from worker.replays import ReplayWork
 from worker.sync import Registration
 from worker.writer import Writer
@@ -48,10 +52,11 @@ log = logging.getLogger("worker")
 STORE_PATIENCE_S = 60.0
 REGISTERED = frozenset({PULSE, SYNC})  # the probes that look at what the registration brings about
 CANCEL_S = 2.0
+END_S = 8.0  # beyond the drain time: by then an orderly stop has ended
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the worker; exit 0 after an orderly stop, 2 for wrong settings or an unusable store."""
+    """Run the worker; exit 0 after an orderly stop, 1 where a part of it had ended, 2 for wrong settings or store."""
     parser = argparse.ArgumentParser(prog="python -m worker", description="Collects, serves /inngest, runs jobs.")
     parser.add_argument("--port", type=int, help="default: GREENLIGHT_WORKER_PORT, else 8502")
     parser.add_argument("--host", default="127.0.0.1")
@@ -71,17 +76,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"The worker can't listen on {options.host}:{port} ({error.strerror}).", file=sys.stderr)
         return 2
     end_with_parent()
-    _run(process.live())
-    return 0
+    return _run(process.live())
 
 
-def _run(coroutine: object) -> None:
+def _run(work: Coroutine[Any, Any, int]) -> int:
     if sys.platform == "win32":
-        asyncio.run(coroutine)  # type: ignore[arg-type]
-        return
+        return asyncio.run(work)
     import uvloop
 
-    uvloop.run(coroutine)  # type: ignore[arg-type]
+    return uvloop.run(work)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -125,6 +128,7 @@ class _Process:
         )
         known = tuple(environment for environment in watched if environment.name != INSTALLATION)
         self._settings = settings = settings.model_copy(update={"environments": known})
+        self._parts = Parts()
         self._writer = Writer(store)
         self._lag = LagMeter()
         self._desk = Desk(store, owner=_owner(), address=self._address, environments=tuple(e.name for e in watched))
@@ -177,14 +181,27 @@ class _Process:
             await asyncio.sleep(ROLL_EVERY_S)
 
     async def _keep_verdicts(self) -> None:
-        """How long staging stands, and what all of it adds up to, as evidence."""
+        """How long staging stands, and what all of it adds up to, as evidence; one environment's trouble is its own."""
+        failing: dict[str, str] = {}
         while True:
             await asyncio.sleep(VERDICT_EVERY_S)
-            try:
-                await asyncio.to_thread(soaks.keep, self._store, self._settings, self._desk.holds)
-                await asyncio.to_thread(verdicts.keep, self._store, self._settings, self._desk.holds)
-            except StoreError as error:
-                log.debug("the verdict could not be reckoned: %s", error)
+            for name in self._settings.names:
+                try:
+                    await asyncio.to_thread(self._keep_verdict, name)
+                    failing.pop(name, None)
+                except StoreError as error:
+                    log.debug("the verdict could not be reckoned: %s", error)
+                except Exception as error:  # noqa: BLE001 - the other environments' verdicts go on
+                    if failing.get(name) != (found := fault(error)):
+                        log.error("the verdict of %s can't be evaluated: %s", name, found)
+                    failing[name] = found
+
+    def _keep_verdict(self, name: str) -> None:
+        def holds(other: str) -> bool:
+            return other == name and self._desk.holds(name)
+
+        soaks.keep(self._store, self._settings, holds)
+        verdicts.keep(self._store, self._settings, holds)
 
     async def _probe_now(self, job: Job, progress: Progress) -> str:
         await self._watch.catch_up(job.environment)
@@ -196,8 +213,8 @@ class _Process:
     async def _validate_now(self, job: Job, progress: Progress) -> str:
         return await self._watch.validate(job.environment, progress)
 
-    async def live(self) -> None:
-        """Run until SIGTERM or SIGINT, then stop in order."""
+    async def live(self) -> int:
+        """Run until SIGTERM or SIGINT, then stop in order; the exit status."""
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):  # Windows has no loop signal handlers
@@ -205,28 +222,38 @@ class _Process:
         server = self._server()
         serving = asyncio.create_task(server.serve(sockets=[self._listener]), name="server")
         parts = [
-            asyncio.create_task(work, name=name)
+            asyncio.create_task(self._parts.keep(name, work), name=name)
             for name, work in (
-                ("lag", self._lag.run()),
-                ("writer", self._writer.run()),
-                ("desk", self._desk.keep(self._collector, self._writer)),
-                ("requests", self._desk.serve({"probe": self._probe_now, "validate": self._validate_now})),
-                ("collector", self._collector.run()),
-                ("environments", self._watch.run()),
-                ("replays", self._replays.run()),
-                ("schedule", self._roster.fallback().run()),
-                ("rollups", self._roll_anew()),
-                ("verdicts", self._keep_verdicts()),
-                *(() if self._registration is None else (("registration", self._register_once_served(server)),)),
+                ("lag", self._lag.run),
+                ("writer", self._writer.run),
+                ("desk", lambda: self._desk.keep(self._collector, self._writer, lambda: self._parts.trouble)),
+                ("requests", lambda: self._desk.serve({"probe": self._probe_now, "validate": self._validate_now})),
+                ("collector", self._collector.run),
+                ("environments", self._watch.run),
+                ("replays", self._replays.run),
+                ("schedule", lambda: self._roster.fallback().run()),
+                ("rollups", self._roll_anew),
+                ("verdicts", self._keep_verdicts),
+                *(
+                    ()
+                    if self._registration is None
+                    else (("registration", lambda: self._register_once_served(server)),)
+                ),
             )
         ]
         log.info("the worker %s listens on %s", self._desk.owner, self._address)
         self._announce()
         waiting = asyncio.create_task(stop.wait(), name="stop")
-        ended, _ = await asyncio.wait([*parts, serving, waiting], return_when=asyncio.FIRST_COMPLETED)
-        for task in ended - {waiting}:
-            log.error("the part %r of the worker ended early: %s", task.get_name(), task.exception())
+        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done() and not stop.is_set():
+            log.error("the worker's HTTP server ended by itself, so the worker ends")
+        status = 0 if stop.is_set() and not self._parts.down else 1
+        self._parts.stopping = True
+        end = threading.Timer(self._settings.drain_seconds + END_S, _end_at_once, [status or 1])
+        end.daemon = True
+        end.start()
         await self._stop(parts, server, serving)
+        return status
 
     def _server(self) -> uvicorn.Server:
         token = self._settings.api_token
@@ -234,7 +261,9 @@ class _Process:
             own=self._settings.own,
             token=token.get_secret_value() if token else None,
             trouble=lambda: self._writer.trouble or self._desk.trouble,
-            metrics=WorkerMetrics(store=self._store, collector=self._collector, writer=self._writer, desk=self._desk),
+            metrics=WorkerMetrics(
+                store=self._store, collector=self._collector, writer=self._writer, desk=self._desk, parts=self._parts
+            ),
             client=self._client,
             served=functions.functions(self._client, self._roster, self._replays, self._settings.durable),
             allowed_hosts=self._settings.portal.allowed_hosts,
@@ -310,6 +339,13 @@ class _Process:
             self._steps.running or self._replays.at_work or self._desk.busy or self._roster.busy
         ):
             await asyncio.sleep(0.05)
+
+
+def _end_at_once(status: int) -> None:
+    """A database, name server or file system that answers no more must not keep a stopping worker alive."""
+    log.error("something that the worker waits for does not answer: it ends without it; leases end by themselves")
+    logging.shutdown()
+    os._exit(status)
 
 
 def _told(environment: Environment, worker_url: str, declared: tuple[tuple[str, str], ...]) -> Environment:

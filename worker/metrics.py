@@ -10,14 +10,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from services.store import Store
 from worker.collector import Collector
 from worker.desk import Desk
+from worker.parts import Parts
 from worker.writer import Writer
 
 
 class WorkerMetrics:
     """A collector in Prometheus' sense: read when asked, nothing counted twice."""
 
-    def __init__(self, *, store: Store, collector: Collector, writer: Writer, desk: Desk) -> None:
-        self._store, self._collector, self._writer, self._desk = store, collector, writer, desk
+    def __init__(self, *, store: Store, collector: Collector, writer: Writer, desk: Desk, parts: Parts) -> None:
+        self._store, self._collector, self._writer, self._desk, self._parts = store, collector, writer, desk, parts
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -37,6 +38,24 @@ class WorkerMetrics:
         yield CounterMetricFamily(
             "greenlight_worker_observations_dropped", "Observations lost: the store was away.", self._writer.dropped
         )
+        set_aside = CounterMetricFamily(
+            "greenlight_worker_observations_set_aside",
+            "Observations that could not be judged or stored, by kind of error.",
+            labels=["kind"],
+        )
+        for kind, number in sorted(self._writer.set_aside.items()):
+            set_aside.add_metric([kind], number)
+        yield set_aside
+        restarts = CounterMetricFamily(
+            "greenlight_worker_part_restarts", "Parts of the worker that failed and were restarted.", labels=["part"]
+        )
+        for part, number in sorted(self._parts.restarts.items()):
+            restarts.add_metric([part], number)
+        yield restarts
+        yield GaugeMetricFamily(
+            "greenlight_worker_parts_down", "Parts of the worker that failed too often and stay down.",
+            len(self._parts.down),
+        )  # fmt: skip
         yield GaugeMetricFamily("greenlight_worker_backlog", "Observations not yet durable.", self._writer.backlog)
         yield GaugeMetricFamily(
             "greenlight_worker_store_trouble",

@@ -1,19 +1,21 @@
 """How do observations reach the store without holding up a probe, and what if the store is away?
 
 Batches are written by one thread. While the store can't be written they are kept in memory, oldest dropped only
-beyond a large bound, and tried again: nothing that was acknowledged is lost, and recovery needs nobody.
+beyond a large bound, and tried again: nothing that was acknowledged is lost, and recovery needs nobody. An
+observation that can't be judged or stored is set aside alone, counted and shown, and its batch goes on without it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 
 from services import ledger
-from services.errors import StoreError
-from services.probes.run import Observation
+from services.errors import StoreError, StoreFault, StoreRejected
+from services.probes.run import Observation, set_aside
+from services.redact import fault
 from services.store import Store
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ class Writer:
         self._store = store
         self._memory = ledger.Memory()
         self._waiting: deque[Observation] = deque()
+        self._held: list[Observation] = []  # the batch that is being written; what was written is taken out at once
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
         self._flushing = asyncio.Lock()
@@ -38,15 +41,16 @@ class Writer:
         self.committed_samples = 0
         self.committed_observations = 0
         self.dropped = 0
+        self.set_aside: Counter[str] = Counter()  # observations that could not be judged or stored, by kind of error
 
     @property
     def backlog(self) -> int:
         """Observations that wait to be written."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._held)
 
     def put(self, observation: Observation) -> None:
         """Hand over an observation; returns at once."""
-        if len(self._waiting) >= KEPT_AT_MOST:
+        if self.backlog >= KEPT_AT_MOST and self._waiting:
             self._waiting.popleft()
             self.dropped += 1
         self._waiting.append(observation)
@@ -67,32 +71,66 @@ class Writer:
     async def flush(self) -> bool:
         """Write all that waits; False where the store could not take it."""
         async with self._flushing:
-            while self._waiting:
-                batch = [self._waiting[i] for i in range(min(BATCH, len(self._waiting)))]
-                if not await self._write(batch):
+            while self._waiting or self._held:
+                while self._waiting and len(self._held) < BATCH:
+                    self._held.append(self._waiting.popleft())
+                if not await self._write():
                     return False
-                for _ in batch:
-                    self._waiting.popleft()
             self._arrived.clear()
             return True
 
-    async def _write(self, batch: list[Observation]) -> bool:
+    async def _write(self) -> bool:
         while self._forgotten:
             self._memory.forget(self._forgotten.pop())
-        loop = asyncio.get_running_loop()
         try:
-            written = await loop.run_in_executor(self._thread, ledger.record, self._store, batch, self._memory)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._record, list(self._held))
         except StoreError as error:
             if self.trouble != error.sentence:
                 log.error("results can't be saved: %s They are kept in memory meanwhile.", error)
             self.trouble = error.sentence
             return False
         if self.trouble:
-            log.warning("results are saved again; %d waited", len(self._waiting))
+            log.warning("results are saved again; %d more wait", len(self._waiting))
             self.trouble = ""
-        self.committed_samples += written
-        self.committed_observations += len(batch)
         return True
+
+    def _record(self, batch: list[Observation]) -> None:
+        """Write a batch. What makes it fail is searched for by halves and set aside, and the rest is written.
+
+        Raises StoreError where the store takes nothing at all now; what was not written then waits.
+        """
+        try:
+            self._count(ledger.record(self._store, batch, self._memory), len(batch))
+        except StoreError as error:
+            if error.passes and not isinstance(error, StoreFault):
+                raise
+            self._search(batch, error, error.sentence.rstrip("."))
+        except Exception as error:  # noqa: BLE001 - whatever one observation does to us, the others are written
+            self._search(batch, error, f"Greenlight can't judge it ({type(error).__name__})")
+
+    def _count(self, samples: int, observations: int) -> None:
+        self.committed_samples += samples
+        self.committed_observations += observations
+        del self._held[:observations]
+
+    def _search(self, batch: list[Observation], error: Exception, reason: str) -> None:
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            self._record(batch[:middle])
+            self._record(batch[middle:])
+            return
+        (item,) = batch
+        try:
+            ledger.record(self._store, [set_aside(item, reason)], self._memory)
+        except StoreError as again:
+            if not isinstance(again, StoreRejected):
+                raise  # the store takes nothing, so the observation was not at fault
+            log.error("nothing can be stored of probe %s of %s", item.probe, item.environment)
+        except Exception as again:  # noqa: BLE001 - not even that it was made can be stored
+            log.error("nothing can be stored of probe %s of %s: %s", item.probe, item.environment, fault(again))
+        self._count(0, 1)
+        self.set_aside[type(error).__name__] += 1
+        log.error("a check of %s of %s was set aside: %s", item.probe, item.environment, fault(error))
 
     async def close(self) -> None:
         """Write what waits, once, and end the thread."""

@@ -643,6 +643,11 @@ _TABLE: tuple[Diagnosis, ...] = (
         "Greenlight made a mistake while measuring this.",
         "Report it with the worker's log; the other probes go on.",
     ),
+    _unknown(
+        "prober.set_aside",
+        "One check could not be stored: {reason}.",
+        "Look for what is unusual in the answer; the next check counts again, and the other probes go on.",
+    ),
     _unknown("prober.never", "This was not measured yet.", "Wait for the first probe, or press Probe now."),
     _unknown("prober.stale", "This was not measured lately.", "Check that the worker runs."),
 )

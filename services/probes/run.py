@@ -12,6 +12,7 @@ from services.evidence.model import Evidence
 from services.probes.diagnosis import diagnosis, fix, sentence
 from services.probes.measures import counted
 from services.probes.model import Probe, Reading, State
+from services.redact import fault
 from services.settings.model import Environment
 from services.store.samples import Sample
 
@@ -83,9 +84,9 @@ async def observe(environment: Environment, probe: Probe, previous: Mapping[str,
     """Look once. A fault in a probe ends as a reading of its own, so that the other probes go on."""
     at_ms = clock.now_ms()
     try:
-        reading = await probe.look(previous)
-    except Exception:
-        log.exception("probe %s of %s failed by our own fault", probe.name, environment.name)
+        reading = counted(environment, probe.name, await probe.look(previous))
+    except Exception as error:  # noqa: BLE001 - its text may quote a secret, and the other probes go on
+        log.error("probe %s of %s failed by our own fault: %s", probe.name, environment.name, fault(error))
         reading = Reading(code="prober.fault")
     return Observation(
         environment=environment.name,
@@ -94,9 +95,14 @@ async def observe(environment: Environment, probe: Probe, previous: Mapping[str,
         interval_s=probe.interval_s,
         at_ms=at_ms,
         lag_ms=lag_ms,
-        reading=counted(environment, probe.name, reading),
+        reading=reading,
         wait_slow_s=_wait_limit(environment),
     )
+
+
+def set_aside(observation: Observation, reason: str) -> Observation:
+    """What stands in the place of an observation that could not be judged or stored: that it was made, and why not."""
+    return replace(observation, reading=Reading(code="prober.set_aside", words={"reason": reason}))
 
 
 def _wait_limit(environment: Environment) -> float:

@@ -1,10 +1,14 @@
 """The writer: nothing handed over is lost, not while it writes, not while the store is away."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from services.store import Store, samples
+from services.probes.diagnosis import sentence
+from services.probes.model import Check, Measure
+from services.probes.run import Observation
+from services.store import Store, conditions, evidence, samples
 from tests.services.test_ledger import seen
 from worker import writer as module
 from worker.writer import Writer
@@ -56,6 +60,80 @@ def test_while_the_store_is_away_results_wait_and_are_written_when_it_is_back(sq
 
     asyncio.run(scenario())
     assert count(sqlite_store) == 3
+
+
+def odd(at_s: float, **fields: object) -> Observation:
+    """An observation of another probe that no judge or no database takes."""
+    item = seen(at_s)
+    return replace(item, probe="redis.ping", reading=replace(item.reading, **fields))
+
+
+POISON = [
+    {"code": "readiness.not_ready", "checks": (Check(name="half \ud83d", outcome="fail"),)},
+    {"detail": {"a": object()}},
+    {"latency_ms": 10**400},
+    {"version": "half \ud83d", "checks": (Check(name="x", outcome="pass"),)},
+    {
+        "measures": (Measure(sli="s", value=float("inf"), good=True),),
+        "checks": (Check(name="x", outcome="pass", value=float("nan")),),
+    },
+]
+
+
+@pytest.mark.parametrize("fields", POISON)
+def test_an_observation_that_can_not_be_judged_or_stored_is_set_aside_alone(
+    store: Store, fields: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> Writer:
+        writer = Writer(store)
+        for number in range(50):
+            writer.put(seen(number * 10))
+            if number % 10 == 3:
+                writer.put(odd(number * 10, **fields))
+        assert await writer.flush()
+        await writer.close()
+        return writer
+
+    writer = asyncio.run(scenario())
+    assert writer.set_aside.total() == 5
+    assert (writer.committed_samples, writer.backlog, writer.trouble) == (50, 0, "")
+    assert count(store) == 50
+    with store.read() as connection:
+        found = {c.probe: c for c in conditions.load(connection, "e")}
+        assert evidence.verify(connection) is None
+    assert found["readiness"].state == "ok"
+    assert found["redis.ping"].code == "prober.set_aside"
+    assert sentence(found["redis.ping"].code, found["redis.ping"].detail["words"]).startswith(
+        "One check could not be stored: "
+    )
+    assert "half" not in caplog.text
+
+
+def test_what_was_written_before_the_store_went_away_is_not_written_twice(sqlite_store: Store) -> None:
+    """A batch is halved around what can't be stored, and the store goes away in the middle of it."""
+
+    async def scenario() -> Writer:
+        writer = Writer(sqlite_store)
+        for number in range(8):
+            writer.put(odd(number, checks=None) if number == 2 else seen(number))
+        with sqlite_store.engine.connect() as connection:
+            connection.exec_driver_sql(
+                "CREATE TRIGGER away BEFORE INSERT ON samples WHEN new.at_ms >= 5000 BEGIN "
+                "SELECT RAISE(ABORT, 'database is locked'); END"
+            )
+            connection.commit()
+        assert not await writer.flush()
+        assert (writer.committed_samples, writer.backlog) == (3, 4)
+        with sqlite_store.engine.connect() as connection:
+            connection.exec_driver_sql("DROP TRIGGER away")
+            connection.commit()
+        assert await writer.flush()
+        await writer.close()
+        return writer
+
+    writer = asyncio.run(scenario())
+    assert (writer.committed_samples, writer.committed_observations, writer.backlog) == (7, 8, 0)
+    assert count(sqlite_store) == 7
 
 
 def test_beyond_its_bound_it_drops_the_oldest_and_counts_them(
