@@ -15,6 +15,7 @@ from typing import Any
 
 from services import clock
 from services.access import local_operator
+from services.crash import guarded
 from services.envs import catalogue as catalogues
 from services.envs import writer, writing
 from services.envs.catalogue import Catalogue
@@ -159,4 +160,4 @@ def _say(document: dict[str, Any], text: str, options: argparse.Namespace) -> No
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("bootstrap_runtime_reliability.py", main))

@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict
 
 from services import clock
+from services.crash import guarded
 from services.errors import GreenlightError, StoreError
 from services.settings import load
 
@@ -47,4 +48,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("check_rollups.py", main))

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from services.access import local_operator
+from services.crash import guarded
 from services.errors import GreenlightError, StoreError
 from services.settings import load
 
@@ -63,4 +64,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("completion_report.py", main))

@@ -11,6 +11,7 @@ import gc
 import sys
 from pathlib import Path
 
+from services.crash import guarded
 from services.envs import catalogue as catalogues
 from services.envs import reading, relations
 from services.envs.document import UnreadableSource
@@ -95,4 +96,4 @@ def _shared(sides: tuple[Side, ...]) -> tuple[tuple[str, str], ...]:
 
 if __name__ == "__main__":
     gc.disable()  # a process of half a second: collecting garbage would cost a tenth of it
-    sys.exit(main())
+    sys.exit(guarded("env_diff.py", main))

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.crash import guarded
 from services.errors import GreenlightError, StoreError
 from services.settings import load
 
@@ -56,4 +57,4 @@ def _text(found: Imported, *, dry_run: bool) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("import_history.py", main))

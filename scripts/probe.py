@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from services import clock
+from services.crash import guarded
 from services.errors import SettingsError, UnknownEnvironment
 from services.health.state import Health
 from services.settings import Environment, load
@@ -101,4 +102,4 @@ def _text(document: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("probe.py", main))

@@ -19,6 +19,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from services.crash import guarded
 from services.errors import GreenlightError
 from services.place import ROOT, database_url
 from services.units import share
@@ -274,4 +275,4 @@ def _text(doc: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("replay_harness.py", main))

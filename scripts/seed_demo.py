@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from services import clock, simulation
+from services.crash import guarded
 from services.errors import GreenlightError
 from services.settings import load
 from services.store import Store
@@ -27,4 +28,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("seed_demo.py", main))

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from services import clock
+from services.crash import guarded
 from services.errors import GreenlightError, StoreError
 from services.settings import load
 from services.settings.model import Environment, Settings
@@ -84,4 +85,4 @@ def _text(found: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("slo_report.py", main))

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.crash import guarded
 from services.envs import catalogue as catalogues
 from services.envs import reading
 from services.envs.document import Document, UnreadableSource
@@ -204,4 +205,4 @@ def as_text(validation: Validation) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("validate_runtime_env.py", main))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from services import clock
 from services.access import named
+from services.crash import guarded
 from services.errors import GreenlightError, StoreError
 from services.report import seal
 
@@ -83,4 +84,4 @@ def _chain(said: seal.Seal, content: bytes) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("verify_report.py", main))

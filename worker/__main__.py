@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from services.crash import guarded
 from worker.main import main
 
-sys.exit(main())
+sys.exit(guarded("worker", main))
