@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from services import units
+from services import deployed, units
 from services.evidence.freshness import Under
 from services.replay import identity
 from services.settings.model import Settings
@@ -38,11 +38,9 @@ def under(connection: Connection, environment: str) -> Under:
 def _under(connection: Connection, environment: str, seen: Sequence[Condition]) -> Under:
     snapshot = snapshots.newest(connection, environment)
     readiness = next((c for c in seen if c.probe == "readiness"), None)
-    body = readiness.detail.get("body") if readiness is not None else None
-    version = body.get("version") if isinstance(body, dict) else None
     return Under(
         fingerprint=None if snapshot is None else snapshot.fingerprint,
-        version=None if version is None else str(version)[:80],
+        version=None if readiness is None else deployed.named_by(readiness.detail),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from services import deployed
 from services.evidence.model import Evidence, worth_writing
 from services.health.state import reckon
 from services.probes.hysteresis import Track, is_stale, stale_after_ms, step
@@ -204,7 +205,7 @@ def _deploy(item: Observation, known: _Known) -> tuple[Deploy, ...]:
     now, before = item.reading.version, known.version
     if item.probe != "readiness" or now is None or now == before:
         return ()
-    known.version = now[:120]
+    known.version = now
     source = deploys.FIRST if before is None else "seen"
     return (Deploy(environment=item.environment, at_ms=item.at_ms, version=known.version, source=source),)
 
@@ -214,6 +215,4 @@ def _version(item: Observation, known: _Known) -> str | None:
     if item.reading.version is not None:
         return item.reading.version
     readiness = known.conditions.get("readiness")
-    body = readiness.detail.get("body") if readiness is not None else None
-    version = body.get("version") if isinstance(body, dict) else None
-    return str(version) if version is not None else None
+    return None if readiness is None else deployed.named_by(readiness.detail)

@@ -78,7 +78,7 @@ def _fraction(digits: str) -> float | None:
 
 
 def parse_json(data: bytes | str, *, unique_keys: bool = False) -> Any:
-    """The JSON value, storable: texts by `storable`, numbers beyond a double (and NaN, Infinity) as None.
+    """The JSON value, storable: texts by `storable`, numbers beyond a double as None.
 
     With `unique_keys`, an object that names a key twice is refused: readers differ on which one counts.
     Raises NotJson.
@@ -93,7 +93,7 @@ def parse_json(data: bytes | str, *, unique_keys: bool = False) -> Any:
             text,
             parse_int=_integer,
             parse_float=_fraction,
-            parse_constant=lambda _name: None,
+            parse_constant=_refuse_constant,
             object_pairs_hook=_once if unique_keys else None,
         )
     except NotJson:
@@ -105,6 +105,10 @@ def parse_json(data: bytes | str, *, unique_keys: bool = False) -> Any:
     deep = raw.count(b"[") + raw.count(b"{") > MAX_DEPTH
     dirty = _ESCAPED.search(raw) is not None or _UNSTORABLE.search(text) is not None
     return storable_value(found) if deep or dirty else found
+
+
+def _refuse_constant(_name: str) -> None:
+    raise NotJson("it holds NaN or Infinity, which JSON doesn't have")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from services.envs.rules import Finding, finding
 from services.probes import redis_wire
 from services.probes.dependencies import PATH, DependenciesProbe
 from services.probes.diagnosis import diagnosis, fix, sentence
+from services.probes.http import Watch
 from services.probes.inngest import InngestProbe
 from services.probes.model import Probe, Reading
 from services.probes.redis_write import RedisWriteProbe
@@ -220,7 +221,7 @@ async def _call(url: str, deadline_s: float, *command: str | int) -> object:
     session = None
     try:
         async with asyncio.timeout(deadline_s):
-            session = await redis_wire.connect(address)
+            session = await redis_wire.connect(address, Watch())
             answer = await session.call(str(command[0]).lower(), *command)
     except (TimeoutError, redis_wire.RedisTrouble):
         return None

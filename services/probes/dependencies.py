@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from services.probes import http
+from services.probes.fronts import front_of
 from services.probes.model import Check, Failure, Reading
-from services.probes.readiness import exchange_detail, failed
+from services.probes.readiness import exchange_detail, failed, front_words
 from services.settings.model import Environment
 
 PATH = "/api/runtime/dependencies"
@@ -63,13 +64,14 @@ def judge(answer: http.Answer | Failure, *, slow_ms: float, token_known: bool) -
     body = answer.json()
     # A report may come with 200 or, from applications that are not ready, with 503.
     if answer.status not in {200, 503} or not _is_report(body):
-        code = _refusal(answer.status, token_known=token_known)
+        front = front_of(answer)
+        code = f"dependencies.{front.code}" if front else _refusal(answer.status, token_known=token_known)
         outcome = "unknown" if code == "dependencies.no_token" else "fail"
         return Reading(
             code=code,
             latency_ms=answer.timings["total"],
             detail=exchange_detail(answer),
-            words={"status": answer.status},
+            words={"status": answer.status} | front_words(front),
             checks=(Check(name=CHECK, outcome=outcome, value=answer.status),),  # type: ignore[arg-type]
         )
     return _judge_report(answer, body, slow_ms=slow_ms)

@@ -48,6 +48,18 @@ _HTTP_FAILURES: tuple[tuple[str, str, str, str], ...] = (
         "Check the host name in base_url, and DNS.",
         "getaddrinfo failed.",
     ),
+    (
+        "name_unanswered",
+        "no name server says where it is",
+        "Check DNS on this machine, and the name server of its domain.",
+        "The name was not resolved within the deadline.",
+    ),
+    (
+        "no_connection",
+        "no connection came about in time",
+        "Check that the application runs, and that no firewall between Greenlight and it drops connections.",
+        "Phase connect: every address of the host was silent until the deadline.",
+    ),
     ("refused", "nothing listens at its address", "Start the application, or correct base_url.", "ECONNREFUSED."),
     (
         "unreachable",
@@ -106,9 +118,43 @@ _HTTP_FAILURES: tuple[tuple[str, str, str, str], ...] = (
     ),
     (
         "redirected",
-        "it sends us to another host",
-        "Put the final address into base_url.",
-        "A redirect to another host is not followed; the token would go with it.",
+        "it sends us to another address",
+        "Put the final address into base_url; if it leads to a login page, open this route to Greenlight.",
+        "A redirect to another host, port or scheme is not followed: the token would go with it.",
+    ),
+    (
+        "fragmented",
+        "its answer comes in thousands of tiny pieces",
+        "Check what serves this address: the application itself answers in a few pieces.",
+        "More than 4,000 reads and chunks for one answer.",
+    ),
+    (
+        "unsendable",
+        "our request holds a character that HTTP can't carry",
+        "Check the token in this environment's env file: copy it again, without quotes, spaces or line ends.",
+        "A header's value is not printable ASCII.",
+    ),
+)
+_FRONTS: tuple[tuple[str, str, str], ...] = (
+    (
+        "front_gateway",
+        "Something in front of the application answers in its place: HTTP {status} from {who}.",
+        "Check that the application runs and that {who} reaches it: its own log or console says why it gave up.",
+    ),
+    (
+        "front_refuses",
+        "Something in front of the application refuses us: HTTP {status} from {who}.",
+        "Let Greenlight's requests pass there: exempt this route from its bot protection, firewall or access list.",
+    ),
+    (
+        "front_limited",
+        "Something in front of the application limits our requests: HTTP {status} from {who}.{asked}",
+        "Exempt Greenlight's address from the limit there, or raise this environment's intervals.",
+    ),
+    (
+        "front_login",
+        "Something in front of the application asks for a login: HTTP {status} from {who}.",
+        "Exempt this route from the login there: the contract leaves readiness open, and the report takes our token.",
     ),
 )
 
@@ -117,10 +163,12 @@ HTTP_WHY: Mapping[str, str] = {code: cause for code, cause, _, _ in _HTTP_FAILUR
 
 
 def _http_rows(dependency: str, subject: str) -> tuple[Diagnosis, ...]:
-    return tuple(
+    failures = tuple(
         _down(f"{dependency}.{code}", f"{subject} could not be read: {cause}.", fix, background)
         for code, cause, fix, background in _HTTP_FAILURES
     )
+    fronts = "The answer is a proxy's, a platform's or a firewall's, by its status, headers and body."
+    return failures + tuple(_down(f"{dependency}.{code}", words, fix, fronts) for code, words, fix in _FRONTS)
 
 
 _TABLE: tuple[Diagnosis, ...] = (
@@ -136,6 +184,23 @@ _TABLE: tuple[Diagnosis, ...] = (
         "The application says that it is not ready: a dependency that it requires is unhealthy.",
         "Mend the dependency that is required and down: its own row on Dependency health says how.",
         "HTTP 503, the contract's answer for a required dependency that is unhealthy.",
+    ),
+    _down(
+        "readiness.bad_503",
+        "The application answers HTTP 503 without saying what is wrong.",
+        "Look at its log: the readiness route answers with JSON that holds ready. This may be a crash or a restart.",
+        "HTTP 503 whose body is not the contract's: no field ready that is true or false.",
+    ),
+    _down(
+        "readiness.contradicts_503",
+        "The readiness route answers 503 while its text says ready.",
+        "Correct the application: the status must be 200 when ready is true.",
+    ),
+    _down(
+        "readiness.not_said",
+        "The readiness route answers, but does not say ready as the contract asks.",
+        'Correct the application: its JSON must hold "ready": true, as a JSON value and not as text.',
+        "HTTP 200 with a JSON object without a field ready that is true or false.",
     ),
     _down(
         "readiness.not_mounted",
@@ -232,6 +297,17 @@ _TABLE: tuple[Diagnosis, ...] = (
         "Put REDIS_URL into this environment's env file (or prefixed variable).",
     ),
     _down("redis.bad_url", "REDIS_URL is not a Redis address.", "Write it as rediss://user:password@host:port/0."),
+    _down(
+        "redis.name_unanswered",
+        "Redis is not reached: no name server says where it is.",
+        "Check DNS on this machine, and the host in REDIS_URL.",
+    ),
+    _down(
+        "redis.no_connection",
+        "Redis is not reached: no connection came about in time.",
+        "Check that Redis runs, and that no firewall between Greenlight and it drops connections.",
+        "Phase connect: every address of the host was silent until the deadline.",
+    ),
     _down("redis.name_not_found", "Redis is not reached: its host name is not known.", "Check the host in REDIS_URL."),
     _down(
         "redis.refused",

@@ -6,9 +6,7 @@ A new connection each time, because a probe must also test *accepting*. Trouble 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import json
-import socket
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -20,11 +18,15 @@ from urllib.parse import urljoin, urlsplit
 import h11
 
 from services import clock
+from services.outside import NotJson, parse_json
+from services.probes import network
 from services.probes.model import Failure
 
 MAX_BODY_BYTES = 1 << 20
 MAX_REDIRECTS = 2
 CHUNK = 1 << 16
+MAX_PIECES = 4000  # reads and chunks of one answer: a mebibyte in single bytes would take seconds of everybody's time
+YIELD_EVERY = 100  # pieces after which the other probes get a turn
 USER_AGENT = "greenlight-probe/1"
 
 
@@ -40,10 +42,10 @@ class Answer:
     certificate_days: float | None = None
 
     def json(self) -> Any:
-        """The body as JSON; None where it is not (broken, nested too deep, NaN, not UTF-8)."""
+        """The body as storable JSON; None where it is none: broken, nested too deep, NaN, a field named twice."""
         try:
-            return json.loads(self.body, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
+            return parse_json(self.body, unique_keys=True)
+        except NotJson:
             return None
 
 
@@ -66,12 +68,15 @@ class Watch:
         self.timings["total"] = (time.perf_counter() - self.started) * 1000
         return self.timings
 
+    def late(self, deadline_s: float) -> Failure:
+        """The deadline has passed: what was waited for says what is wrong."""
+        code = {"resolve": "name_unanswered", "connect": "no_connection", "tls": "tls_failed"}.get(
+            self.phase, "timeout"
+        )
+        return self.failed(code, f"no complete answer within {deadline_s:g} s; waited in phase {self.phase}")
+
     def failed(self, code: str, detail: str) -> Failure:
         return Failure(code=code, detail=detail[:300], phase=self.phase, timings=self.finish())
-
-
-def _refuse_constant(_text: str) -> None:
-    raise ValueError("NaN and Infinity are not JSON")
 
 
 @cache
@@ -94,7 +99,7 @@ async def send(
         async with asyncio.timeout(deadline_s):
             outcome = await _exchange(url, headers, watch, method, body)
     except TimeoutError:
-        return watch.failed("timeout", f"no complete answer within {deadline_s:g} s; waited in phase {watch.phase}")
+        return watch.late(deadline_s)
     if isinstance(outcome, Answer) and 300 <= outcome.status < 400:
         return watch.failed("redirected", f"HTTP {outcome.status}")
     return outcome
@@ -112,20 +117,48 @@ async def get(url: str, *, deadline_s: float, headers: Mapping[str, str] | None 
                 location = outcome.headers.get("location")
                 if not (300 <= outcome.status < 400 and location):
                     return outcome
-                following = urljoin(url, location)
-                if not _same_host(url, following):
-                    return watch.failed("redirected", f"HTTP {outcome.status} to host {urlsplit(following).hostname!r}")
+                following = _following(url, location, with_secrets=bool(headers))
+                if following is None:
+                    return watch.failed("redirected", f"HTTP {outcome.status} to {_place_of(location)}")
                 url = following
             return watch.failed("redirected", "too many redirects")
     except TimeoutError:
-        code = "tls_failed" if watch.phase == "tls" else "timeout"
-        return watch.failed(code, f"no complete answer within {deadline_s:g} s; waited in phase {watch.phase}")
+        return watch.late(deadline_s)
 
 
-def _same_host(before: str, after: str) -> bool:
-    a, b = urlsplit(before), urlsplit(after)
-    downgraded = a.scheme == "https" and b.scheme != "https"
-    return a.hostname == b.hostname and b.scheme in {"http", "https"} and not downgraded
+_ADDRESS = re.compile(r"[!-~]+")  # what a URL may hold: RFC 3986, less strictly
+
+
+def _following(url: str, location: str, *, with_secrets: bool) -> str | None:
+    """Where a redirect leads, if it may be followed: within the origin, since headers with secrets go along.
+
+    Without any, the step from http to https on the same host is taken too.
+    """
+    if _ADDRESS.fullmatch(location) is None:
+        return None
+    try:
+        following = urljoin(url, location)
+        before, after = _origin(url), _origin(following)
+    except ValueError:
+        return None
+    upgraded = before == ("http", after[1], 80) and after == ("https", before[1], 443)
+    return following if before == after or (upgraded and not with_secrets) else None
+
+
+def _origin(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError("no web address")
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _place_of(location: str) -> str:
+    """A redirect's target for engineers: its host, or that it is no address."""
+    try:
+        host = urlsplit(location).hostname if _ADDRESS.fullmatch(location) else None
+    except ValueError:
+        host = None
+    return f"host {host[:100]!r}" if host else "an address that may not be followed"
 
 
 async def _exchange(
@@ -134,6 +167,12 @@ async def _exchange(
     parts = urlsplit(url)
     host = parts.hostname or ""
     secure = parts.scheme == "https"
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    wire = h11.Connection(h11.CLIENT)
+    try:
+        sent = _Sent(method=method, target=target, host=_host_header(url), headers=headers, body=body).wire(wire)
+    except (h11.LocalProtocolError, UnicodeError):  # its text quotes the header, which may be a token
+        return watch.failed("unsendable", "a header or the address holds a character that HTTP can't carry")
     opened = await open_stream(host, parts.port or (443 if secure else 80), secure=secure, watch=watch)
     if isinstance(opened, Failure):
         return opened
@@ -141,9 +180,8 @@ async def _exchange(
     try:
         expires, days = certificate_of(writer)
         watch.begin("first_byte")
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        sent = _Sent(method=method, target=target, host=_host_header(url), headers=headers, body=body)
-        return await _talk(reader, writer, sent, watch, expires, days)
+        writer.write(sent)
+        return await _talk(reader, wire, watch, expires, days)
     except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, OSError) as error:
         return watch.failed("closed", f"{type(error).__name__} in phase {watch.phase}")
     finally:
@@ -169,15 +207,9 @@ class _Sent:
 
 
 async def _talk(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    sent: _Sent,
-    watch: Watch,
-    expires: str | None,
-    days: float | None,
+    reader: asyncio.StreamReader, wire: h11.Connection, watch: Watch, expires: str | None, days: float | None
 ) -> Answer | Failure:
-    wire, received = h11.Connection(h11.CLIENT), b""
-    writer.write(sent.wire(wire))
+    received, pieces = b"", 0
     response: h11.Response | None = None
     body = bytearray()
     while True:
@@ -187,6 +219,11 @@ async def _talk(
             # Nothing at all, or half a proper answer: cut off. Anything else was never HTTP.
             cut_off = not received or response is not None
             return watch.failed("closed" if cut_off else "not_http", str(error))
+        pieces += 1
+        if pieces > MAX_PIECES:
+            return watch.failed("fragmented", f"more than {MAX_PIECES} pieces")
+        if pieces % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
         if item is h11.NEED_DATA:
             data = await reader.read(CHUNK)
             received = received or data[:8]
@@ -199,7 +236,7 @@ async def _talk(
             body += item.data
             if len(body) > MAX_BODY_BYTES:
                 return watch.failed("too_large", f"more than {MAX_BODY_BYTES} bytes")
-        elif isinstance(item, (h11.EndOfMessage, h11.ConnectionClosed)):
+        elif isinstance(item, (h11.EndOfMessage, h11.ConnectionClosed)) or item is h11.PAUSED:
             break
     if response is None:
         return watch.failed("closed", "no response")
@@ -222,21 +259,17 @@ async def open_stream(
     """Resolve, connect and (where asked) encrypt, each timed; the first address that accepts is taken."""
     watch.begin("resolve")
     try:
-        addresses = await _resolve(host, port)
-    except (OSError, UnicodeError) as error:
+        addresses = await network.resolve(host, port)
+    except (OSError, ValueError) as error:  # UnicodeError included
         return watch.failed("name_not_found", f"{host}: {error}")
     watch.end()
     watch.begin("connect")
-    trouble: OSError | None = None
-    for address in addresses:
-        try:
-            reader, writer = await asyncio.open_connection(address, port, limit=CHUNK)
-            break
-        except OSError as error:
-            trouble = error
-    else:
-        code = "refused" if isinstance(trouble, ConnectionRefusedError) else "unreachable"
-        return watch.failed(code, f"{host}:{port}: {trouble}")
+    try:
+        connected = await network.connect(addresses)
+    except OSError as error:
+        code = "refused" if network.was_refused(error) else "unreachable"
+        return watch.failed(code, f"{host}:{port}: {error}")
+    reader, writer = await asyncio.open_connection(sock=connected, limit=CHUNK)
     watch.end()
     if secure:
         watch.begin("tls")
@@ -250,14 +283,6 @@ async def open_stream(
             raise
         watch.end()
     return reader, writer
-
-
-async def _resolve(host: str, port: int) -> tuple[str, ...]:
-    try:
-        return (str(ipaddress.ip_address(host)),)
-    except ValueError:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return tuple(dict.fromkeys(str(item[4][0]) for item in found))
 
 
 # X509 verify codes: openssl's x509_vfy.h.

@@ -17,8 +17,9 @@ from pydantic import SecretStr
 
 from services import clock, inngest_sdk
 from services.probes import http
+from services.probes.fronts import front_of
 from services.probes.model import Check, Failure, Reading
-from services.probes.readiness import exchange_detail, failed
+from services.probes.readiness import exchange_detail, failed, front_words
 from services.settings.model import Environment, Inngest
 
 CHECK = "inngest.route"
@@ -135,6 +136,9 @@ def _code(
 ) -> tuple[str, dict[str, Any]]:
     if _accepted(looks.forged):
         return "inngest.open_door", {}
+    front = None if facts else front_of(best)
+    if front is not None:
+        return f"inngest.{front.code}", {"status": best.status} | front_words(front)
     by_status = _by_status(looks, best)
     if by_status is not None:
         return by_status, {"status": best.status}

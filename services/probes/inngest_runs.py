@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services import clock
-from services.evidence.model import Outcome
+from services.evidence.model import SKEW_MS, Outcome
 from services.probes.inngest_api import OPEN, Api, Refusal, rfc3339
 from services.probes.inngest_pulse import MOVES
 from services.probes.model import FINAL, Check, Reading, RunSeen
@@ -87,7 +87,7 @@ class RunsProbe:
             "read": len(found.runs),
             "mid_run": found.unfinished,
             "open": len(waiting),
-            "newest_completed_ms": _newest(found, previous),
+            "newest_completed_ms": _newest(found, previous, now),
             "newest": _last(found, previous),
             "gone_ms": gone_ms,
             "back_ms": back_ms,
@@ -112,7 +112,7 @@ class RunsProbe:
             if isinstance(page, Refusal):
                 found.refusal = page
                 break
-            ended = [run for run in page.runs if run.finished]
+            ended = [run for run in page.runs if run.finished and (run.ended_ms or 0) <= now + SKEW_MS]
             found.unfinished += len(page.runs) - len(ended)
             times = [run.ended_ms or 0 for run in ended]
             found.runs |= {run.id: run for run in ended}
@@ -220,10 +220,10 @@ def _outage(previous: Mapping[str, Any], now: int) -> tuple[int, int]:
     return gone, (int(_number(previous, "back_ms")) or now) if gone else 0
 
 
-def _newest(found: _Found, previous: Mapping[str, Any]) -> int | None:
+def _newest(found: _Found, previous: Mapping[str, Any], now: int) -> int | None:
     times = [run.ended_ms for run in found.runs.values() if run.status == "COMPLETED" and run.ended_ms]
     before = int(_number(previous, "newest_completed_ms"))
-    return max([*times, before]) or None
+    return max([*times, before if before <= now + SKEW_MS else 0]) or None
 
 
 def _last(found: _Found, previous: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -45,6 +46,10 @@ def _number(detail: Mapping[str, Any], path: str) -> float | None:
         if not isinstance(found, Mapping):
             return None
         found = found.get(part)
-    if isinstance(found, bool):
-        return float(found)
-    return float(found) if isinstance(found, (int, float)) else None
+    if not isinstance(found, (int, float)):
+        return None
+    try:
+        number = float(found)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from services.evidence.model import Outcome as EvidenceOutcome
 
 State = Literal["ok", "slow", "down", "unknown"]
+LATE = ("timeout", "tls_failed", "no_connection", "name_unanswered")  # failures by which a deadline passed
 FINAL = ("COMPLETED", "FAILED", "CANCELLED")  # statuses of an Inngest run that has ended
 
 

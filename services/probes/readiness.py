@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services import deployed
 from services.probes import http
+from services.probes.fronts import Front, front_of
 from services.probes.model import Check, Failure, Measure, Reading
 from services.settings.model import Environment
 
@@ -39,35 +41,53 @@ class ReadinessProbe:
 
 
 def judge(answer: http.Answer | Failure, *, slow_ms: float) -> Reading:
-    """Read an answer against the contract: 200 and JSON that doesn't say otherwise is ready, 503 is not."""
+    """Read an answer against the contract: 200 whose JSON says `"ready": true` is ready, and nothing else is."""
     if isinstance(answer, Failure):
         return failed("readiness", answer, _measures(None, good=False), "readiness.ready")
     total = answer.timings["total"]
     body = answer.json()
-    code = _code(answer.status, body, slow=total > slow_ms)
+    front = None if _says_ready(body) is not None else front_of(answer)
+    code = f"readiness.{front.code}" if front else _code(answer.status, body, slow=total > slow_ms)
     good = code in {"readiness.ok", "readiness.slow"}
-    version = body.get("version") if isinstance(body, dict) else None
+    version = deployed.name(body.get("version")) if isinstance(body, dict) else None
     return Reading(
         code=code,
         latency_ms=total,
-        detail=exchange_detail(answer) | {"body": shown_body(body)},
-        words={"status": answer.status, "latency": round(total), "limit": round(slow_ms)},
+        detail=exchange_detail(answer) | {"body": shown_body(body), "version": version},
+        words={"status": answer.status, "latency": round(total), "limit": round(slow_ms)} | front_words(front),
         measures=_measures(total, good=good),
         checks=(Check(name="readiness.ready", outcome="pass" if good else "fail", value=answer.status, threshold=200),),
-        version=str(version)[:80] if isinstance(version, (str, int)) else None,
+        version=version,
     )
 
 
+def _says_ready(body: Any) -> bool | None:
+    """What the contract's field says; None where it isn't there as true or false."""
+    found = body.get("ready") if isinstance(body, dict) else None
+    return found if isinstance(found, bool) else None
+
+
+def front_words(front: Front | None) -> dict[str, Any]:
+    """A front's words for the diagnosis."""
+    if front is None:
+        return {}
+    asked = "" if front.wait_s is None else f" It asks us to wait {front.wait_s} s."
+    return {"who": front.who, "asked": asked}
+
+
 def _code(status: int, body: Any, *, slow: bool) -> str:
+    ready = _says_ready(body)
     if status == 503:
-        return "readiness.not_ready"
+        return {False: "readiness.not_ready", True: "readiness.contradicts_503", None: "readiness.bad_503"}[ready]
     if status == 404:
         return "readiness.not_mounted"
     if status != 200:
         return "readiness.bad_status"
     if not isinstance(body, dict):
         return "readiness.bad_body"
-    if body.get("ready") is False:
+    if ready is None:
+        return "readiness.not_said"
+    if ready is False:
         return "readiness.contradicts_itself"
     return "readiness.slow" if slow else "readiness.ok"
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import hiredis
 from pydantic import SecretStr
 
 from services.probes import redis_wire
+from services.probes.http import Watch
 from services.probes.model import Check, Failure, Measure, Reading
 from services.probes.readiness import rounded
 
@@ -31,14 +33,15 @@ async def run(
     if address is None:
         return _reading(Failure(code="bad_url", detail="REDIS_URL can't be read"), measures, check, 0)
     session: redis_wire.Session | None = None
+    watch = Watch()
     try:
         async with asyncio.timeout(deadline_s):
-            session = await redis_wire.connect(address)
+            session = await redis_wire.connect(address, watch)
             return await look(session)
     except TimeoutError:
-        phase = session.watch.phase if session else "connect"
-        code = "tls_not_expected" if session is None and address.secure else "timeout"
-        failure = Failure(code=code, detail=f"no answer within {deadline_s:g} s; waited in phase {phase}", phase=phase)
+        failure = watch.late(deadline_s)
+        if failure.code == "tls_failed":  # a server without TLS waits for a command
+            failure = replace(failure, code="tls_not_expected")
     except redis_wire.RedisTrouble as trouble:
         failure = trouble.failure
     finally:

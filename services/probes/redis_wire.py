@@ -146,9 +146,8 @@ def error_code(error: hiredis.ReplyError) -> str:
     return next((code for words, code in ERROR_WORDS if text.startswith(words)), "error")
 
 
-async def connect(address: Address) -> Session:
+async def connect(address: Address, watch: Watch) -> Session:
     """Connect, encrypt, authenticate, choose the database. Raises RedisTrouble; the caller sets the deadline."""
-    watch = Watch()
     opened = await open_stream(address.host, address.port, secure=address.secure, watch=watch)
     if isinstance(opened, Failure):
         raise RedisTrouble(_as_redis(opened))

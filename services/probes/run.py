@@ -9,9 +9,10 @@ from typing import Any
 
 from services import clock
 from services.evidence.model import Evidence
+from services.probes.cleaning import cleaned
 from services.probes.diagnosis import diagnosis, fix, sentence
 from services.probes.measures import counted
-from services.probes.model import Probe, Reading, State
+from services.probes.model import LATE, Probe, Reading, State
 from services.redact import fault
 from services.settings.model import Environment
 from services.store.samples import Sample
@@ -84,7 +85,7 @@ async def observe(environment: Environment, probe: Probe, previous: Mapping[str,
     """Look once. A fault in a probe ends as a reading of its own, so that the other probes go on."""
     at_ms = clock.now_ms()
     try:
-        reading = counted(environment, probe.name, await probe.look(previous))
+        reading = cleaned(environment, counted(environment, probe.name, await probe.look(previous)))
     except Exception as error:  # noqa: BLE001 - its text may quote a secret, and the other probes go on
         log.error("probe %s of %s failed by our own fault: %s", probe.name, environment.name, fault(error))
         reading = Reading(code="prober.fault")
@@ -113,7 +114,7 @@ def _wait_limit(environment: Environment) -> float:
 
 def excuse_if_late(observation: Observation, lag_ms: int, deadline_s: float) -> Observation:
     """Where the prober itself hung for a good part of the deadline, a time-out is not the target's."""
-    timed_out = observation.reading.code.endswith((".timeout", ".tls_failed"))
+    timed_out = observation.reading.code.rpartition(".")[2] in LATE
     late = lag_ms > deadline_s * 1000 * LATE_FRACTION
     noted = replace(observation, lag_ms=max(lag_ms, observation.lag_ms))
     if not (timed_out and late):

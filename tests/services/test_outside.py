@@ -28,7 +28,7 @@ def test_keys_are_made_storable_too() -> None:
     assert parse_json(r'{"redis\ud800": {"\u0000": 1}}') == {"redis\ufffd": {"\ufffd": 1}}
 
 
-@pytest.mark.parametrize("text", ["1e999", "-1e999", "9" * 400, "NaN", "-Infinity", "9" * 5000])
+@pytest.mark.parametrize("text", ["1e999", "-1e999", "9" * 400, "9" * 5000])
 def test_a_number_that_no_double_holds_is_none(text: str) -> None:
     assert parse_json(f'{{"ready": true, "n": {text}}}') == {"ready": True, "n": None}
 
@@ -57,7 +57,7 @@ def test_a_field_named_twice_is_refused_where_that_matters() -> None:
         parse_json(text, unique_keys=True)
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe{}", b"", b"{", b"nope", b'{"a":1,}'])
+@pytest.mark.parametrize("data", [b"\xff\xfe{}", b"", b"{", b"nope", b'{"a":1,}', b"NaN", b'{"a": -Infinity}'])
 def test_anything_else_is_refused_without_quoting_it(data: bytes) -> None:
     with pytest.raises(NotJson) as caught:
         parse_json(data)

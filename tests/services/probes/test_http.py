@@ -148,10 +148,70 @@ def test_a_redirect_to_another_host_is_not_followed_and_the_token_stays(raw_serv
     assert other.connections == 0
 
 
-def test_a_redirect_on_the_same_host_is_followed_but_not_for_ever(raw_server: Start) -> None:
+def test_another_port_of_the_same_host_is_another_place_and_gets_no_token(raw_server: Start) -> None:
     target = raw_server(reply(OK))
     here = b"HTTP/1.1 308 P\r\nLocation: http://127.0.0.1:%d/\r\nContent-Length: 0\r\n\r\n" % target.port
-    assert isinstance(get(f"http://127.0.0.1:{raw_server(reply(here)).port}/"), Answer)
+    assert code_of(get(f"http://127.0.0.1:{raw_server(reply(here)).port}/", Authorization="Bearer x")) == "redirected"
+    assert code_of(get(f"http://127.0.0.1:{raw_server(reply(here)).port}/")) == "redirected"
+    assert target.connections == 0
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        b"/login?next=/api/health ready", b"http://[", b"http://h:99999/", b"//", b"javascript:alert(1)", b"ftp://h/",
+        b"http://\xff\xfe/", b"/caf\xc3\xa9", b"http://" + b"a" * 300 + b"/", b"http://h/?" + b"x" * 10_000,
+    ],
+)  # fmt: skip
+def test_a_redirect_that_leads_nowhere_is_redirected_and_no_fault_of_ours(raw_server: Start, location: bytes) -> None:
+    answer = b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % location
+    assert code_of(get(f"http://127.0.0.1:{raw_server(reply(answer)).port}/")) == "redirected"
+
+
+@pytest.mark.parametrize(
+    "value", ["planted-secret\nX: y", "planted-secret\u201d", "\u200bplanted-secret", "planted\x00secret"]
+)
+def test_a_header_that_http_can_not_carry_is_named_without_its_value(value: str) -> None:
+    outcome = get(f"http://127.0.0.1:{free_port()}/", Authorization=f"Bearer {value}")
+    assert code_of(outcome) == "unsendable"
+    assert "planted" not in repr(outcome)
+
+
+def test_an_answer_in_single_bytes_is_given_up_before_it_costs_others_their_turn(raw_server: Start) -> None:
+    chunks = b"1\r\nx\r\n" * (1 << 20)
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+    turns = 0
+
+    async def scenario() -> Answer | Failure:
+        nonlocal turns
+        asking = asyncio.create_task(http.get(f"http://127.0.0.1:{raw_server(reply(raw)).port}/", deadline_s=60))
+        while not asking.done():
+            turns += 1
+            await asyncio.sleep(0)
+        return await asking
+
+    assert code_of(asyncio.run(scenario())) == "fragmented"
+    assert turns > 20
+
+
+def test_interim_answers_and_answers_without_a_body_are_read(raw_server: Start) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + OK
+    assert isinstance(get(f"http://127.0.0.1:{raw_server(reply(early)).port}/"), Answer)
+    empty = get(f"http://127.0.0.1:{raw_server(reply(b'HTTP/1.1 204 No Content' + bytes([13, 10, 13, 10]))).port}/")
+    assert isinstance(empty, Answer)
+    assert empty.json() is None
+
+
+def test_a_redirect_on_the_same_host_is_followed_but_not_for_ever(raw_server: Start) -> None:
+    seen = []
+
+    def once(connection: socket.socket) -> None:
+        seen.append(connection.recv(65_536))
+        away = b"HTTP/1.1 308 P\r\nLocation: /there?a=1\r\nContent-Length: 0\r\n\r\n"
+        connection.sendall(away if len(seen) == 1 else OK)
+
+    assert isinstance(get(f"http://127.0.0.1:{raw_server(once).port}/"), Answer)
+    assert seen[1].startswith(b"GET /there?a=1 ")
     loop = raw_server(reply(b"HTTP/1.1 302 F\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"))
     assert code_of(get(f"http://127.0.0.1:{loop.port}/")) == "redirected"
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.probes import dependencies, readiness
+from services.probes.diagnosis import sentence
 from services.probes.http import Answer
 from services.probes.model import Failure, Reading
 
@@ -23,10 +24,26 @@ def ready(status: int, body: Any, ms: float = 5.0) -> Reading:
     ("status", "body", "ms", "code", "good"),
     [
         (200, {"ready": True}, 5, "readiness.ok", True),
-        (200, {}, 5, "readiness.ok", True),
+        (200, {}, 5, "readiness.not_said", False),
+        (200, {"status": "DOWN"}, 5, "readiness.not_said", False),
+        (200, {"status": "UP"}, 5, "readiness.not_said", False),
+        (200, {"ready": "false"}, 5, "readiness.not_said", False),
+        (200, {"ready": "true"}, 5, "readiness.not_said", False),
+        (200, {"ready": 1}, 5, "readiness.not_said", False),
+        (200, {"ready": [True]}, 5, "readiness.not_said", False),
+        (200, {"ready": None}, 5, "readiness.not_said", False),
+        (200, {"Ready": True}, 5, "readiness.not_said", False),
+        (200, [{"ready": True}], 5, "readiness.bad_body", False),
+        (200, b'{"ready": false, "ready": true}', 5, "readiness.bad_body", False),
+        (200, b'{"ready": true, "load": NaN}', 5, "readiness.bad_body", False),
+        (200, '{"ready": true}'.encode("utf-16"), 5, "readiness.bad_body", False),
+        (200, b'\xef\xbb\xbf{"ready": true}', 5, "readiness.ok", True),
+        (201, {"ready": True}, 5, "readiness.bad_status", False),
         (200, {"ready": True}, 1500, "readiness.slow", True),
         (503, {"ready": False}, 5, "readiness.not_ready", False),
-        (503, b"", 5, "readiness.not_ready", False),
+        (503, b"", 5, "readiness.bad_503", False),
+        (503, {"detail": "no"}, 5, "readiness.bad_503", False),
+        (503, {"ready": True}, 5, "readiness.contradicts_503", False),
         (404, {}, 5, "readiness.not_mounted", False),
         (500, {}, 5, "readiness.bad_status", False),
         (204, b"", 5, "readiness.bad_status", False),
@@ -51,7 +68,66 @@ def test_the_version_is_read_and_bounded() -> None:
     assert ready(200, {"version": "v7"}).version == "v7"
     assert ready(200, {"version": 42}).version == "42"
     assert ready(200, {"version": {"a": 1}}).version is None
-    assert len(ready(200, {"version": "x" * 9999}).version or "") <= 80
+    assert len(ready(200, {"version": "x" * 9999}).version or "") <= 120
+
+
+def test_half_an_emoji_in_the_answer_is_read_and_kept_with_a_replacement() -> None:
+    reading = ready(200, rb'{"ready":true,"version":"1.2","note":"release \ud83d"}')
+    assert (reading.code, reading.version) == ("readiness.ok", "1.2")
+    assert reading.detail["body"]["note"] == "release \ufffd"
+    assert ready(200, rb'{"ready":true,"version":"\ud800"}').version == "\ufffd"
+    assert ready(200, rb'{"ready":true,"version":"1\u0000"}').version == "1\ufffd"
+
+
+PAGE_503 = (
+    b"<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body><hr><center>nginx</center>"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "code", "who"),
+    [
+        (503, {"server": "nginx/1.25", "content-type": "text/html"}, PAGE_503, "front_gateway", "nginx"),
+        (503, {}, b"<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n", "front_gateway", "HAProxy"),
+        (503, {"server": "envoy"}, b"no healthy upstream", "front_gateway", "Envoy"),
+        (503, {}, b"no available server\n", "front_gateway", "Traefik"),
+        (502, {"server": "railway-edge", "x-railway-fallback": "true"}, b'{"status":"error","code":502,"message":"Application failed to respond"}', "front_gateway", "Railway's edge"),
+        (404, {"server": "railway-edge", "x-railway-fallback": "true"}, b'{"status":"error","code":404,"message":"Application not found"}', "front_gateway", "Railway's edge"),
+        (403, {"server": "cloudflare", "cf-mitigated": "challenge"}, b"<!DOCTYPE html><title>Just a moment...</title>", "front_refuses", "Cloudflare's bot protection"),
+        (403, {"x-vercel-mitigated": "challenge"}, b"<html>", "front_refuses", "Vercel's firewall"),
+        (403, {"server": "AkamaiGHost"}, b"<HTML><HEAD>\n<TITLE>Access Denied</TITLE>", "front_refuses", "Akamai"),
+        (429, {"server": "cloudflare", "retry-after": "30"}, b"error code: 1015", "front_limited", "Cloudflare"),
+        (429, {"server": "uvicorn"}, b'{"error": "rate limit"}', "front_limited", "uvicorn"),
+        (429, {"server": "<script>alert(1)</script>"}, b"", "front_limited", "what answers there"),
+        (401, {"www-authenticate": "Basic realm=staging", "server": "nginx"}, PAGE_503, "front_login", "nginx"),
+        (522, {"server": "cloudflare"}, b"<html>", "front_gateway", "Cloudflare"),
+        (503, {"server": "uvicorn"}, b"<html>oops", "bad_503", None),
+        (503, {"server": "nginx"}, b'{"status": "unhealthy"}', "bad_503", None),
+        (503, {"server": "nginx"}, b'{"ready": false}', "not_ready", None),
+        (200, {"server": "nginx"}, b'{"ready": true}', "ok", None),
+        (200, {"server": "nginx", "content-type": "text/html"}, b"<html>log in", "bad_body", None),
+    ],
+)  # fmt: skip
+def test_what_is_in_front_is_told_apart_from_the_application(
+    status: int, headers: dict[str, str], body: bytes, code: str, who: str | None
+) -> None:
+    found = Answer(status=status, headers=headers, body=body, timings={"total": 5.0})
+    reading = readiness.judge(found, slow_ms=1000)
+    assert reading.code == f"readiness.{code}"
+    assert reading.words.get("who") == who
+    if who is not None:
+        said = sentence(reading.code, reading.words)
+        assert said.startswith("Something in front of the application ")
+        assert f"HTTP {status} from {who}." in said
+        assert reading.measures[0].good is False
+        report_reading = dependencies.judge(found, slow_ms=1000, token_known=True)
+        assert report_reading.code == f"dependencies.{code}"
+
+
+def test_what_a_limit_asks_us_to_wait_is_said() -> None:
+    found = Answer(status=429, headers={"retry-after": "30"}, body=b"", timings={"total": 5.0})
+    reading = readiness.judge(found, slow_ms=1000)
+    assert sentence(reading.code, reading.words).endswith("It asks us to wait 30 s.")
 
 
 def test_only_a_few_plain_values_of_the_body_are_kept() -> None:

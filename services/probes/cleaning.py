@@ -1,0 +1,117 @@
+"""What a reading took from outside, made storable and free of the environment's own secrets: once, for every probe.
+
+An application may give a token back as a dependency's name, a version or a redirect's host; without this it would stay
+in append-only evidence for ever.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, unquote
+
+from pydantic import SecretStr
+
+from services.inngest_sdk import api_token, bare_key, is_hexadecimal
+from services.outside import storable
+from services.probes.model import Check, Measure, Reading, RunSeen
+from services.settings.model import Environment, Secrets
+
+REMOVED = "[removed]"
+SHORTEST = 6  # characters: a shorter secret would take common words out of every text
+_PASSWORD = re.compile(r"^[a-z]+://[^:@/]*:(?P<password>.+)@[^@]*$", re.I)
+MAX_DEPTH, MAX_TEXT = 12, 4000
+
+
+def cleaned(environment: Environment, reading: Reading) -> Reading:
+    """The reading as it may be stored and shown."""
+    text = _cleaner(environment.secrets)
+    return replace(
+        reading,
+        latency_ms=_finite(reading.latency_ms),
+        detail=_walk(reading.detail, text),
+        words=_walk(reading.words, text),
+        measures=tuple(_measure(measure) for measure in reading.measures),
+        checks=tuple(_check(check, text) for check in reading.checks),
+        version=None if reading.version is None else text(reading.version),
+        runs=tuple(_run(run, text) for run in reading.runs),
+    )
+
+
+def _measure(measure: Measure) -> Measure:
+    value = _finite(measure.value)
+    return measure if value == measure.value else replace(measure, value=None, good=None)
+
+
+def _check(check: Check, text: Callable[[str], str]) -> Check:
+    return replace(
+        check, name=text(check.name), value=_plain(check.value, text), threshold=_plain(check.threshold, text)
+    )
+
+
+def _run(run: RunSeen, text: Callable[[str], str]) -> RunSeen:
+    return replace(run, id=text(run.id), app=text(run.app), function=text(run.function))
+
+
+def _plain(value: Any, text: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return text(value)
+    return _finite(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+def _finite(value: float | None) -> float | None:
+    """The number, where a double holds it and JSON can write it."""
+    try:
+        return value if value is None or math.isfinite(value) else None
+    except OverflowError:  # a whole number beyond any double
+        return None
+
+
+def _walk(value: Any, text: Callable[[str], str], depth: int = 0) -> Any:
+    if depth > MAX_DEPTH:
+        return None
+    if isinstance(value, Mapping):
+        return {text(str(key)): _walk(inner, text, depth + 1) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_walk(inner, text, depth + 1) for inner in value]
+    return _plain(value, text)
+
+
+@lru_cache(maxsize=1000)
+def _pattern(known: tuple[str, ...]) -> re.Pattern[str] | None:
+    return re.compile("|".join(re.escape(secret) for secret in known)) if known else None
+
+
+def _cleaner(secrets: Secrets) -> Callable[[str], str]:
+    pattern = _pattern(_known(secrets))
+
+    def clean(text: str) -> str:
+        stored = storable(text[:MAX_TEXT])
+        return stored if pattern is None else pattern.sub(REMOVED, stored)
+
+    return clean
+
+
+def _known(secrets: Secrets) -> tuple[str, ...]:
+    """Every form in which one of these secrets may come back, the longest first."""
+    found: set[str] = set()
+    for value in (getattr(secrets, name) for name in type(secrets).model_fields):
+        if isinstance(value, SecretStr):
+            found |= _forms(value.get_secret_value())
+    if secrets.inngest_signing_key is not None:
+        key = secrets.inngest_signing_key.get_secret_value()
+        found |= _forms(bare_key(key))
+        if is_hexadecimal(bare_key(key)):
+            found |= _forms(api_token(key))
+    return tuple(sorted((form for form in found if len(form) >= SHORTEST), key=lambda form: (-len(form), form)))
+
+
+def _forms(secret: str) -> set[str]:
+    password = _PASSWORD.match(secret)
+    parts = {secret} | ({password["password"], unquote(password["password"])} if password else set())
+    parts = {part.strip() for part in parts}
+    return parts | {quote(part, safe="") for part in parts} | {part.lower() for part in parts}
