@@ -286,6 +286,21 @@ def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], RawServ
         server.close()
 
 
+@pytest.fixture
+def swallower() -> Iterator[int]:
+    """A port whose backlog is full: further connection attempts get no answer at all."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(listener.getsockname())
+    yield int(listener.getsockname()[1])
+    for opened in (*fillers, listener):
+        opened.close()
+
+
 @pytest.fixture(scope="session")
 def browser_path() -> str | None:
     """The Chromium to drive; None lets Playwright use its own. A run without any browser fails, it doesn't skip."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from services import inngest_sdk
+from services import inngest_sdk, redis_address
 from services.envs.catalogue import Key
 from services.redact import KNOWN_SECRETS
 
@@ -170,12 +170,16 @@ def _http_url(_key: Key, text: str) -> Broken:
 
 
 def _redis_url(key: Key, text: str) -> Broken:
-    parts = split_url(text)
-    if parts is None:
+    found = redis_address.read(text)
+    if isinstance(found, redis_address.Address):
+        return None
+    if "://" not in text:
         return "not_url", {"example": "such as rediss://default:password@host:6379"}
-    if parts.scheme.lower() not in {"redis", "rediss"}:
+    if found.kind == "scheme":
         return "redis_scheme", {"where": key.where}
-    return _port_trouble(parts)
+    return (
+        ("port_out_of_range", {}) if found.kind == "port" else ("redis_address", {"what": found.what, "how": found.how})
+    )
 
 
 def _port_trouble(parts: SplitResult) -> Broken:

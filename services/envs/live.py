@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from services import redis_address
 from services.envs import kinds
 from services.envs.document import Document
 from services.envs.findings import Mode
@@ -215,8 +216,8 @@ async def shared_redis(document: Document, others: Mapping[str, Document], deadl
 
 async def _call(url: str, deadline_s: float, *command: str | int) -> object:
     """One command on a connection of its own; None where it didn't come through (the Redis check says why)."""
-    address = redis_wire.parse_url(url)
-    if address is None:
+    address = redis_address.read(url)
+    if isinstance(address, redis_address.Trouble):
         return None
     session = None
     try:

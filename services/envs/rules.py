@@ -108,6 +108,7 @@ RULES: Mapping[str, Rule] = {
     "redis_scheme": _rule(
         "error", "{key} does not begin with redis:// or rediss://.", "Copy the address for Redis clients. {where}"
     ),
+    "redis_address": _rule("error", "{key} can't be used: {what}.", "{how}"),
     "redis_without_tls": _rule(
         "error",
         "{key} begins with redis://, so password and data travel unencrypted.",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from services import redis_address
 from services.settings.model import Environment
 
 MONTH_S = 30 * 86_400
 PING, WRITE, INFO = 1, 3, 1
-QUEUE = {"list": 5, "zset": 3, "stream": 2}  # at most
+QUEUE = {"list": 5, "zset": 4, "stream": 4, "bullmq": 214, "bull": 214, "rq": 53, "celery": 20, "arq": 4, "laravel": 9,
+         "sidekiq": 5}  # at most  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,15 +30,13 @@ def command_share(environment: Environment) -> CommandShare | None:
     """The monitor's share of an environment's Redis; None where Redis is not probed."""
     if environment.secrets.redis_url is None:
         return None
-    try:
-        login = 1 if urlsplit(environment.secrets.redis_url.get_secret_value()).password else 0
-    except ValueError:
-        login = 0
+    address = redis_address.read(environment.secrets.redis_url.get_secret_value())
+    login = 1 if isinstance(address, redis_address.Address) and address.password else 0
     every = environment.intervals
     rates = [
         (PING + login) / every.redis_ping,
         (WRITE + login) / every.redis_write,
         (INFO + login) / every.redis_info,
-        *((QUEUE[queue.kind] + login) / every.queues for queue in environment.queues),
+        *((QUEUE[queue.form] + login) / every.queues for queue in environment.queues),
     ]
     return CommandShare(per_month=round(sum(rates) * MONTH_S), budget=environment.redis.command_budget_per_month)

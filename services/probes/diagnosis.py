@@ -296,7 +296,7 @@ _TABLE: tuple[Diagnosis, ...] = (
         "Redis is not probed: no REDIS_URL is known here.",
         "Put REDIS_URL into this environment's env file (or prefixed variable).",
     ),
-    _down("redis.bad_url", "REDIS_URL is not a Redis address.", "Write it as rediss://user:password@host:port/0."),
+    _down("redis.bad_url", "REDIS_URL can't be used: {what}.", "{how}"),
     _down(
         "redis.name_unanswered",
         "Redis is not reached: no name server says where it is.",
@@ -378,7 +378,13 @@ _TABLE: tuple[Diagnosis, ...] = (
         "redis.no_permission",
         "Redis forbids this user the command {command}.",
         "Allow it for the user in REDIS_URL, or use another user.",
-        "NOPERM (ACL).",
+        "NOPERM (ACL) on a command.",
+    ),
+    _down(
+        "redis.no_key_permission",
+        "Redis forbids this user the keys that begin with {key}.",
+        "Allow them for the user in REDIS_URL: ACL SETUSER <user> ~{key}*.",
+        "NOPERM (ACL) on a key.",
     ),
     _down(
         "redis.read_only",
@@ -705,6 +711,33 @@ _TABLE: tuple[Diagnosis, ...] = (
         "This queue's age can't be told: its items hold no readable {field}.",
         "Correct timestamp_field of this queue in greenlight.toml.",
     ),
+    _unknown(
+        "queue.local_times",
+        "This queue's age can't be told: its items name local times without a zone.",
+        "Set timezone of this queue in greenlight.toml, or have the items written with a zone.",
+    ),
+    _unknown(
+        "queue.future_times",
+        "This queue's age can't be told: its items lie in the future.",
+        "Check the clock of the machine that writes them, and timezone of this queue in greenlight.toml.",
+    ),
+    _unknown(
+        "queue.no_scores",
+        "This queue's age can't be told: its scores are no times.",
+        "If a job library writes it, set format of this queue in greenlight.toml (bullmq, rq, …).",
+        "The lowest score lies outside 2001 to ten years ahead, in every unit.",
+    ),
+    _unknown(
+        "queue.no_group",
+        "This stream has no consumer group {group}.",
+        "Correct group of this queue in greenlight.toml, or start the consumer that makes it.",
+    ),
+    _unknown(
+        "queue.no_permission",
+        "Greenlight's Redis user may not read this queue.",
+        "Allow it for the user in REDIS_URL: ACL SETUSER <user> ~{key}* +@read.",
+        "NOPERM (ACL) on the key or a command.",
+    ),
     _unknown("queue.unreadable", "This queue could not be read.", "Mend Redis first: its own row says what is wrong."),
     _unknown("queue.too_large", "This queue's items are too large to look at.", "Keep items under 500 kB."),
     # -- the prober itself ----------------------------------------------------------------------------------------
@@ -761,6 +794,8 @@ def sentence(code: str, words: Mapping[str, Any]) -> str:
 _BRIEF: Mapping[str, str] = {
     "dependencies.degraded": "The application reports something unhealthy that it does not require.",
     "redis.no_permission": "Redis forbids this user a command.",
+    "redis.no_key_permission": "Redis forbids this user the keys that are asked for.",
+    "queue.no_group": "This stream has no consumer group of that name.",
     "redis.memory_high": "Redis has little memory left.",
     "redis.evicting": "Redis threw away keys, for lack of memory.",
     "redis.clients_high": "Redis has few connections left.",

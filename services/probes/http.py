@@ -85,6 +85,16 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+@cache
+def unchecked_context(certificate: str) -> ssl.SSLContext:
+    """The context for an address that asks for less: "not_the_host" leaves the name unchecked, "none" all of it."""
+    made = ssl.create_default_context()
+    made.check_hostname = False
+    if certificate == "none":
+        made.verify_mode = ssl.CERT_NONE
+    return made
+
+
 async def post(url: str, body: bytes, *, deadline_s: float, headers: Mapping[str, str]) -> Answer | Failure:
     """POST to an address; a redirect is a failure, since what was sent is not sent again elsewhere."""
     return await send("POST", url, body, deadline_s=deadline_s, headers=headers)
@@ -254,7 +264,7 @@ async def _talk(
 
 
 async def open_stream(
-    host: str, port: int, *, secure: bool, watch: Watch
+    host: str, port: int, *, secure: bool, watch: Watch, context: ssl.SSLContext | None = None
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | Failure:
     """Resolve, connect and (where asked) encrypt, each timed; the first address that accepts is taken."""
     watch.begin("resolve")
@@ -274,7 +284,7 @@ async def open_stream(
     if secure:
         watch.begin("tls")
         try:
-            await writer.start_tls(tls_context(), server_hostname=host)
+            await writer.start_tls(context or tls_context(), server_hostname=host)
         except (ssl.SSLError, OSError) as error:
             writer.transport.abort()
             return watch.failed(tls_code(error), f"{host}:{port}: {error}")

@@ -1,20 +1,34 @@
-"""How long has waiting work waited? Pure: items and their times in, ages out."""
+"""How long waiting work has waited. Pure: items and their times in, ages out; a time that can't be is told apart."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from services.outside import NotJson, parse_json
 
 P95 = 0.95
-MILLISECONDS_FROM = 1e11  # numbers above this are milliseconds since 1970, below it seconds
+FUTURE_S = 60.0  # by so much may the clock of who writes be ahead of ours
+SCHEDULED_S = 10 * 366 * 86_400.0  # nothing is scheduled further ahead
+BEGIN_S = 978_307_200.0  # 2001-01-01: what claims to be older is no time
+LEGIBLE = 1 - P95  # beyond this share of unreadable items the 95th percentile is not known
+
+# Numbers since 1970, by their size: (below, units a second). Between 2001 and 2286 no two units overlap.
+_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
+Why = Literal["unreadable", "local", "future"]
+Moment = float | Why  # seconds since 1970, or why there is none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Aging:
-    """Ages in seconds over the items looked at; `sampled` of `depth` items, and whether the p95 is exact."""
+    """Ages in seconds over the items looked at; `sampled` of `depth` items, and whether the p95 is exact.
+
+    `why` says what is wrong with the times that could not be read; "" where all could.
+    """
 
     depth: int
     sampled: int
@@ -22,6 +36,12 @@ class Aging:
     oldest_s: float | None
     p95_s: float | None
     exact: bool
+    why: str = ""
+
+    @property
+    def legible(self) -> bool:
+        """Whether so many items were readable that the 95th percentile is one of theirs."""
+        return self.p95_s is not None and self.unreadable <= LEGIBLE * self.sampled
 
 
 def oldest_share_rank(depth: int) -> int:
@@ -37,42 +57,89 @@ def p95(ages: Sequence[float]) -> float | None:
     return ordered[math.ceil(P95 * len(ordered)) - 1]
 
 
-def time_of(item: bytes, field: str) -> float | None:
-    """Seconds since 1970 in a JSON item's field (number of s or ms, or ISO 8601 with zone); None if unreadable."""
+def time_of(item: bytes, field: str, zone: ZoneInfo | None = None) -> Moment:
+    """The time in a JSON item's field: a number of s, ms, µs or ns since 1970, or ISO 8601."""
     try:
-        found = json.loads(item)
-        value = found[field] if isinstance(found, dict) else None
-        if isinstance(value, bool) or value is None:
-            return None
-        if isinstance(value, str):
-            return _from_text(value)
-        return _from_number(float(value))
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return None
+        found = parse_json(item)
+    except NotJson:
+        return "unreadable"
+    return moment(found.get(field) if isinstance(found, dict) else None, zone)
 
 
-def _from_text(text: str) -> float | None:
+def moment(value: Any, zone: ZoneInfo | None = None) -> Moment:
+    """The time that a value means. A local time without zone is one only where the zone is known."""
+    if isinstance(value, bool):
+        return "unreadable"
+    if isinstance(value, (int, float)):
+        return seconds(float(value))
+    if not isinstance(value, str):
+        return "unreadable"
     try:
-        return _from_number(float(text))
+        return seconds(float(value))
     except ValueError:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return _from_text(value.strip(), zone)
 
 
-def _from_number(value: float) -> float | None:
-    if not math.isfinite(value) or value <= 0:
-        return None
-    return value / 1000 if value > MILLISECONDS_FROM else value
+def _from_text(text: str, zone: ZoneInfo | None) -> Moment:
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            if zone is None:
+                return "local"
+            found = found.replace(tzinfo=zone)
+        return _plausible(found.timestamp())
+    except (ValueError, OverflowError, OSError):
+        return "unreadable"
 
 
-def aging_of_all(times: Sequence[float | None], *, now_s: float) -> Aging:
-    """The ages of a queue that was read whole."""
-    ages = [max(0.0, now_s - moment) for moment in times if moment is not None]
+def seconds(value: float) -> Moment:
+    """Seconds since 1970, the unit inferred from the number's size."""
+    if not math.isfinite(value) or value < 0:
+        return "unreadable"
+    units = next((units for below, units in _UNITS if value < below), None)
+    return "unreadable" if units is None else _plausible(value / units)
+
+
+def scale_of(value: float) -> float | None:
+    """Units a second of a number since 1970; None for what is no time."""
+    return next((units for below, units in _UNITS if value < below), None) if value >= BEGIN_S else None
+
+
+def _plausible(found: float) -> Moment:
+    return found if found >= BEGIN_S else "unreadable"
+
+
+def aging_of_all(times: Sequence[Moment], *, now_s: float) -> Aging:
+    """The ages of a queue that was read whole. A time in the future beyond the clocks' difference can't be told."""
+    known = [item for item in times if isinstance(item, float) and item <= now_s + FUTURE_S]
+    ages = [max(0.0, now_s - item) for item in known]
+    reasons = [
+        item if isinstance(item, str) else "future"
+        for item in times
+        if not (isinstance(item, float) and item <= now_s + FUTURE_S)
+    ]
     return Aging(
         depth=len(times),
         sampled=len(times),
-        unreadable=len(times) - len(ages),
+        unreadable=len(reasons),
         oldest_s=max(ages, default=None),
         p95_s=p95(ages),
-        exact=len(ages) == len(times),
+        exact=not reasons,
+        why=max(set(reasons), key=reasons.count) if reasons else "",
+    )
+
+
+def together(parts: Sequence[Aging]) -> Aging:
+    """Several parts of one queue; the p95 is the largest of theirs, which bounds that of all."""
+    filled = [part for part in parts if part.depth]
+    if len(filled) == 1:
+        return filled[0]
+    return Aging(
+        depth=sum(part.depth for part in filled),
+        sampled=sum(part.sampled for part in filled),
+        unreadable=sum(part.unreadable for part in filled),
+        oldest_s=max((part.oldest_s for part in filled if part.oldest_s is not None), default=None),
+        p95_s=max((part.p95_s for part in filled if part.p95_s is not None), default=None),
+        exact=not filled,
+        why=next((part.why for part in filled if part.why), ""),
     )

@@ -68,7 +68,7 @@ class RedisInfoProbe:
             try:
                 redis_session.raise_if_error(reply, session)
             except RedisTrouble as trouble:
-                if trouble.failure.code not in {"no_permission", "error"}:
+                if trouble.failure.code not in {"no_permission", "no_key_permission", "error"}:
                     raise
                 return Reading(code="redis.info_denied", detail=detail, checks=(Check(name=CHECK, outcome="unknown"),))
             if not isinstance(reply, bytes):

@@ -9,6 +9,7 @@ from dataclasses import replace
 import hiredis
 from pydantic import SecretStr
 
+from services import redis_address
 from services.probes import redis_wire
 from services.probes.http import Watch
 from services.probes.model import Check, Failure, Measure, Reading
@@ -24,14 +25,17 @@ async def run(
     look: Look,
     on_failure: tuple[tuple[Measure, ...], str],
     not_configured: str = "redis.not_configured",
+    key: str = "",
 ) -> Reading:
-    """Connect, look, close. `on_failure` gives the measures and the check's name for a look that failed."""
+    """Connect, look, close. `on_failure` gives the measures and the check's name for a look that failed, `key` the
+    beginning of the keys that it asks for."""
     measures, check = on_failure
     if url is None:
         return Reading(code=not_configured, checks=(Check(name=check, outcome="unknown"),))
-    address = redis_wire.parse_url(url.get_secret_value())
-    if address is None:
-        return _reading(Failure(code="bad_url", detail="REDIS_URL can't be read"), measures, check, 0)
+    address = redis_address.read(url.get_secret_value())
+    if isinstance(address, redis_address.Trouble):
+        reading = _reading(Failure(code="bad_url", detail=address.what), measures, check, 0)
+        return replace(reading, words={"what": address.what, "how": address.how})
     session: redis_wire.Session | None = None
     watch = Watch()
     try:
@@ -47,7 +51,8 @@ async def run(
     finally:
         if session is not None:
             session.close()
-    return _reading(failure, measures, check, session.commands if session else 0)
+    reading = _reading(failure, measures, check, session.commands if session else 0)
+    return replace(reading, words=dict(reading.words) | {"key": key}) if key else reading
 
 
 def _reading(failure: Failure, measures: tuple[Measure, ...], check: str, commands: int) -> Reading:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import hiredis
 
-from services.probes.http import Watch, certificate_of, open_stream
+from services.probes.http import Watch, certificate_of, open_stream, unchecked_context
 from services.probes.model import Failure
+from services.redis_address import Address
 
 MAX_REPLY_BYTES = 1 << 20
 TLS_ALERT = 0x15
@@ -28,41 +27,6 @@ class RedisTrouble(Exception):
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
         super().__init__(failure.detail)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Address:
-    """The parts of a REDIS_URL. Its repr shows no password."""
-
-    host: str
-    port: int
-    database: int
-    user: str
-    password: str
-    secure: bool
-
-    def __repr__(self) -> str:
-        return f"Address({self.host}:{self.port}/{self.database})"
-
-
-def parse_url(url: str) -> Address | None:
-    """The parts of redis://, rediss:// URLs; None where it is no such thing."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 6379
-        database = int(parts.path.strip("/") or 0)
-    except ValueError:
-        return None
-    if parts.scheme not in {"redis", "rediss"} or not parts.hostname or database < 0:
-        return None
-    return Address(
-        host=parts.hostname,
-        port=port,
-        database=database,
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        secure=parts.scheme == "rediss",
-    )
 
 
 class Session:
@@ -131,6 +95,10 @@ ERROR_WORDS: tuple[tuple[str, str], ...] = (
     ("NOAUTH", "no_password_sent"),
     ("ERR AUTH <password> called without any password", "password_not_wanted"),
     ("ERR Client sent AUTH, but no password is set", "password_not_wanted"),
+    # Redis 7 and Valkey: "NOPERM No permissions to access a key"; Redis 6: "… has no permissions to access one of the
+    # keys used as arguments" (acl.c).
+    ("NOPERM No permissions to access a key", "no_key_permission"),
+    ("NOPERM this user has no permissions to access one of the keys", "no_key_permission"),
     ("NOPERM", "no_permission"),
     ("READONLY", "read_only"),
     ("OOM", "out_of_memory"),
@@ -143,12 +111,13 @@ ERROR_WORDS: tuple[tuple[str, str], ...] = (
 def error_code(error: hiredis.ReplyError) -> str:
     """The failure code that an error reply means."""
     text = str(error)
-    return next((code for words, code in ERROR_WORDS if text.startswith(words)), "error")
+    return next((code for words, code in ERROR_WORDS if text.lower().startswith(words.lower())), "error")
 
 
 async def connect(address: Address, watch: Watch) -> Session:
     """Connect, encrypt, authenticate, choose the database. Raises RedisTrouble; the caller sets the deadline."""
-    opened = await open_stream(address.host, address.port, secure=address.secure, watch=watch)
+    context = None if address.certificate == "all" else unchecked_context(address.certificate)
+    opened = await open_stream(address.host, address.port, secure=address.secure, watch=watch, context=context)
     if isinstance(opened, Failure):
         raise RedisTrouble(_as_redis(opened))
     session = Session(*opened, watch)

@@ -45,7 +45,7 @@ class RedisWriteProbe:
         """One round trip."""
         bad = (Measure(sli=SLI, value=None, good=False),)
         return await redis_session.run(
-            self.url, deadline_s=self.deadline_s, look=self._round_trip, on_failure=(bad, CHECK)
+            self.url, deadline_s=self.deadline_s, look=self._round_trip, on_failure=(bad, CHECK), key=f"{self.prefix}:"
         )
 
     async def _round_trip(self, session: Session) -> Reading:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from services import inngest_sdk
+from services import inngest_sdk, redis_address
 from services.errors import Problem, SettingsError
 from services.place import database_address
 from services.settings.model import Access, EnvironmentTable, Own, Secrets, Server
@@ -64,18 +64,13 @@ def worker_port(variables: Mapping[str, str], stack: dict[str, Any], problems: l
 
 def own(variables: Mapping[str, str], problems: list[Problem]) -> Own:
     """What the worker itself runs on. Empty variables count as unset."""
-    from urllib.parse import urlsplit
-
-    url = variables.get("REDIS_URL") or None
-    if url is not None and urlsplit(url).scheme not in {"redis", "rediss"}:
+    url = (variables.get("REDIS_URL") or "").strip() or None
+    address = None if url is None else redis_address.read(url)
+    if isinstance(address, redis_address.Trouble):
         problems.append(
-            problem(
-                "environment variables",
-                "REDIS_URL",
-                "does not begin with redis:// or rediss://.",
-                "Correct it, or unset it for a local Redis.",
-            )
-        )
+            problem("environment variables", "REDIS_URL", f"can't be used: {address.what}.",
+                    f"{address.how} Or unset it for a local Redis.")
+        )  # fmt: skip
     problems += _inngest_problems(variables)
     cloud = bool(variables.get("INNGEST_SIGNING_KEY")) and not inngest_sdk.is_dev(variables.get("INNGEST_DEV", ""))
     api_url, event_url = inngest_sdk.origins(variables, cloud=cloud)

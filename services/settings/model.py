@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -89,18 +90,53 @@ class Queue(_Table):
     """One queue in the environment's Redis."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")
-    kind: Literal["list", "stream", "zset"]
+    kind: Literal["list", "stream", "zset"] | None = Field(
+        None, description="What the key holds, where no job library's format applies."
+    )
+    format: Literal["bullmq", "bull", "rq", "celery", "arq", "sidekiq", "laravel"] | None = Field(
+        None, description="The job library that writes the queue; key is then its name there, such as bull:email."
+    )
     key: str = Field(min_length=1, max_length=512)
     timestamp_field: str | None = Field(
         None, description="Field of a list's JSON items (or a sorted set's JSON members) that holds the enqueue time."
     )
+    timezone: str | None = Field(
+        None, description="Zone of times that the items write without one, such as Europe/Berlin."
+    )
+    group: str | None = Field(
+        None, min_length=1, max_length=200, description="Consumer group of a stream; without, the one furthest behind."
+    )
     threshold_s: Seconds = Field(300, description="Items older than this (95th percentile) mean that work is late.")
 
     @model_validator(mode="after")
-    def _lists_need_a_field(self) -> Queue:
+    def _fits_together(self) -> Queue:
+        if (self.kind is None) == (self.format is None):
+            raise ValueError("set one of the two: kind (list, stream, zset), or format for a job library's queue")
         if self.kind == "list" and not self.timestamp_field:
             raise ValueError("a list holds no times of its own: set timestamp_field to the items' field")
+        if self.group is not None and self.kind != "stream":
+            raise ValueError('group is for a stream: set kind = "stream", or remove group')
         return self
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ZoneInfo(value)
+            except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+                raise ValueError("timezone is no known zone: write one such as Europe/Berlin or UTC") from error
+        return value
+
+    @property
+    def form(self) -> str:
+        """What is read: the format, or the kind of key."""
+        return self.format or self.kind or ""
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The zone of times without one; None where it isn't known."""
+        return None if self.timezone is None else ZoneInfo(self.timezone)
 
 
 class Objective(_Table):

@@ -76,6 +76,7 @@ CASES: list[tuple[str, dict[str, object], dict[str, object], Mode]] = [
     ("not_url", {"INNGEST_WEBHOOK_URL": "www.acme.io/inngest"}, {}, PRODUCTION),
     ("port_out_of_range", {"REDIS_URL": "rediss://h.io:70000"}, {"REDIS_URL": "rediss://h.io:65535"}, PRODUCTION),
     ("redis_scheme", {"REDIS_URL": "https://h.upstash.io"}, {"REDIS_URL": "rediss://h.upstash.io"}, PRODUCTION),
+    ("redis_address", {"REDIS_URL": "rediss://d:1#2@h.io"}, {"REDIS_URL": "rediss://d:1%232@h.io"}, PRODUCTION),
     ("redis_without_tls", {"REDIS_URL": "redis://h.upstash.io"}, {"REDIS_URL": "redis://127.0.0.1"}, PRODUCTION),
     ("key_not_hex", {"INNGEST_SIGNING_KEY": "signkey-prod-xyz1"}, {"INNGEST_SIGNING_KEY": HEX}, PRODUCTION),
     ("key_not_hex", {"INNGEST_SIGNING_KEY": f"signkey-prod-{HEX}a"}, {}, PRODUCTION),

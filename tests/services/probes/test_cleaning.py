@@ -61,7 +61,14 @@ def test_numbers_that_no_database_holds_are_not_known() -> None:
 
 @pytest.mark.parametrize("value", [10**400, float("inf"), float("nan"), "12", None, [1]])
 def test_a_custom_sli_over_a_value_that_is_no_number_is_unknown(value: Any) -> None:
-    fields = {"name": "odd_one", "probe": "readiness", "field": "body.x", "good": "at_most", "threshold": 5, "unit": "s"}
+    fields = {
+        "name": "odd_one",
+        "probe": "readiness",
+        "field": "body.x",
+        "good": "at_most",
+        "threshold": 5,
+        "unit": "s",
+    }
     environment = ENVIRONMENT.model_copy(update={"slis": (Sli.model_validate(fields),)})
     reading = Reading(code="readiness.ok", detail={"body": {"x": value}})
     (measure,) = measures.counted(environment, "readiness", reading).measures

@@ -69,21 +69,6 @@ def test_a_process_ends_while_a_name_is_looked_up(silent_names: list[str]) -> No
     assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("dns:"))
 
 
-@pytest.fixture
-def swallower() -> Iterator[int]:
-    """A port whose backlog is full: further connection attempts get no answer at all."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    fillers = [socket.socket() for _ in range(4)]
-    for filler in fillers:
-        filler.setblocking(False)
-        filler.connect_ex(listener.getsockname())
-    yield int(listener.getsockname()[1])
-    for opened in (*fillers, listener):
-        opened.close()
-
-
 def test_the_second_address_is_tried_while_the_first_one_is_silent(raw_server: Start, swallower: int) -> None:
     good = raw_server(reply(OK)).port
 

@@ -5,6 +5,8 @@ import json
 import math
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import redis
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from services.probes.diagnosis import fix
 from services.probes.model import Reading
 from services.probes.queue_age import aging_of_all, oldest_share_rank, p95, time_of
 from services.probes.queues import QueueProbe
@@ -164,7 +167,7 @@ def test_p95_is_the_nearest_rank(ages: list[float]) -> None:
 
 @given(st.binary(max_size=60))
 def test_no_item_crashes_the_reader(raw: bytes) -> None:
-    assert time_of(raw, "at") is None or isinstance(time_of(raw, "at"), float)
+    assert time_of(raw, "at") == "unreadable" or isinstance(time_of(raw, "at"), float)
 
 
 @pytest.mark.parametrize(
@@ -175,15 +178,124 @@ def test_no_item_crashes_the_reader(raw: bytes) -> None:
         (1700000000000, 1.7e9),
         ("2023-11-14T22:13:20Z", 1.7e9),
         ("2023-11-14T23:13:20+01:00", 1.7e9),
-        (True, None),
-        (-5, None),
-        (1e400, None),
-        ("yesterday", None),
+        (1700000000000000, 1.7e9),
+        (1700000000000000000, 1.7e9),
+        ("1700000000000000000", 1.7e9),
+        ("2023-11-14T22:13:20", "local"),
+        ("2023-11-14 22:13:20", "local"),
+        (True, "unreadable"),
+        (-5, "unreadable"),
+        (0, "unreadable"),
+        (5000, "unreadable"),
+        (1e400, "unreadable"),
+        ("nan", "unreadable"),
+        ("1e999", "unreadable"),
+        (None, "unreadable"),
+        ([1700000000], "unreadable"),
+        ("yesterday", "unreadable"),
+        ("0001-01-01T00:00:00Z", "unreadable"),
     ],
 )
-def test_times_in_items(value: object, expected: float | None) -> None:
+def test_times_in_items(value: object, expected: float | str) -> None:
     assert time_of(json.dumps({"at": value}).encode(), "at") == expected
 
 
-def test_an_item_from_the_future_is_new_not_negative() -> None:
-    assert aging_of_all([2000.0], now_s=1000.0).oldest_s == 0
+def test_an_item_a_little_ahead_of_our_clock_is_new() -> None:
+    assert aging_of_all([1030.0], now_s=1000.0).oldest_s == 0
+
+
+def test_an_item_further_in_the_future_can_not_be_told() -> None:
+    found = aging_of_all([2000.0], now_s=1000.0)
+    assert (found.p95_s, found.why, found.legible) == (None, "future", False)
+
+
+@pytest.mark.parametrize("units", [1, 1e3, 1e6, 1e9])
+def test_an_old_item_is_late_in_every_unit(server: RealRedis, units: float) -> None:
+    client(server).lpush("q", json.dumps({"at": int((time.time() - 5000) * units)}))
+    reading = look(server)
+    assert (reading.code, reading.measures[0].good) == ("queue.late", False)
+
+
+def test_local_times_can_not_be_told_unless_their_zone_is_known(server: RealRedis) -> None:
+    at = datetime.now(ZoneInfo("Asia/Tokyo")).replace(tzinfo=None) - timedelta(seconds=900)
+    client(server).lpush("q", json.dumps({"at": at.isoformat()}))
+    reading = look(server)
+    assert (reading.code, reading.measures[0].good) == ("queue.local_times", None)
+    reading = look(server, timezone="Asia/Tokyo")
+    assert reading.code == "queue.late"
+    assert reading.measures[0].value == pytest.approx(900, abs=60)
+
+
+def test_items_fifty_minutes_ahead_can_not_be_told(server: RealRedis) -> None:
+    client(server).lpush("q", item(-3000))
+    reading = look(server)
+    assert (reading.code, reading.measures[0].good, reading.measures[0].value) == ("queue.future_times", None, None)
+
+
+def test_what_can_not_be_read_is_never_outvoted_by_what_can(server: RealRedis) -> None:
+    client(server).lpush("q", item(1), *["unreadable"] * 99)
+    assert look(server).code == "queue.no_times"
+    client(server).lpush("q", item(9000))
+    assert look(server).code == "queue.no_times"
+    client(server).delete("q")
+    client(server).lpush("q", *[item(9000)] * 39, "unreadable")
+    assert look(server).code == "queue.late"
+
+
+def test_scores_that_can_be_no_times_are_never_empty_nor_good(server: RealRedis) -> None:
+    """A job library's delayed set, read as a plain sorted set: due time in ms × 4096 + counter."""
+    due = int((time.time() - 3600) * 1000)
+    client(server).zadd("q", {f"{number}": due * 4096 + number for number in range(3)})
+    reading = look(server, "zset", None)
+    assert (reading.code, reading.measures[0].good, reading.detail["facts"]["depth"]) == ("queue.no_scores", None, 3)
+
+
+@pytest.mark.parametrize("score", [0, 5, 1.0, 4294967297, float("inf"), float("-inf"), 1e300])
+def test_priorities_and_other_scores_are_no_times(server: RealRedis, score: float) -> None:
+    client(server).zadd("q", {"a": score})
+    assert look(server, "zset", None).code == "queue.no_scores"
+
+
+def stream_with_group(server: RealRedis, ages: list[int]) -> redis.Redis:
+    connection = client(server)
+    for age in ages:
+        connection.xadd("q", {"a": 1}, id=f"{int((time.time() - age) * 1000)}-0")
+    connection.xgroup_create("q", "workers", id="0")
+    return connection
+
+
+def test_a_stream_that_a_group_has_read_and_confirmed_is_empty(server: RealRedis) -> None:
+    connection = stream_with_group(server, [9000, 8000, 7000])
+    assert look(server, "stream", None).code == "queue.late"
+    entries = connection.xreadgroup("workers", "c", {"q": ">"})[0][1]
+    assert look(server, "stream", None).code == "queue.late", "given out and not confirmed: it still waits"
+    connection.xack("q", "workers", *[entry[0] for entry in entries])
+    reading = look(server, "stream", None)
+    assert (reading.code, reading.measures[0].good) == ("queue.empty", True)
+    connection.xadd("q", {"a": 1})
+    reading = look(server, "stream", None)
+    assert (reading.code, reading.detail["facts"]["depth"]) == ("queue.ok", 1)
+
+
+def test_of_several_groups_the_one_furthest_behind_counts_unless_one_is_named(server: RealRedis) -> None:
+    connection = stream_with_group(server, [9000, 8000])
+    connection.xgroup_create("q", "fast", id="$")
+    assert look(server, "stream", None).code == "queue.late"
+    assert look(server, "stream", None, group="fast").code == "queue.empty"
+    reading = look(server, "stream", None, group="nobody")
+    assert (reading.code, reading.measures[0].good) == ("queue.no_group", None)
+
+
+def test_a_stream_with_ids_of_its_own_can_not_be_told(server: RealRedis) -> None:
+    client(server).xadd("q", {"a": 1}, id="7-1")
+    reading = look(server, "stream", None)
+    assert (reading.code, reading.measures[0].good) == ("queue.no_times", None)
+
+
+def test_a_queue_that_this_user_may_not_read_says_what_to_allow(server: RealRedis) -> None:
+    client(server).execute_command("ACL", "SETUSER", "app", "on", ">planted-secret", "~app:*", "+@all")
+    queue = Queue(name="q", kind="list", key="jobs:q", timestamp_field="at")
+    url = server.url.replace("redis://", "redis://app:planted-secret@")
+    reading = asyncio.run(QueueProbe(url=SecretStr(url), queue=queue, interval_s=60, deadline_s=30).look({}))
+    assert (reading.code, reading.measures[0].good) == ("queue.no_permission", None)
+    assert "~jobs:q*" in fix(reading.code, reading.words)

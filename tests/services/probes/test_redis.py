@@ -1,6 +1,7 @@
 """Redis probes against a real Redis: every failure that has a name gets its own."""
 
 import asyncio
+import json
 import socket
 import ssl
 import threading
@@ -13,12 +14,13 @@ import redis
 import trustme
 from pydantic import SecretStr
 
-from services.probes import http
+from services.probes import diagnosis, http
 from services.probes.model import Reading
+from services.probes.queues import QueueProbe
 from services.probes.redis_info import RedisInfoProbe, judge, read_info
 from services.probes.redis_ping import RedisPingProbe
-from services.probes.redis_wire import parse_url
 from services.probes.redis_write import RedisWriteProbe
+from services.settings.model import Queue
 from tests.conftest import RawServer, RealRedis, free_port
 from tests.patience import wait_until
 
@@ -58,19 +60,44 @@ def test_nothing_configured_is_unknown_not_down() -> None:
     assert asyncio.run(probe.look({})).code == "redis.not_configured"
 
 
-@pytest.mark.parametrize("url", ["http://x", "redis://", "rediss://h:notaport", "redis://h/nodb", "", "redis://[::1"])
+@pytest.mark.parametrize("url", ["http://x", "redis://", "rediss://h:notaport", "", "redis://[::1"])
 def test_an_address_that_is_none(url: str) -> None:
-    assert parse_url(url) is None
     assert ping(url).code == "redis.bad_url"
 
 
-def test_passwords_are_decoded_and_never_shown() -> None:
-    address = parse_url("rediss://us%40er:p%2Fw@h:7/3")
-    assert address is not None
-    assert (address.user, address.password, address.port, address.database, address.secure) == (
-        "us@er", "p/w", 7, 3, True,
-    )  # fmt: skip
-    assert "p/w" not in repr(address)
+def test_an_address_that_its_password_splits_says_how_to_write_it() -> None:
+    reading = ping(f"rediss://default:{SECRET}#cd@127.0.0.1:6379")
+    said = diagnosis.sentence(reading.code, reading.words) + diagnosis.fix(reading.code, reading.words)
+    assert "Percent-encode the password: # is %23." in said
+    assert SECRET not in f"{reading}{said}"
+
+
+def test_the_database_of_an_option_is_the_one_that_is_looked_at(make_redis: MakeRedis) -> None:
+    server = make_redis()
+    redis.Redis(port=server.port, db=2).lpush("q", json.dumps({"at": time.time() - 9000}))
+    queue = Queue(name="q", kind="list", key="q", timestamp_field="at")
+    url = SecretStr(f"redis://127.0.0.1:{server.port}?db=2")
+    reading = asyncio.run(QueueProbe(url=url, queue=queue, interval_s=60, deadline_s=30).look({}))
+    assert reading.code == "queue.late"
+
+
+def test_keys_that_a_user_may_not_touch_are_named_with_the_pattern_to_allow(make_redis: MakeRedis) -> None:
+    server = make_redis()
+    admin = redis.Redis.from_url(server.url)
+    admin.execute_command("ACL", "SETUSER", "app", "on", f">{SECRET}", "~app:*", "+@all")
+    url = server.url.replace("redis://", f"redis://app:{SECRET}@")
+    reading = write(url)
+    assert reading.code == "redis.no_key_permission"
+    assert "greenlight:probe:" in diagnosis.sentence(reading.code, reading.words)
+    assert "~greenlight:probe:*" in diagnosis.fix(reading.code, reading.words)
+    assert ping(url).code == "redis.ok"
+    admin.execute_command("ACL", "SETUSER", "app", "~*", "-setex")
+    assert write(url).code == "redis.no_permission"
+
+
+def test_a_swallowed_connection_attempt_is_no_missing_tls(swallower: int) -> None:
+    reading = ping(f"rediss://127.0.0.1:{swallower}", 0.5)
+    assert (reading.code, reading.detail["phase"]) == ("redis.no_connection", "connect")
 
 
 def test_nobody_there_and_unknown_names() -> None:
