@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from services import inngest_sdk
 from services.envs import kinds
 from services.envs.catalogue import FLAGS, Catalogue, Key
-from services.envs.document import Document
+from services.envs.document import Document, Entry
 from services.envs.rules import SEVERITIES, Finding, finding
 
 Policy = str  # strict, partly, relaxed, unstated
 ROLES = ("staging", "production")
 BASE_URLS = ("INNGEST_BASE_URL", "INNGEST_API_BASE_URL", "INNGEST_EVENT_API_BASE_URL")
 LEGACY_KEY = "LEGACY_TOKEN_SHA256"  # the contract kit's own list of tokens that are refused
+MOST_LINES = 200  # of one kind; a file that is none has no need of more
 EXAMPLE_WORDS = ("example", "template", "sample", ".dist", "skeleton")
 
 
@@ -60,6 +61,8 @@ def is_required(key: Key, document: Document) -> bool:
 def check_document(document: Document, catalogue: Catalogue, mode: Mode) -> tuple[Finding, ...]:
     """All findings about this configuration by itself, gravest first."""
     lines = _lines(document)
+    if document.encoding:
+        return (finding("wrong_encoding", encoding=document.encoding),)
     found = [
         *_text(document),
         *_missing(document, catalogue),
@@ -87,21 +90,31 @@ def _lines(document: Document) -> Mapping[str, int]:
 def _text(document: Document) -> Iterator[Finding]:
     if document.bom:
         yield finding("byte_order_mark", line=1)
-    for line in document.bad_lines:
-        yield finding("bad_line", line=line)
-    for line in document.not_utf8_lines:
+    for line in document.bad_lines[:MOST_LINES]:
+        yield finding("colon_line" if line in document.colon_lines else "bad_line", line=line)
+    if document.bad_names:
+        yield finding("bad_names", count=document.bad_names)
+    for line in document.not_utf8_lines[:MOST_LINES]:
         yield finding("not_utf8", line=line)
     places: dict[str, list[int]] = defaultdict(list)
     for entry in document.entries:
         places[entry.key].append(entry.line)
-        if entry.value is None:
-            yield finding("no_value", entry.key, line=entry.line)
         if entry.unresolved:
-            yield finding("unresolved_reference", entry.key, line=entry.line, names=", ".join(entry.unresolved))
+            yield finding("unresolved_reference", entry.key, line=entry.line, names=", ".join(entry.unresolved[:8]))
+        if entry.platform and document.origin != "platform":
+            yield finding("platform_reference", entry.key, line=_line(document, entry))
+        if entry.too_long:
+            yield finding("reference_too_long", entry.key, line=entry.line)
+        if entry.opens_block:
+            yield finding("unquoted_block", entry.key, line=entry.line)
     for key, lines in places.items():
         if len(lines) > 1:
             numbers = ", ".join(str(line) for line in lines[:8])
             yield finding("duplicate_key", key, line=lines[-1], count=len(lines), lines=numbers)
+
+
+def _line(document: Document, entry: Entry) -> int | None:
+    return entry.line if document.origin == "file" else None
 
 
 def _missing(document: Document, catalogue: Catalogue) -> Iterator[Finding]:
@@ -118,7 +131,10 @@ def _missing(document: Document, catalogue: Catalogue) -> Iterator[Finding]:
 def _values(document: Document, catalogue: Catalogue, mode: Mode, lines: Mapping[str, int]) -> Iterator[Finding]:
     refused = frozenset(document.filled(LEGACY_KEY).lower().split())
     example = is_example(document.name)
+    filled_elsewhere = {entry.key for entry in document.entries if entry.platform or entry.too_long}
     for name, raw in document.values.items():
+        if name in filled_elsewhere:
+            continue
         key, line, text = catalogue.key(name), lines.get(name), (raw or "").strip()
         if not text:
             if raw is not None and key.listed and key.need != "optional":
@@ -132,6 +148,11 @@ def _values(document: Document, catalogue: Catalogue, mode: Mode, lines: Mapping
             yield finding("secret_in_example", name, line=line)
         if kinds.is_refused(text, key, refused if key.secret else frozenset()):
             yield finding("refused_secret", name, line=line, where=key.where)
+        odd = kinds.odd_character(key, text)
+        if odd is not None:
+            character, place = odd
+            yield finding("odd_character", name, line=line, character=character, place=place, where=key.where)
+            continue
         broken = kinds.check(key, text)
         if broken is not None:
             rule, words = broken

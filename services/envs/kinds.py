@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -135,6 +136,38 @@ def alike(key: Key, text: str, usual: str) -> bool:
     if key.kind == "path":
         return re.split(r"[/\\]", text)[-1] == re.split(r"[/\\]", usual)[-1]
     return text == usual
+
+
+_ASCII_ONLY = frozenset({"redis_url", "http_url", "signing_key", "hex", "boolean", "integer", "port"})
+_INVISIBLE = frozenset("\u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202f\u2060\ufeff")
+_QUOTES = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\u00b4\u2032\u2033")
+
+
+def odd_character(key: Key, text: str) -> tuple[str, int] | None:
+    """A character that a program or a text editor slipped in, by its Unicode name, and its place (1 is the first).
+
+    What is sent in a header or an address is printable ASCII; elsewhere only invisible characters and typographic
+    quotes at the ends are odd. A PEM block may have several lines.
+    """
+    if text.startswith("-----BEGIN "):
+        return None
+    strict = key.secret or key.kind in _ASCII_ONLY
+    for place, sign in enumerate(text, 1):
+        at_end = place in {1, len(text)}
+        odd = not "!" <= sign <= "~" and not (sign == " " and not key.secret)
+        if (strict and odd) or sign in _INVISIBLE or (at_end and sign in _QUOTES) or ord(sign) < 32:
+            return _character(sign), place
+    return None
+
+
+def _character(sign: str) -> str:
+    controls = {"\n": "a line end", "\r": "a line end", "\t": "a tab", " ": "a space", "\x00": "a zero byte"}
+    if sign in controls:
+        return controls[sign]
+    if "\ud800" <= sign <= "\udfff":
+        return "bytes that are not UTF-8"
+    name = unicodedata.name(sign, "").lower() if ord(sign) > 127 else ""
+    return f"the character {name}" if name else "a control character" if ord(sign) < 160 else "an unknown character"
 
 
 def check(key: Key, text: str) -> Broken:

@@ -76,6 +76,8 @@ def make(
 ) -> Plan:
     """The plan that brings `wanted` about. `explicit` keys were asked for by a person and replace a non-secret value;
     a filled secret is replaced only where `insist` names it, and never by nothing. Raises Refused."""
+    if document.encoding:
+        raise Refused(f"{document.name} is saved as {document.encoding}; save it as UTF-8 first. Nothing was written.")
     actions, values = [], {}
     for name, value in wanted.items():
         action = _action(catalogue.key(name), document, value, name in explicit, name in insist)

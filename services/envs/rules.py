@@ -61,7 +61,39 @@ RULES: Mapping[str, Rule] = {
         "Line {line} can't be read as KEY=value, so it counts for nothing.",
         "Write it as KEY=value, close its quotes, or put # before it.",
     ),
-    "no_value": _rule("warning", "{key} stands without an equals sign, so it has no value.", "Write {key}=value."),
+    "colon_line": _rule(
+        "error",
+        "Line {line} has a colon where an equals sign is due, so it counts for nothing.",
+        "Write it as KEY=value.",
+    ),
+    "bad_names": _rule(
+        "error",
+        "{count} entries of the export have no plausible name, so they count for nothing.",
+        "Name variables with letters, digits and underscores.",
+    ),
+    "wrong_encoding": _rule(
+        "error", "The file is saved as {encoding}, so nothing in it can be read.", "{encoding}: save it as UTF-8."
+    ),
+    "unquoted_block": _rule(
+        "error",
+        "{key} begins a value of several lines without quotes, so only its first line counts.",
+        "Put double quotes around the whole value, or write its line ends as \\n.",
+    ),
+    "platform_reference": _rule(
+        "error",
+        "{key} holds a reference that only the hosting platform fills in.",
+        "Write the value itself, or read the platform's own export of its variables.",
+    ),
+    "reference_too_long": _rule(
+        "error",
+        "{key} refers to other keys, and filled in it is too long.",
+        "Write the value in full; references that double with every line are no configuration.",
+    ),
+    "odd_character": _rule(
+        "error",
+        "{key} holds {character} at place {place}, which does not belong there.",
+        "Copy the value again, without the characters around it. {where}",
+    ),
     "duplicate_key": _rule(
         "warning",
         "{key} is set {count} times (lines {lines}); only the last one counts.",

@@ -87,7 +87,8 @@ def validate(
 ) -> Validation:
     """Judge a configuration. `more` are findings from outside the text: the file itself, reality, connections."""
     side = Side(name=mode.name, role=mode.role, document=document)
-    found = ordered([*check_document(document, catalogue, mode), *against_others(side, others, catalogue), *more])
+    beside = () if document.encoding else against_others(side, others, catalogue)
+    found = ordered([*check_document(document, catalogue, mode), *beside, *more])
     policy = policy_of(document)
     return Validation(
         result=_result(found, policy, strict=strict, could_not_run=could_not_run),

@@ -74,9 +74,11 @@ def sides(environments: Iterable[Environment]) -> tuple[Side, ...]:
     for environment in environments:
         if has_source(environment):
             try:
-                found.append(Side(name=environment.name, role=environment.role, document=read(environment)))
+                side = Side(name=environment.name, role=environment.role, document=read(environment))
             except UnreadableSource:
                 continue  # its own validation says so; the others can still be compared
+            if not side.document.encoding:
+                found.append(side)
     return tuple(found)
 
 

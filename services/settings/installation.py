@@ -220,7 +220,7 @@ def stack_secrets(stack: dict[str, Any], variables: Mapping[str, str]) -> dict[s
 def _read_secret_file(path: object) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip() if isinstance(path, str) else ""
-    except OSError:
+    except (OSError, ValueError):
         return ""
 
 

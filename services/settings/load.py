@@ -38,7 +38,8 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     `variables` stands for the process environment (default: the real one). Raises SettingsError with every
     problem found; no problem ever quotes a secret.
     """
-    variables = os.environ if variables is None else variables
+    # Mounted secrets end in a line end; nowhere does white space around a value mean anything.
+    variables = {name: value.strip() for name, value in (os.environ if variables is None else variables).items()}
     problems: list[Problem] = []
     data_dir = place.data_dir(variables, root)
     path = config_path(variables, root)
@@ -234,23 +235,19 @@ def _fields(table: EnvironmentTable) -> dict[str, Any]:
 
 
 def _from_env_file(path: Path, environment: str, problems: list[Problem]) -> dict[str, str]:
-    """The secrets of an env file. The file alone decides: nothing is filled up from the process environment."""
-    from dotenv import dotenv_values
+    """The secrets of an env file, read as everything else reads it. A reference that nobody fills in is no secret."""
+    from services.envs.document import UnreadableSource
+    from services.envs.reading import read_file
 
     key = f'environments "{environment}".env_file'
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            problems.append(problem(path, key, "is larger than 1 MiB.", "Point env_file at the right file."))
-            return {}
-        with path.open(encoding="utf-8-sig") as stream:
-            values = dotenv_values(stream=stream)
-    except FileNotFoundError:
-        problems.append(problem(path, key, "does not exist.", "Create it or correct env_file."))
+        document = read_file(path)
+    except UnreadableSource as error:
+        problems.append(problem(path, key, f"can't be used: {error}", "Correct env_file or the file."))
         return {}
-    except UnicodeDecodeError:
-        problems.append(problem(path, key, "is not UTF-8 text.", "Save it as UTF-8."))
+    if document.encoding:
+        message = f"is saved as {document.encoding}, so nothing in it can be read."
+        problems.append(problem(path, key, message, "Save it as UTF-8."))
         return {}
-    except OSError as error:
-        problems.append(problem(path, key, f"can't be read ({error.strerror}).", "Check its permissions."))
-        return {}
-    return {name: values.get(name) or "" for name in SECRET_KEYS}
+    unfilled = {entry.key for entry in document.entries if entry.platform or entry.too_long}
+    return {name: "" if name in unfilled else document.filled(name) for name in SECRET_KEYS}

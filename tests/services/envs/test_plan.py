@@ -26,7 +26,7 @@ def planned(text: str, wanted: dict[str, str], *, insist: str = "", explicit: bo
         ("export A='x' # why\r\nB=1\r\n", {"A": "2"}, "export A=2 # why\r\nB=1\r\n"),
         ("A='x'#why\n", {"A": "2"}, "A=2 #why\n"),
         ("A= # why\n", {"A": "2"}, "A=2 # why\n"),
-        ("A\n", {"A": "2"}, "A=2\n"),
+        ("A\n", {"A": "2"}, "A\n\n# Other keys\nA=2\n"),
         ("# c\n\n  A=1\n# d\n", {"A": "2"}, "# c\n\n  A=2\n# d\n"),
         ("A=1\nA=2\n", {"A": "3"}, "A=1\nA=3\n"),
         ("A='1\n2'\nB=1\n", {"A": "3"}, "A=3\nB=1\n"),

@@ -58,7 +58,10 @@ def test_the_good_file_has_no_finding() -> None:
 
 
 CASES: list[tuple[str, dict[str, object], dict[str, object], Mode]] = [
-    ("no_value", {}, {}, PRODUCTION),
+    ("platform_reference", {"DASHBOARD_AUTH_TOKEN": "${{ shared.X }}"}, {"DASHBOARD_AUTH_TOKEN": "$-shared.X"}, PRODUCTION),
+    ("odd_character", {"DASHBOARD_AUTH_TOKEN": "\u200btok"}, {"DASHBOARD_AUTH_TOKEN": "tok"}, PRODUCTION),
+    ("odd_character", {"DASHBOARD_AUTH_TOKEN": "\u201ctok\u201d"}, {"INNGEST_APP_NAME": "caf\u00e9 \u201cx\u201d y"}, PRODUCTION),
+    ("odd_character", {"DASHBOARD_AUTH_TOKEN": "to\tk"}, {"INNGEST_APP_NAME": "an app"}, PRODUCTION),
     ("missing_required", {"REDIS_URL": ABSENT}, {"INNGEST_DEV": ABSENT}, PRODUCTION),
     ("missing_for_strict", {"REDIS_REQUIRED": "false", "REDIS_URL": ABSENT}, {"REDIS_REQUIRED": "false"}, PRODUCTION),
     ("missing_recommended", {"TRACE_RETENTION_DAYS": ABSENT}, {"INNGEST_BASE_URL": ABSENT}, PRODUCTION),
@@ -102,7 +105,13 @@ CASES: list[tuple[str, dict[str, object], dict[str, object], Mode]] = [
 ]  # fmt: skip
 TEXTS: dict[str, tuple[bytes, bytes]] = {
     "bad_line": (b"A=1\nnot this\n", b"A=1\n# not this\n"),
-    "no_value": (b"REDIS_URL\n", b"REDIS_URL=\n"),
+    "colon_line": (b"A: planted\n", b"A=: planted\n"),
+    "wrong_encoding": ("A=1\n".encode("utf-16"), b"A=1\n"),
+    "unquoted_block": (b"K=-----BEGIN X\nabc\n", b'K="-----BEGIN X\nabc"\n'),
+    "reference_too_long": (
+        b"A0=" + b"x" * 100 + b"\n" + b"".join(b"A%d=${A%d}${A%d}\n" % (n, n - 1, n - 1) for n in range(1, 30)),
+        b"A0=x\nA1=${A0}${A0}\n",
+    ),
     "duplicate_key": (b"A=1\nA=1\n", b"A=1\n#A=1\n"),
     "byte_order_mark": (b"\xef\xbb\xbfA=1\n", b"A=\xef\xbb\xbf1\n"),
     "not_utf8": (b"A=\xff\n", "A=ÿ\n".encode()),
@@ -110,7 +119,7 @@ TEXTS: dict[str, tuple[bytes, bytes]] = {
 }
 
 
-@pytest.mark.parametrize(("rule", "triggers", "nearly", "mode"), [c for c in CASES if c[0] != "no_value"])
+@pytest.mark.parametrize(("rule", "triggers", "nearly", "mode"), CASES)
 def test_a_value_triggers_its_rule_and_its_neighbour_does_not(
     rule: str, triggers: dict[str, object], nearly: dict[str, object], mode: Mode
 ) -> None:
@@ -193,6 +202,7 @@ def test_every_rule_of_the_table_is_shown_by_an_example() -> None:
     shown = {case[0] for case in CASES} | TEXTS.keys() | {
         "refused_secret", "secret_in_example", "same_secret", "same_value", "same_redis_server", "readable_by_others",
         "saved_not_deployed", "deployed_not_saved",
+        "bad_names",  # tests/services/envs/test_document.py
         "tracked_by_git",  # tests/services/envs/test_reading.py
         "redis_check_failed", "route_check_failed", "route_other_app", "token_check_failed",
         "check_could_not_run",  # tests/services/envs/test_live.py

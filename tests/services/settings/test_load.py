@@ -147,6 +147,43 @@ def test_the_example_files_load(tmp_path: Path) -> None:
     assert {"staging", "production"} <= set(settings.names)
 
 
+@pytest.mark.parametrize(
+    ("content", "token"),
+    [
+        (b"DASHBOARD_AUTH_TOKEN=tok-1\n", "tok-1"),
+        (b'DASHBOARD_AUTH_TOKEN="tok-1\n"\n', "tok-1"),
+        (b'{"DASHBOARD_AUTH_TOKEN": "tok-1\\n"}', "tok-1"),
+        (b"DASHBOARD_AUTH_TOKEN=${OTHER}tok-1\n", "tok-1"),
+        (b"DASHBOARD_AUTH_TOKEN=${{ shared.X }}\n", None),
+        (b"DASHBOARD_AUTH_TOKEN:tok-1\n", None),
+    ],
+)
+def test_secrets_are_read_as_the_validator_reads_them(tmp_path: Path, content: bytes, token: str | None) -> None:
+    (tmp_path / "a.env").write_bytes(content)
+    toml = tmp_path / "greenlight.toml"
+    toml.write_text('[[environments]]\nname = "a"\nbase_url = "http://127.0.0.1:1"\nenv_file = "a.env"\n')
+    variables = {"GREENLIGHT_CONFIG": str(toml), "GREENLIGHT_DATA": str(tmp_path / "d"), "OTHER": "from-the-worker"}
+    found = load(variables).environment("a").secrets.dashboard_token
+    assert (found and found.get_secret_value()) == token
+
+
+def test_an_env_file_in_utf_16_is_one_problem(tmp_path: Path) -> None:
+    (tmp_path / "a.env").write_bytes("DASHBOARD_AUTH_TOKEN=planted\r\n".encode("utf-16"))
+    toml = tmp_path / "greenlight.toml"
+    toml.write_text('[[environments]]\nname = "a"\nbase_url = "http://127.0.0.1:1"\nenv_file = "a.env"\n')
+    with pytest.raises(SettingsError) as caught:
+        load({"GREENLIGHT_CONFIG": str(toml), "GREENLIGHT_DATA": str(tmp_path / "d")})
+    (problem,) = caught.value.problems
+    assert "UTF-16" in problem.message
+    assert "planted" not in str(caught.value)
+
+
+def test_white_space_around_a_variable_of_the_process_means_nothing(tmp_path: Path) -> None:
+    settings = load({"GREENLIGHT_DATA": str(tmp_path), "GREENLIGHT_API_TOKEN": "planted-token\n"}, root=tmp_path)
+    assert settings.api_token is not None
+    assert settings.api_token.get_secret_value() == "planted-token"
+
+
 def test_the_example_shows_every_setting() -> None:
     text = (ROOT / "greenlight.example.toml").read_text()
     schema = json_schema()
