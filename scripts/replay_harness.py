@@ -1,7 +1,8 @@
 """Replay the golden set against an agent: `python scripts/replay_harness.py [--agent SPEC] [--json] [--junit F]`.
 
 Exit: 0 PASS, 1 BLOCK, 3 INCONCLUSIVE (errors, unscored answers, a judge that can't be trusted), 2 wrong usage.
-Progress goes to stderr. Ctrl-C stops; --resume RUN goes on without repeating what is finished.
+Progress goes to stderr. Ctrl-C stops within seconds; --resume RUN goes on with that run's own agent and settings,
+without repeating what is finished.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 gc.set_threshold(50_000)  # one short run: looking for garbage at every turn would cost a tenth of it
 EXIT = {"PASS": 0, "BLOCK": 1, "INCONCLUSIVE": 3}
 DEFAULT_GOLDEN = ROOT / "golden" / "caio_alpha_golden_set_v1.json"
+GRACE_S = 2.0  # after Ctrl-C, how long answers that are on their way are waited for
 TOKEN_VARIABLE = "GREENLIGHT_AGENT_TOKEN"  # noqa: S105 - a variable's name, not a token
 
 
@@ -42,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        _check(options)
+        if not options.resume:
+            _fill(options)
+            _check(options)
         if options.validate_only:
             return _validate(options)
         return _loop_run(_run(options))
@@ -61,14 +65,17 @@ def _loop_run(work: Coroutine[Any, Any, int]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="replay_harness.py", description=__doc__)
-    made.add_argument("--golden", type=Path, default=DEFAULT_GOLDEN, metavar="F", help="the golden set")
-    made.add_argument("--min-pass-rate", type=float, default=0.95, metavar="RATE", help="the gate (0.95)")
-    made.add_argument("--agent", default="reference", metavar="SPEC",
-                      help="command:<command line>, http(s)://…, recorded:<file.jsonl>; default: the reference agent. "
-                           f"For http(s), the variable {TOKEN_VARIABLE} is sent as bearer token")  # fmt: skip
-    made.add_argument("--judge", choices=("rubric", "llm"), default="rubric")
-    made.add_argument("--repeats", type=int, default=1, metavar="N", help="how often each case is replayed (1)")
-    made.add_argument("--per-case", default="all", help="repeats that must pass: all, majority, at_least:K")
+    made.add_argument("--golden", type=Path, metavar="F", help="the golden set")
+    made.add_argument("--min-pass-rate", type=float, metavar="RATE", help="the gate (0.95)")
+    made.add_argument("--agent", metavar="SPEC",
+                      help="command:<command line>, http(s)://…, recorded:<file.jsonl>; default: the reference agent, "
+                           "which in CI must be asked for by name (--agent reference). For http(s), the variable "
+                           f"{TOKEN_VARIABLE} is sent as bearer token")  # fmt: skip
+    made.add_argument("--agent-env", default="", metavar="NAME,…",
+                      help="variables that a command:… agent is given beside PATH, HOME and the like")  # fmt: skip
+    made.add_argument("--judge", choices=("rubric", "llm"), help="who scores (rubric)")
+    made.add_argument("--repeats", type=int, metavar="N", help="how often each case is replayed (1)")
+    made.add_argument("--per-case", help="repeats that must pass: all, majority, at_least:K (all)")
     made.add_argument("--concurrency", type=int, default=8, metavar="N", help="cases side by side (8)")
     which = made.add_mutually_exclusive_group()
     which.add_argument("--cases", metavar="ID,…", help="these cases alone")
@@ -76,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--baseline", metavar="RUN|FILE", help="compare with this run, or with a run's JSON")
     made.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     made.add_argument("--rescore", metavar="RUN", help="judge a run's kept answers anew; the agent isn't asked")
-    made.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds a case may take (60)")
+    made.add_argument("--timeout", type=float, metavar="S", help="seconds a case may take (60)")
     made.add_argument("--junit", type=Path, metavar="F", help="write JUnit XML")
     made.add_argument("--html", type=Path, metavar="F", help="write a page of its own")
     made.add_argument("--json", action="store_true", help="print one JSON document")
@@ -86,6 +93,23 @@ def _parser() -> argparse.ArgumentParser:
 
 class _Wrong(GreenlightError):
     pass
+
+
+DEFAULTS = {"golden": DEFAULT_GOLDEN, "min_pass_rate": 0.95, "judge": "rubric", "repeats": 1, "per_case": "all",
+            "timeout": 60.0}  # fmt: skip
+
+
+def _fill(options: argparse.Namespace) -> None:
+    """What was not said has its default. In CI nobody tries out the reference agent by mistake."""
+    asks_an_agent = not (options.validate_only or options.rescore)
+    if options.agent is None and asks_an_agent and os.environ.get("CI", "").strip().lower() not in {"", "0", "false"}:
+        raise _Wrong(
+            "--agent is missing. In CI the agent must be named; --agent reference asks for the one that tries this out."
+        )
+    options.agent = "reference" if options.agent is None else options.agent
+    for name, value in DEFAULTS.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -101,9 +125,15 @@ def _check(options: argparse.Namespace) -> None:
     fine = options.per_case in {"all", "majority"} or (rule == "at_least" and number.isdecimal() and int(number) > 0)
     if not fine or (rule == "at_least" and int(number) > options.repeats):
         raise _Wrong("--per-case must be all, majority, or at_least:K with K no more than --repeats.")
+    _check_files(options)
+
+
+def _check_files(options: argparse.Namespace) -> None:
     for path in (options.junit, options.html):
         if path is not None and not path.parent.is_dir():
             raise _Wrong(f"The folder of {path} does not exist. Make it first.")
+    if options.baseline and Path(options.baseline).is_file():
+        _document_of_a_run(Path(options.baseline))
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -128,15 +158,73 @@ async def _run(options: argparse.Namespace) -> int:
         if options.rescore:
             run, found = runs.rescore(store, options.rescore, by=local_operator("command line"))
             return _tell(store, run, found, options)
+        begun = _resumed(store, options) if options.resume else None
+        _check_files(options)
         judge = _judge(options.judge)
         token = os.environ.get(TOKEN_VARIABLE)
-        agent = open_agent(options.agent, concurrency=options.concurrency, token=token)
+        names = [name for name in options.agent_env.split(",") if name.strip()]
+        agent = open_agent(options.agent, concurrency=options.concurrency, token=token, variables=names)
         try:
-            begun = runs.resumed(store, options.resume) if options.resume else _begin(store, options, agent, judge)
+            if begun is None:
+                begun = _begin(store, options, agent, judge)
+            elif judge.sha256 != begun.run.judge_sha256:
+                raise _Wrong("The judge changed since that run began, so it can't go on with it. Start a new run.")
+            else:
+                begun = runs.resumed(store, options.resume)
             return await _carry_out(store, begun, agent, judge, options)
         finally:
             await agent.close()
             await judge.close()
+
+
+def _resumed(store: Store, options: argparse.Namespace) -> Begun:
+    """The run that is to go on, untouched; `options` are filled with its own, and what differs is refused."""
+    from services.replay import golden, runs
+
+    begun = runs.resumed_for_reading(store, options.resume)
+    kept = dict(begun.run.options)
+    if begun.run.runner != "command":
+        raise _Wrong(f"Run {begun.run.id} is carried out by the workers. Go on with it on the page Replay harness.")
+    own = {"min_pass_rate": kept["min_pass_rate"], "repeats": kept["repeats"], "per_case": kept["per_case"],
+           "judge": kept["judge"], "timeout": kept["timeout_s"]}  # fmt: skip
+    for name, value in own.items():
+        given = getattr(options, name)
+        if given is not None and given != value:
+            flag = "--" + name.replace("_", "-")
+            raise _Wrong(f"{flag} {given} differs from the run's own ({value}). Leave it out, or start a new run.")
+        setattr(options, name, value)
+    if options.golden is not None and golden.read(options.golden).sha256 != begun.run.golden_sha256:
+        raise _Wrong(
+            f"--golden {options.golden} is not the set that the run began with. Leave it out, or start a new run."
+        )
+    cases = tuple(id_.strip() for id_ in (options.cases or "").split(",") if id_.strip())
+    if (cases and list(cases) != list(kept["cases"])) or (options.subset and options.subset != begun.run.subset):
+        raise _Wrong("--cases or --subset differs from the run's own. Leave it out, or start a new run.")
+    options.agent = _own_agent(options.agent, begun.run)
+    return begun
+
+
+def _own_agent(given: str | None, run: Run) -> str:
+    """The run's own agent; asked for again where its specification holds what may not be stored."""
+    stored, mark = str(run.options["agent"]), str(run.options.get("agent_mark") or "")
+    if given is None:
+        if mark and _mark(stored) != mark:
+            raise _Wrong(
+                f"Run {run.id} began with an agent whose specification holds a secret, which is not kept. "
+                "Give the same --agent again."
+            )
+        return stored
+    if (mark and _mark(given) != mark) or (not mark and given != stored):
+        raise _Wrong(f"--agent differs from the run's own ({stored}). Leave it out, or start a new run.")
+    return given
+
+
+def _mark(spec: str) -> str:
+    """A keyed hash of an agent's specification, to tell whether another one is the same; the key stays here."""
+    from services.envs.fingerprint import installation_key
+    from services.place import data_dir
+
+    return installation_key(data_dir()).mark("replay agent", spec)
 
 
 def _judge(name: str) -> Judge:
@@ -166,6 +254,7 @@ def _begin(store: Store, options: argparse.Namespace, agent: Agent, judge: Judge
         timeout_s=options.timeout,
         subset=options.subset or "",
         cases=cases,
+        agent_mark=_mark(options.agent),
     )
     return runs.started(store, plan)
 
@@ -175,9 +264,6 @@ async def _carry_out(store: Store, begun: Begun, agent: Agent, judge: Judge, opt
     from services.replay.runner import Runner
 
     run = begun.run
-    if options.resume and judge.sha256 != run.judge_sha256:
-        raise _Wrong("The judge changed since that run began, so it can't go on with it. Start a new run.")
-    print(f"Run {run.id}: {run.total} answers wanted from {agent.label}", file=sys.stderr)
     gc.freeze()
     runner = Runner(
         store=store,
@@ -189,27 +275,36 @@ async def _carry_out(store: Store, begun: Begun, agent: Agent, judge: Judge, opt
         concurrency=options.concurrency,
         timeout_s=options.timeout,
         progress=_progress(run.total),
+        grace_s=GRACE_S,
     )
-    _stop_on_signals(runner)
-    agreement = await judge.agreement()
+    stopped = _stop_on_signals(runner)
+    print(f"Run {run.id}: {run.total} answers wanted from {agent.label}", file=sys.stderr)
+    labelled = asyncio.create_task(judge.agreement())
+    await asyncio.wait([labelled, asyncio.create_task(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
+    if not labelled.done():
+        labelled.cancel()
     state = await runner.work()
     print(file=sys.stderr)
     if runner.stopping or state == "cancelled":
-        print(f"Stopped. Go on with: python scripts/replay_harness.py --resume {run.id} …", file=sys.stderr)
+        print(f"Stopped. Go on with: python scripts/replay_harness.py --resume {run.id}", file=sys.stderr)
         return 3
-    run, found = runs.conclude(store, run, judge_agreement=agreement, judge_usage=judge.usage())
+    run, found = runs.conclude(store, run, judge_agreement=labelled.result(), judge_usage=judge.usage())
     return _tell(store, run, found, options)
 
 
-def _stop_on_signals(runner: Any) -> None:
+def _stop_on_signals(runner: Any) -> asyncio.Event:
+    stopped = asyncio.Event()
+
     def stop() -> None:
         runner.stopping = True
+        stopped.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
             asyncio.get_running_loop().add_signal_handler(number, stop)
         except NotImplementedError:  # Windows
-            return
+            break
+    return stopped
 
 
 def _progress(total: int) -> Any:
@@ -241,20 +336,30 @@ def _tell(store: Store, run: Run, found: GateResult, options: argparse.Namespace
 
 
 def _compared(store: Store, run: Run, found: GateResult, against: str | None) -> Any:
-    from services.replay import comparison, golden, runs
+    from services.replay import comparison, runs
 
     path = Path(against) if against else None
     if path is None or not path.is_file():
         return runs.compared(store, run, found, against)
-    raw = golden.raw(path)
-    if not isinstance(raw, dict) or "cases" not in raw:
-        raise _Wrong(f"{path} is not the JSON of a run. Write one with --json.")
+    raw = _document_of_a_run(path)
     before = comparison.Basis(
-        run_id=str(raw.get("run_id", path.name)),
-        golden_sha256=str((raw.get("golden_set") or {}).get("sha256", "")),
-        judge_sha256=str((raw.get("judge") or {}).get("sha256", "")),
+        run_id=str(raw.get("run_id", path.name))[:80],
+        golden_sha256=str(raw["golden_set"].get("sha256", "")),
+        judge_sha256=str(raw["judge"].get("sha256", "")),
     )
     return comparison.compare(found.cases, runs.from_document(raw), runs.basis_of(run), before)
+
+
+def _document_of_a_run(path: Path) -> dict[str, Any]:
+    """The JSON that --json wrote; read before a run begins, too. Raises _Wrong, SettingsError, WrongRun."""
+    from services.replay import golden, runs
+
+    raw = golden.raw(path)
+    parts = [raw.get(name) for name in ("golden_set", "judge")] if isinstance(raw, dict) else []
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        raise _Wrong(f"{path} is not the JSON of a run. Write one with --json.")
+    runs.from_document(raw)
+    return dict(raw)
 
 
 def _text(doc: dict[str, Any]) -> str:

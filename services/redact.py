@@ -12,12 +12,20 @@ KNOWN_SECRETS = re.compile(
     r"|\bAKIA[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}|\bsk_live_\w{16,}|-----BEGIN [A-Z ]*PRIVATE KEY"
     r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"
 )
-_NAMED = re.compile(r"(?i)\b([\w-]*(?:token|secret|password|api[_-]?key|authorization))(\s*[:=]\s*)(\S+)")
+_NAMED = re.compile(
+    r"(?i)\b([\w-]*(?:token|secret|passw(?:or)?d|api[_-]?key|authorization)[\"']?)(\s*[:=]\s*)((?:bearer\s+|basic\s+)?\S+)"
+)
+_FLAG = re.compile(r"(?i)(?<!\S)(--?[\w-]*(?:token|secret|passw(?:or)?d|pwd|key|auth|credential)s?)(\s+)([^\s-]\S*)")
+_LOGIN = re.compile(r"(://)[^\s/@:]*:[^\s/@]+@")
+_BEARER = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{6,}")
 
 
 def scrub(text: str) -> str:
     """The text with known forms of credentials, and what stands behind such a name, taken out."""
-    return _NAMED.sub(r"\1\2[removed]", KNOWN_SECRETS.sub("[removed]", text))
+    text = KNOWN_SECRETS.sub("[removed]", text)
+    for pattern in (_NAMED, _FLAG):
+        text = pattern.sub(r"\1\2[removed]", text)
+    return _BEARER.sub(r"\1[removed]", _LOGIN.sub(r"\1[removed]@", text))
 
 
 _ROOT = Path(__file__).resolve().parents[1]

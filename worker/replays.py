@@ -17,6 +17,7 @@ from typing import Any
 
 from services import clock
 from services.errors import GreenlightError, StoreError
+from services.redact import fault
 from services.replay import asking, runs
 from services.replay.agents import Agent, open_agent
 from services.replay.judges import Judge
@@ -127,6 +128,13 @@ class ReplayWork:
                 done = await asking.conclude_if_complete(self._store, bench.begun.run, bench.judge)
         except WrongRun:
             return  # it was ended with its reason
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a run that can't be carried out must not hold up the next ones
+            log.error("replay %s can't be carried out: %s", run.id, fault(error))
+            reason = f"Greenlight made a mistake while carrying it out ({type(error).__name__})."
+            await asyncio.to_thread(self._write_failure, run.id, reason)
+            return
         if done is not None:
             log.info("replay %s ended: %s", done.id, done.verdict)
 

@@ -11,31 +11,40 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.outside import NotJson, parse_json
 from services.place import ROOT
 from services.redact import scrub
 from services.replay.agents import MAX_REPLY_BYTES, read_reply
 from services.replay.model import Answer, Trouble
 
 KEPT_STDERR = 8192
-ENDS_WITHIN_S = 3.0
+ENDS_WITHIN_S = 1.0
+# What programs need to start and to find their files, on every system. Nothing here holds a secret.
+HARMLESS = (
+    "PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "USER", "LOGNAME", "SHELL", "TERM",
+    "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "NODE_PATH",
+    "LD_LIBRARY_PATH", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "APPDATA", "LOCALAPPDATA",
+    "PROGRAMDATA", "USERPROFILE",
+)  # fmt: skip
 
 
 class CommandAgent:
     """A pool of processes, started when needed, replaced when they crash or hang."""
 
-    def __init__(self, words: Sequence[str], *, concurrency: int, label: str) -> None:
+    def __init__(self, words: Sequence[str], *, concurrency: int, label: str, variables: Sequence[str] = ()) -> None:
         self._words, self.label = list(words), label
+        self._environment = environment_of(variables)
         self._slots = asyncio.Semaphore(max(1, concurrency))
         self._idle: list[_Process] = []
 
-    async def ask(self, line: Mapping[str, Any], timeout_s: float) -> Answer | Trouble:
+    async def ask(self, line: Mapping[str, Any], timeout_s: float, *, repeat: int = 1) -> Answer | Trouble:  # noqa: ARG002
         """Ask an idle process, or a new one."""
         async with self._slots:
             process = self._idle.pop() if self._idle else _Process()
             try:
                 async with asyncio.timeout(timeout_s):
                     if process.ended:
-                        await process.start(self._words)
+                        await process.start(self._words, self._environment)
                     reply = await process.exchange(line)
             except TimeoutError:
                 await process.kill()
@@ -58,6 +67,14 @@ class CommandAgent:
         self._idle.clear()
 
 
+def environment_of(variables: Sequence[str]) -> dict[str, str]:
+    """What a command is started with: harmless variables of ours and the named ones, never our secrets."""
+    names = [*HARMLESS, *variables]
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    kept |= {name: value for name, value in os.environ.items() if name.startswith("LC_")}
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))}
+
+
 class _Gone(Exception):
     def __init__(self, code: str, detail: str) -> None:
         self.code, self.detail = code, detail
@@ -76,7 +93,7 @@ class _Process:
     def ended(self) -> bool:
         return self._process is None or self._process.returncode is not None
 
-    async def start(self, words: Sequence[str]) -> None:
+    async def start(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
         own_group = {} if sys.platform == "win32" else {"start_new_session": True}
         self._process = await asyncio.create_subprocess_exec(
             *words,
@@ -84,8 +101,7 @@ class _Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=MAX_REPLY_BYTES,
-            env=dict(os.environ)
-            | {"PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))},
+            env=environment,
             **own_group,  # type: ignore[arg-type]
         )
         self._listening = asyncio.create_task(self._listen(self._process.stderr))
@@ -110,9 +126,9 @@ class _Process:
         if not raw.endswith(b"\n"):
             raise _Gone("crashed", await self._last_words())
         try:
-            return json.loads(raw)
-        except (ValueError, RecursionError) as error:
-            raise _Gone("bad_reply", "the reply is not one line of JSON") from error
+            return parse_json(raw)
+        except NotJson as error:
+            raise _Gone("bad_reply", f"the reply is not one line of JSON that can be used: {error}") from error
 
     async def _last_words(self) -> str:
         """Why it ended: its status, and the last line on standard error, without what looks like a secret."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from services.outside import NotJson, parse_json
 from services.replay.agents import MAX_REPLY_BYTES, WrongAgent, read_reply
 from services.replay.model import Answer, Trouble
 
@@ -49,7 +50,7 @@ class HttpAgent:
         self._tls = ssl.create_default_context() if secure else None
         self._idle: list[_Connection] = []
 
-    async def ask(self, line: Mapping[str, Any], timeout_s: float) -> Answer | Trouble:
+    async def ask(self, line: Mapping[str, Any], timeout_s: float, *, repeat: int = 1) -> Answer | Trouble:  # noqa: ARG002
         """One POST. A kept connection that the server has closed meanwhile is replaced once, unseen."""
         body = _ENCODER.encode(dict(line)).encode()
         request = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
@@ -72,6 +73,8 @@ class HttpAgent:
                 done = True
                 if self._token is not None:  # an agent that gives its token back must not put it into our store
                     data = data.replace(self._token, b"[removed]")
+            except UnicodeError:
+                return Trouble(code="transport", detail="the agent's host name can't be looked up")
             except (OSError, EOFError) as error:
                 if kept:
                     continue
@@ -101,9 +104,9 @@ def _judge(status: int, data: bytes, case_id: str) -> Answer | Trouble:
     if status != 200:
         return Trouble(code="bad_status", detail=f"HTTP status {status}", retryable=status in RETRYABLE_STATUS)
     try:
-        reply = json.loads(data)
-    except (ValueError, RecursionError):
-        return Trouble(code="bad_reply", detail="the reply is not JSON")
+        reply = parse_json(data)
+    except NotJson as error:
+        return Trouble(code="bad_reply", detail=f"the reply can't be used: {error}")
     return read_reply(reply, case_id)
 
 

@@ -2,53 +2,67 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from services.outside import NotJson, parse_json
 from services.replay.agents import MAX_REPLY_BYTES, WrongAgent, read_reply
 from services.replay.model import Answer, Trouble
 
 
 class RecordedAgent:
-    """Several lines for a case are its repeats, in the file's order; the last one is said again."""
+    """Several lines for a case are its repeats: by their field `repeat` (from 1), else in the file's order.
+
+    A repeat without a line of its own is not recorded: no answer is ever counted twice.
+    """
 
     def __init__(self, path: str, *, label: str) -> None:
         self.label = label
-        self._lines: dict[str, list[Any]] = defaultdict(list)
-        self._asked: dict[str, int] = defaultdict(int)
+        self._lines: dict[tuple[str, int], Any] = {}
+        self._last: dict[str, int] = defaultdict(int)
         try:
-            with Path(path).open(encoding="utf-8") as stream:
+            with Path(path).open(encoding="utf-8-sig", newline="\n") as stream:
                 for number, line in enumerate(stream, 1):
                     if line.strip():
                         self._keep(line, number, path)
         except FileNotFoundError as error:
             raise WrongAgent(f"{path} does not exist. Correct recorded:.") from error
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise WrongAgent(f"{path} can't be read as UTF-8 text. Correct recorded:.") from error
 
     def _keep(self, line: str, number: int, path: str) -> None:
         if len(line) > MAX_REPLY_BYTES:
             raise WrongAgent(f"{path}: line {number} is larger than {MAX_REPLY_BYTES >> 20} MiB.")
         try:
-            reply = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise WrongAgent(f"{path}: line {number} is not JSON.") from error
+            reply = parse_json(line)
+        except NotJson as error:
+            raise WrongAgent(f"{path}: line {number} can't be used: {error}.") from error
         if not isinstance(reply, dict) or not isinstance(reply.get("case_id"), str):
             raise WrongAgent(f"{path}: line {number} has no case_id.")
-        self._lines[reply["case_id"]].append(reply)
+        case_id, repeat = reply["case_id"], reply.get("repeat", self._last[reply["case_id"]] + 1)
+        if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
+            raise WrongAgent(f"{path}: line {number} has a repeat that is no whole number from 1.")
+        if (case_id, repeat) in self._lines:
+            raise WrongAgent(f"{path}: line {number} records repeat {repeat} of its case a second time.")
+        self._last[case_id] = repeat
+        self._lines[case_id, repeat] = reply
 
-    async def ask(self, line: Mapping[str, Any], timeout_s: float) -> Answer | Trouble:  # noqa: ARG002 - it is at hand
-        """What was recorded for the case; trouble where nothing was."""
+    async def ask(
+        self,
+        line: Mapping[str, Any],
+        timeout_s: float,  # noqa: ARG002 - it is at hand
+        *,
+        repeat: int = 1,
+    ) -> Answer | Trouble:
+        """What was recorded for that repeat of the case; trouble where nothing was."""
         case_id = str(line["case_id"])
-        recorded = self._lines.get(case_id)
-        if not recorded:
-            return Trouble(code="not_recorded", detail="the recording has no answer to this case")
-        turn = min(self._asked[case_id], len(recorded) - 1)
-        self._asked[case_id] += 1
-        return read_reply(recorded[turn], case_id)
+        recorded = self._lines.get((case_id, repeat))
+        if recorded is None:
+            which = "to this case" if not self._last.get(case_id) else f"to repeat {repeat} of this case"
+            return Trouble(code="not_recorded", detail=f"the recording has no answer {which}")
+        return read_reply(recorded, case_id)
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -24,8 +24,8 @@ class Agent(Protocol):
     @property
     def label(self) -> str: ...
 
-    async def ask(self, line: Mapping[str, Any], timeout_s: float) -> Answer | Trouble:
-        """One case's answer, or why there is none. Never raises for the agent's fault."""
+    async def ask(self, line: Mapping[str, Any], timeout_s: float, *, repeat: int = 1) -> Answer | Trouble:
+        """One case's answer, or why there is none; `repeat` counts from 1. Never raises for the agent's fault."""
         ...
 
     async def close(self) -> None:
@@ -33,8 +33,11 @@ class Agent(Protocol):
         ...
 
 
-def open_agent(spec: str, *, concurrency: int, token: str | None = None) -> Agent:
-    """The agent that a specification names: `command:…`, `http(s)://…`, `recorded:…`, or the reference agent."""
+def open_agent(spec: str, *, concurrency: int, token: str | None = None, variables: Sequence[str] = ()) -> Agent:
+    """The agent that a specification names: `command:…`, `http(s)://…`, `recorded:…`, or the reference agent.
+
+    A command is given a few harmless variables of ours, and those that `variables` names.
+    """
     if spec == REFERENCE:
         import sys
 
@@ -53,7 +56,7 @@ def open_agent(spec: str, *, concurrency: int, token: str | None = None) -> Agen
             raise WrongAgent(f"The command of --agent can't be read: {error}.") from error
         if not words:
             raise WrongAgent("command: names no command. Write command:<command line>.")
-        return CommandAgent(words, concurrency=concurrency, label=label_of(spec))
+        return CommandAgent(words, concurrency=concurrency, label=label_of(spec), variables=variables)
     if spec.startswith(("http://", "https://")):
         from services.replay.agent_http import HttpAgent
 
@@ -81,7 +84,7 @@ def read_reply(reply: Any, case_id: str) -> Answer | Trouble:
     """An agent's line as an answer. A reply of the wrong form is trouble: nothing can be said about its content."""
     if not isinstance(reply, dict) or "output" not in reply:
         return Trouble(code="bad_reply", detail="the reply is not an object with an output")
-    if reply.get("case_id") not in {None, case_id}:
+    if reply.get("case_id") not in (None, case_id):
         return Trouble(code="bad_reply", detail="the reply is for another case")
     if not isinstance(reply["output"], (str, dict, list)):
         return Trouble(code="bad_reply", detail="output is neither text nor an object nor a list")
@@ -93,7 +96,7 @@ def read_reply(reply: Any, case_id: str) -> Answer | Trouble:
         if not isinstance(call, dict) or not isinstance(call.get("tool"), str):
             return Trouble(code="bad_reply", detail="a tool call has no tool")
         arguments, status = call.get("arguments") or {}, call.get("status", "ok")
-        if not isinstance(arguments, dict) or status not in {"ok", "error"}:
+        if not isinstance(arguments, dict) or status not in ("ok", "error"):
             return Trouble(code="bad_reply", detail="a tool call's arguments or status are of the wrong form")
         read.append(ToolCall(tool=call["tool"], arguments=arguments, status=status))
     usage = reply.get("usage")

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.replay import toolcalls
+from services.redact import scrub
+from services.replay import patterns, toolcalls
 from services.replay.model import Answer, GoldenCase
 from services.replay.toolcalls import Result
 
 LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pl", "pt")
+MOST_SHOWN = 80  # characters of what was found, in a reason
 REFUSAL = re.compile(
     r"\b(can(no|')t|cannot|won't|will not|unable to|not able to|not allowed|must not|may not|declin\w+|refus\w+)\b",
     re.IGNORECASE,
@@ -46,6 +48,13 @@ def text_of(answer: Answer, wanted: Mapping[str, Any]) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def shown(value: Any) -> str:
+    """What was found, as a reason quotes it: short, and without what looks like a secret."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = scrub(" ".join(text.split()))
+    return repr(text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…")
+
+
 def select(value: Any, path: str) -> Any:
     """`decision` or `lead.score` in an output; None where it isn't there."""
     for part in path.split("."):
@@ -73,15 +82,15 @@ def _found(text: str, wanted: Mapping[str, Any], name: str) -> Iterator[tuple[st
 def _text_contains(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
     text = text_of(answer, wanted)
     if "equals" in wanted and _prepared(text, wanted) != _prepared(wanted["equals"], wanted):
-        return False, f"the text is not {wanted['equals']!r}"
+        return False, f"the text is {shown(text)}, asked was {wanted['equals']!r}"
     missing = [item for item, there in _found(text, wanted, "all_of") if not there]
     if missing:
         return False, f"the text lacks {missing[0]!r}"
     if "any_of" in wanted and not any(there for _, there in _found(text, wanted, "any_of")):
         return False, "the text holds none of: " + ", ".join(map(repr, wanted["any_of"]))
-    flags = re.IGNORECASE if wanted.get("ignore_case", True) else 0
-    if "regex" in wanted and not re.search(wanted["regex"], text, flags):
-        return False, f"the text does not match {wanted['regex']!r}"
+    flags = patterns.IGNORE_CASE if wanted.get("ignore_case", True) else 0
+    if "regex" in wanted and not patterns.found(wanted["regex"], text, flags):
+        return False, f"the text does not match {wanted['regex']!r}: it is {shown(text)}"
     return True, "the text holds what it must"
 
 
@@ -92,8 +101,8 @@ def _text_forbidden(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer
     hit = next((item for item, there in _found(text, wanted, "any_of") if there), None)
     if hit is not None:
         return False, f"the text holds {hit!r}, which is forbidden"
-    flags = re.IGNORECASE if wanted.get("ignore_case", True) else 0
-    if "regex" in wanted and re.search(wanted["regex"], text, flags):
+    flags = patterns.IGNORE_CASE if wanted.get("ignore_case", True) else 0
+    if "regex" in wanted and patterns.found(wanted["regex"], text, flags):
         return False, f"the text matches {wanted['regex']!r}, which is forbidden"
     return True, "the text holds nothing forbidden"
 
@@ -105,13 +114,13 @@ def _json_schema(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -
     if error is None:
         return True, "the output has the expected form"
     where = ".".join(str(part) for part in error.instance_path) or "its top"
-    return False, f"the output's form is wrong at {where}: {error.message[:160]}"
+    return False, f"the output's form is wrong at {where}: {scrub(error.message[:160])}"
 
 
 def _number_range(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
     value = select(answer.output, wanted["path"])
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False, f"{wanted['path']} is no number"
+        return False, f"{wanted['path']} is {shown(value)}, asked was a number"
     low, high = wanted.get("min"), wanted.get("max")
     fits = (low is None or value >= low) and (high is None or value <= high)
     bounds = f"{'any' if low is None else low} to {'any' if high is None else high}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -77,9 +77,17 @@ class GateResult:
 
 
 def decide(
-    outcomes: Iterable[Outcome], expected: Sequence[str], rules: GateRules, *, judge_agreement: float | None = None
+    outcomes: Iterable[Outcome],
+    expected: Sequence[str],
+    rules: GateRules,
+    *,
+    judge_agreement: float | None = None,
+    critical_cases: Collection[str] = (),
 ) -> GateResult:
-    """The verdict over the `expected` case ids; a case without an outcome counts as an error, never as absent."""
+    """The verdict over the `expected` case ids; a case without an outcome counts as an error, never as absent.
+
+    Of `critical_cases`, which have a critical criterion, every repeat must be judged, whatever the rate.
+    """
     by_case: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_case[outcome.case_id].append(outcome)
@@ -90,6 +98,15 @@ def decide(
     critical = tuple(f"{case.id}: {name}" for case in cases for name in case.critical_failed)
     rate = counts["passed"] / judged if judged else None
     verdict, reasons = _verdict(counts, len(cases), rate, critical, rules, judge_agreement)
+    open_ = [case.id for case in cases if case.id in critical_cases and _is_open(case, rules)]
+    if open_ and verdict == "PASS":
+        verdict, reasons = (
+            "INCONCLUSIVE",
+            (
+                f"{len(open_)} critical {'case was' if len(open_) == 1 else 'cases were'} not judged in full: "
+                f"{', '.join(open_[:5])}.",
+            ),
+        )
     return GateResult(
         verdict=verdict,
         reasons=reasons,
@@ -104,6 +121,11 @@ def decide(
         critical_failures=critical,
         cases=cases,
     )
+
+
+def _is_open(case: CaseResult, rules: GateRules) -> bool:
+    judged = sum(outcome.state in {"passed", "failed"} for outcome in case.outcomes)
+    return judged < rules.repeats
 
 
 def _case(id_: str, outcomes: list[Outcome], rules: GateRules) -> CaseResult:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from services.errors import Problem, SettingsError
+from services.outside import NotJson, parse_json
 from services.place import ROOT
+from services.replay import soundness
 from services.replay.expectations import KINDS
 from services.replay.model import Criterion, GoldenCase, GoldenSet
 
@@ -38,7 +40,7 @@ def parse_keeping(raw: Any, source: str) -> tuple[GoldenSet, str]:
     if problems:
         raise SettingsError(tuple(problems))
     text = canonical(raw)
-    cases = tuple(case_of(case) for case in raw["cases"])
+    cases = tuple(case_of(case, passes=raw.get("passes", "all")) for case in raw["cases"])
     return GoldenSet(name=raw["name"], version=raw["version"], sha256=_sha256(text), cases=cases), text
 
 
@@ -65,12 +67,11 @@ def _json(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SettingsError((_problem(str(path), "(file)", "is larger than 64 MiB"),))
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise SettingsError((_problem(str(path), "(file)", "does not exist"),)) from error
-    except (ValueError, RecursionError) as error:
-        where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "(file)"
-        raise SettingsError((_problem(str(path), where, "is not valid JSON in UTF-8"),)) from error
+    except NotJson as error:
+        raise SettingsError((_problem(str(path), "(file)", f"is not valid JSON: {error}"),)) from error
     except OSError as error:
         raise SettingsError((_problem(str(path), "(file)", f"can't be read ({error.strerror})"),)) from error
 
@@ -126,20 +127,13 @@ def _criteria(case: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
             yield f"{where}.criterion", f"names no criterion of this case: {expectation['criterion']!r}"
         if expectation["kind"] not in KINDS:
             yield f"{where}.kind", f"is not known: {expectation['kind']!r}"
-        yield from _pattern(expectation, where)
+            continue
+        for field, what in soundness.problems(expectation, case["context"]):
+            yield f"{where}.{field}" if field else where, what
 
 
-def _pattern(expectation: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
-    import re
-
-    try:
-        re.compile(expectation.get("regex", ""))
-    except re.error:
-        yield f"{where}.regex", "is not a regular expression"
-
-
-def case_of(raw: Mapping[str, Any]) -> GoldenCase:
-    """A case from its JSON."""
+def case_of(raw: Mapping[str, Any], *, passes: str = "all") -> GoldenCase:
+    """A case from its JSON; `passes` is the set's own rule for how a criterion passes."""
     return GoldenCase(
         id=raw["id"],
         title=raw["title"],
@@ -151,6 +145,7 @@ def case_of(raw: Mapping[str, Any]) -> GoldenCase:
             Criterion(
                 id=c["id"], title=c["title"], anchors=c["anchors"], critical=c.get("critical", False),
                 weight=float(c.get("weight", 1)), pass_at=float(c.get("pass_at", 4)),
+                passes=c.get("passes", passes),
             )
             for c in raw["criteria"]
         ),

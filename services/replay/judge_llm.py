@@ -6,6 +6,7 @@ is given to repair it, and what is still wrong is *unscored*, never a pass. Noth
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import secrets
@@ -17,10 +18,12 @@ import httpx
 import jsonschema_rs
 
 from services.errors import Problem, SettingsError
+from services.outside import NotJson, parse_json
 from services.redact import scrub
 from services.replay.expectations import Checked, check_all
 from services.replay.golden import FOLDER
 from services.replay.model import Answer, CriterionScore, GoldenCase, Judged, ToolCall
+from services.replay.rubric import by_checks
 
 if TYPE_CHECKING:
     from services.settings.model import Settings
@@ -33,6 +36,8 @@ MAX_ANSWER_CHARS = 20_000
 MAX_REPLY_BYTES = 1 << 20
 TRIES = 2  # the first, and one to repair
 TRANSPORT_TRIES = 3
+OPTIONAL = ("temperature", "max_tokens", "max_completion_tokens")  # parameters that some models refuse
+MOST_TOKENS = 100_000_000  # of one reply; a larger number is no count
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +66,7 @@ class LlmJudge:
     calibration: Sequence[Mapping[str, Any]]
     name: str = "llm"
     _used: dict[str, int] = field(default_factory=lambda: {"input_tokens": 0, "output_tokens": 0, "calls": 0})
+    _left_out: set[str] = field(default_factory=set)
     _client: httpx.AsyncClient | None = None
     _validator: Any = None
 
@@ -79,7 +85,12 @@ class LlmJudge:
     async def judge(self, case: GoldenCase, answer: Answer) -> Judged:
         """Score one answer; unscored with the reason where the model can't be reached or doesn't say it properly."""
         checked = check_all(case, answer)
-        messages = [{"role": "user", "content": self._question(case, answer, checked)}]
+        said = _said(answer)
+        if len(said) > MAX_ANSWER_CHARS:
+            return Judged(
+                unscored=f"the answer has {len(said):,} characters, and the judge may read {MAX_ANSWER_CHARS:,}"
+            )
+        messages = [{"role": "user", "content": self._question(case, said, checked)}]
         trouble = "the judge was not asked"
         for _ in range(TRIES):
             if self._over_budget():
@@ -97,15 +108,11 @@ class LlmJudge:
             ]
         return Judged(unscored=f"the judge's answer is not in the required form: {trouble}")
 
-    def _question(self, case: GoldenCase, answer: Answer, checked: Sequence[Checked]) -> str:
+    def _question(self, case: GoldenCase, said: str, checked: Sequence[Checked]) -> str:
         mark = secrets.token_hex(12)
         rubric = [
             {"id": c.id, "title": c.title, "critical": c.critical, "anchors": dict(c.anchors)} for c in case.criteria
         ]
-        said = json.dumps(
-            {"output": answer.output, "tool_calls": [[c.tool, dict(c.arguments), c.status] for c in answer.tool_calls]},
-            ensure_ascii=False,
-        )[:MAX_ANSWER_CHARS]
         facts = [{"criterion": c.criterion, "met": c.met, "what": c.why} for c in checked]
         return "\n".join(
             [
@@ -122,43 +129,60 @@ class LlmJudge:
         """One exchange with the model; transport trouble is tried again."""
         self._client = self._client or httpx.AsyncClient(timeout=self.endpoint.timeout_s, follow_redirects=False)
         body, headers = self._request(messages)
-        for attempt in range(1, TRANSPORT_TRIES + 1):
+        for attempt in range(1, TRANSPORT_TRIES + len(OPTIONAL) + 1):
             try:
                 return self._heard(await self._post(body, headers))
             except _NoReply as error:
+                if error.refused in OPTIONAL and error.refused not in self._left_out:
+                    self._left_out.add(error.refused)
+                    body, headers = self._request(messages)
+                    continue
                 if not error.again or attempt == TRANSPORT_TRIES:
                     raise
         raise _NoReply("no try was made", again=False)
 
     async def _post(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+        """One exchange under one deadline, however slowly it drips; nothing is unpacked."""
         assert self._client is not None  # noqa: S101 - made by the caller
+        data = b""
+        asked = {"accept-encoding": "identity"} | dict(headers)
         try:
-            async with self._client.stream("POST", self.endpoint.url, json=body, headers=headers) as reply:
-                data = b""
-                async for chunk in reply.aiter_bytes():
-                    data += chunk
-                    if len(data) > MAX_REPLY_BYTES:
-                        raise _NoReply("it is larger than 1 MiB", again=False)
-        except httpx.TimeoutException as error:
+            async with asyncio.timeout(self.endpoint.timeout_s):
+                async with self._client.stream("POST", self.endpoint.url, json=body, headers=asked) as reply:
+                    async for chunk in reply.aiter_raw():
+                        data += chunk
+                        if len(data) > MAX_REPLY_BYTES:
+                            raise _NoReply("it is larger than 1 MiB", again=False)
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise _NoReply(f"none within {self.endpoint.timeout_s:g} s", again=True) from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise _NoReply(f"it can't be reached ({type(error).__name__})", again=True) from error
+        if reply.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
+            raise _NoReply("it is compressed although asked not to be", again=False)
+        try:
+            found = parse_json(data)
+        except NotJson as error:
+            if reply.status_code == 200:
+                raise _NoReply(str(error), again=False) from error
+            found = None
         if reply.status_code != 200:
             again = reply.status_code == 429 or reply.status_code >= 500
-            raise _NoReply(f"HTTP status {reply.status_code}", again=again)
-        try:
-            return json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise _NoReply("it is not JSON", again=False) from error
+            raise _NoReply(f"HTTP status {reply.status_code}{_said_why(found)}", again=again, refused=_refused(found))
+        return found
 
     def _request(self, messages: Sequence[Mapping[str, str]]) -> tuple[dict[str, Any], dict[str, str]]:
         end, key = self.endpoint, self.endpoint.key
+        body: dict[str, Any] = {"model": end.model}
+        if "temperature" not in self._left_out:
+            body["temperature"] = 0
         if end.wire == "anthropic":
             headers = {"anthropic-version": "2023-06-01"} | ({"x-api-key": key} if key else {})
-            body: dict[str, Any] = {"model": end.model, "max_tokens": end.max_tokens, "temperature": 0}
-            return body | {"system": self.prompt, "messages": list(messages)}, headers
+            return body | {"max_tokens": end.max_tokens, "system": self.prompt, "messages": list(messages)}, headers
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        body = {"model": end.model, "max_tokens": end.max_tokens, "temperature": 0}
+        # Newer models of one provider know the limit under another name only.
+        limit = "max_completion_tokens" if "max_tokens" in self._left_out else "max_tokens"
+        if "max_completion_tokens" not in self._left_out:
+            body[limit] = end.max_tokens
         return body | {"messages": [{"role": "system", "content": self.prompt}, *messages]}, headers
 
     def _heard(self, reply: Any) -> str:
@@ -169,7 +193,8 @@ class LlmJudge:
         said: dict[str, Any] = usage if isinstance(usage, dict) else {}
         for ours, theirs in (("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens")):
             found = said.get(ours, said.get(theirs, 0))
-            self._used[ours] += found if isinstance(found, int) else 0
+            counts = isinstance(found, int) and not isinstance(found, bool) and 0 <= found < MOST_TOKENS
+            self._used[ours] += found if counts else 0
         self._used["calls"] += 1
         try:
             if self.endpoint.wire == "anthropic":
@@ -182,8 +207,8 @@ class LlmJudge:
         """The scores by criterion, or what is wrong."""
         start, end = text.find("{"), text.rfind("}")
         try:
-            found: Any = json.loads(text[start : end + 1]) if start >= 0 else None
-        except (ValueError, RecursionError):
+            found: Any = parse_json(text[start : end + 1], unique_keys=True) if start >= 0 else None
+        except NotJson:
             return None, "no JSON object can be read"
         self._validator = self._validator or jsonschema_rs.validator_for(dict(self.schema))
         error = next(iter(self._validator.iter_errors(found)), None)
@@ -232,26 +257,63 @@ class LlmJudge:
 
 
 class _NoReply(Exception):
-    def __init__(self, why: str, *, again: bool) -> None:
-        self.again = again
+    def __init__(self, why: str, *, again: bool, refused: str = "") -> None:
+        self.again, self.refused = again, refused
         super().__init__(scrub(why))
 
 
 def _with_checks(
     scores: Mapping[str, tuple[float, str]], case: GoldenCase, checked: Sequence[Checked]
 ) -> tuple[CriterionScore, ...]:
-    """The model's scores, under the facts: what a deterministic check saw missing, no model can talk away."""
+    """The model's scores, under the facts: what a deterministic check saw missing, no model can talk away.
+
+    A check that failed caps its criterion, critical or not; the model may score lower, never higher.
+    """
     found = []
     for criterion in case.criteria:
         score, reason = scores[criterion.id]
-        missed = [item.why for item in checked if item.criterion == criterion.id and not item.met]
-        passed = score >= criterion.pass_at and not (criterion.critical and missed)
-        if missed and criterion.critical:
+        own = [item for item in checked if item.criterion == criterion.id]
+        missed = [item.why for item in own if not item.met]
+        cap, holds = by_checks(criterion, own)
+        if missed and cap is not None:
+            score = min(score, cap)
             reason = f"{'; '.join(missed)}. The judge said: {reason}"
+        passed = score >= criterion.pass_at and holds is not False
         found.append(
             CriterionScore(id=criterion.id, score=score, reason=reason, critical=criterion.critical, passed=passed)
         )
     return tuple(found)
+
+
+def _said(answer: Answer) -> str:
+    """The whole answer as the judge reads it."""
+    calls = [[c.tool, dict(c.arguments), c.status] for c in answer.tool_calls]
+    return json.dumps({"output": answer.output, "tool_calls": calls}, ensure_ascii=False)
+
+
+def _message(found: Any) -> str:
+    """The message of an endpoint's error body, in the forms that the wire formats have."""
+    error = found.get("error") if isinstance(found, dict) else None
+    text = error.get("message") if isinstance(error, dict) else error if isinstance(error, str) else None
+    return text if isinstance(text, str) else ""
+
+
+def _said_why(found: Any) -> str:
+    message = " ".join(scrub(_message(found)).split())[:200]
+    return f": {message}" if message else ""
+
+
+def _refused(found: Any) -> str:
+    """The parameter of ours that the endpoint refuses, where its error names one."""
+    error = found.get("error") if isinstance(found, dict) else None
+    param = error.get("param") if isinstance(error, dict) else None
+    if isinstance(param, str) and param in OPTIONAL:
+        return param
+    text = _message(found).lower()
+    refuses = any(word in text for word in ("unsupported", "not support", "does not", "deprecated", "unknown", "extra"))
+    named = [name for name in OPTIONAL if f"{name}" in text]
+    # The message may name what to use in its place, too: what is refused comes first.
+    return min(named, key=text.index) if named and refuses else ""
 
 
 def _calibration_case(item: Mapping[str, Any]) -> tuple[GoldenCase, Answer]:

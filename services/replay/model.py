@@ -12,7 +12,10 @@ MAX_SCORE = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Criterion:
-    """One thing that a case is judged by; it passes at `pass_at` of 5. Failing a critical one blocks the build."""
+    """One thing that a case is judged by; it passes at `pass_at` of 5. Failing a critical one blocks the build.
+
+    `passes` says what its expectations must do: `all` of them be met, or the `share` of them reach `pass_at`.
+    """
 
     id: str
     title: str
@@ -20,6 +23,7 @@ class Criterion:
     critical: bool = False
     weight: float = 1.0
     pass_at: float = 4.0
+    passes: str = "all"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -75,14 +75,20 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _worst(case: CaseResult) -> list[dict[str, Any]]:
-    """Each criterion with the lowest score that it had in any repeat, and that repeat's reason."""
+    """Each criterion with the lowest score that it had in any repeat, and the reasons of each repeat that failed it."""
     found: dict[str, dict[str, Any]] = {}
+    failed: dict[str, list[str]] = {}
     for outcome in case.outcomes:
         for c in outcome.judged.criteria if outcome.judged is not None else ():
             entry = {"id": c.id, "score": c.score, "passed": c.passed, "critical": c.critical, "reason": c.reason}
+            if c.passed is False:
+                failed.setdefault(c.id, []).append(f"repeat {outcome.repeat}: {c.reason}")
             before = found.get(c.id)
             if before is None or (c.score is not None and (before["score"] is None or c.score < before["score"])):
                 found[c.id] = entry
+    if len(case.outcomes) > 1:
+        for id_, reasons in failed.items():
+            found[id_] |= {"passed": False, "reason": "; ".join(reasons)}
     return list(found.values())
 
 

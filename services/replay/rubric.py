@@ -1,11 +1,15 @@
-"""The deterministic judge: a criterion's score is the share of its expectations that were met, out of five."""
+"""The deterministic judge: a criterion's score is the share of its expectations that were met, out of five.
+
+How it passes is stated in the golden set: `passes` is "all" (the default) or "share".
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from services.replay import expectations, toolcalls
+from services.replay import expectations, patterns, toolcalls
 from services.replay.expectations import Checked, check_all
 from services.replay.model import MAX_SCORE, Answer, Criterion, CriterionScore, GoldenCase, Judged
 
@@ -19,10 +23,8 @@ def judge(case: GoldenCase, answer: Answer) -> Judged:
 
 
 def _score(criterion: Criterion, checked: list[Checked]) -> CriterionScore:
-    """Each expectation weighs the same. A critical criterion has no half measures: one miss fails it."""
     missed = [item for item in checked if not item.met]
-    score = MAX_SCORE * (len(checked) - len(missed)) / len(checked) if checked else None
-    passed = None if score is None else score >= criterion.pass_at and not (criterion.critical and missed)
+    score, passed = by_checks(criterion, checked)
     reason = "; ".join(item.why for item in missed) if missed else "; ".join(item.why for item in checked)
     return CriterionScore(
         id=criterion.id,
@@ -33,10 +35,25 @@ def _score(criterion: Criterion, checked: list[Checked]) -> CriterionScore:
     )
 
 
+def by_checks(criterion: Criterion, checked: Sequence[Checked]) -> tuple[float | None, bool | None]:
+    """A criterion's score and whether it passes, by its expectations alone; (None, None) where it has none.
+
+    The score is the share of them that were met, out of five. With `passes` at "all", and for a critical criterion
+    always, one miss fails it and its score stays below `pass_at`; with "share" it passes where the score reaches that.
+    """
+    if not checked:
+        return None, None
+    missed = sum(not item.met for item in checked)
+    score = MAX_SCORE * (len(checked) - missed) / len(checked)
+    if missed and (criterion.critical or criterion.passes == "all"):
+        return min(score, max(0.0, criterion.pass_at - 1)), False
+    return score, score >= criterion.pass_at
+
+
 def identity() -> str:
     """SHA-256 of the judge: of the code that decides. Another judge's results aren't comparable."""
     digest = hashlib.sha256()
-    for module in (expectations, toolcalls):
+    for module in (expectations, patterns, toolcalls):
         digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()

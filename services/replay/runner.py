@@ -6,20 +6,24 @@ Every piece is durable as it finishes (in batches a tenth of a second apart) and
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services import clock
+from services.redact import fault
 from services.replay import bodies
 from services.replay.agents import Agent
 from services.replay.judges import Judge
 from services.replay.model import Answer, GoldenCase, GoldenSet, Outcome, Trouble
+from services.replay.patterns import PatternStopped
 from services.store import Store, replays
 from services.store.replays import Claimed, Finished
 
+log = logging.getLogger(__name__)
 LEASE_MS = 60_000
 RENEW_S = 15.0
 TICK_S = 0.1
@@ -42,6 +46,7 @@ class Runner:
     timeout_s: float
     progress: Progress = lambda _done: None
     stopping: bool = False
+    grace_s: float | None = None  # after a stop, how long what is being asked may take; None: as long as it takes
     share: tuple[int, int] | None = None  # first and last position, where it works on a part of the run
     from_the_end: bool = False  # where others walk the run from its beginning
     done_here: int = 0
@@ -66,10 +71,16 @@ class Runner:
             for asker in askers:
                 asker.cancel()
             await asyncio.gather(*askers, return_exceptions=True)
+            if self.stopping and self.grace_s is not None:
+                await asyncio.to_thread(self._hand_back)
+
+    def _hand_back(self) -> None:
+        with self.store.write() as connection:
+            replays.hand_back(connection, self.owner)
 
     async def _keep_books(self) -> str:
         """One thread writes what is finished and claims more, a transaction a tick."""
-        renewed, ahead = time.monotonic(), 0
+        renewed, ahead, stopped_at = time.monotonic(), 0, 0.0
         while True:
             finished, self._finished = self._finished, []
             # As far ahead as the last ticks were fast: a quick agent never waits for a claim, and of a slow one's
@@ -92,6 +103,10 @@ class Runner:
                 self._fed.notify_all()
             if self._exhausted and not self._waiting and not self._in_flight and not self._finished:
                 return state
+            if self.stopping and self.grace_s is not None and not self._finished:
+                stopped_at = stopped_at or time.monotonic()
+                if time.monotonic() - stopped_at > self.grace_s:
+                    return state  # what is still asked is cut off; its lease is handed back
             self._wake.clear()
             try:
                 await asyncio.wait_for(self._wake.wait(), TICK_S)
@@ -101,10 +116,7 @@ class Runner:
 
     def _exchange(self, finished: list[Outcome], room: int, renew: bool) -> tuple[str, list[Claimed]]:
         now = clock.now_ms()
-        done = [
-            Finished(position=self._positions[o.case_id, o.repeat], outcome=o.state, body=bodies.to_json(o))
-            for o in finished
-        ]
+        done = [self._kept(outcome) for outcome in finished]
         with self.store.write() as connection:
             replays.finish(connection, self.run_id, self.owner, done)
             if renew:
@@ -118,6 +130,18 @@ class Runner:
                 )  # fmt: skip
         return state, claimed
 
+    def _kept(self, outcome: Outcome) -> Finished:
+        position = self._positions[outcome.case_id, outcome.repeat]
+        try:
+            body = bodies.to_json(outcome)
+            body.encode()
+        except (ValueError, TypeError, RecursionError) as error:
+            log.error("case %s of run %s can't be stored: %s", outcome.case_id, self.run_id, fault(error))
+            trouble = Trouble(code="fault", detail=f"the answer can't be stored ({type(error).__name__})")
+            outcome = replace(outcome, judged=None, answer=None, trouble=trouble)
+            body = bodies.to_json(outcome)
+        return Finished(position=position, outcome=outcome.state, body=body)
+
     async def _ask_on(self) -> None:
         while True:
             if not self._waiting:
@@ -129,17 +153,34 @@ class Runner:
             if len(self._waiting) < self.concurrency // 2:
                 self._wake.set()
             try:
-                outcome = await self._one(piece)
+                outcome = await self._safely(piece)
                 self._finished.append(outcome)  # not in one line: the list is exchanged while we wait
             finally:
                 self._in_flight -= 1
             if not self._in_flight and not self._waiting:
                 self._wake.set()
 
+    async def _safely(self, piece: Claimed) -> Outcome:
+        """A piece that can't be judged ends as an error of its own, so that the run ends too."""
+        try:
+            return await self._one(piece)
+        except PatternStopped as error:
+            return self._error(piece, Trouble(code="check_stopped", detail=str(error)))
+        except Exception as error:  # noqa: BLE001 - whatever one answer does to a check, the others are judged
+            log.error("case %s of run %s can't be judged: %s", piece.case_id, self.run_id, fault(error))
+            return self._error(piece, Trouble(code="fault", detail=f"it can't be judged ({type(error).__name__})"))
+
+    def _error(self, piece: Claimed, trouble: Trouble) -> Outcome:
+        case = self._cases[piece.case_id]
+        return Outcome(
+            case_id=case.id, repeat=piece.repeat, category=case.category, judged=None, answer=None, trouble=trouble,
+            duration_ms=0.0, attempts=1,
+        )  # fmt: skip
+
     async def _one(self, piece: Claimed) -> Outcome:
         case = self._cases[piece.case_id]
         begun = time.monotonic()
-        found, attempts = await self._asked(case)
+        found, attempts = await self._asked(case, piece.repeat)
         duration_ms = (time.monotonic() - begun) * 1000
         judged = None
         if isinstance(found, Answer):
@@ -156,13 +197,13 @@ class Runner:
             attempts=attempts,
         )
 
-    async def _asked(self, case: GoldenCase) -> tuple[Answer | Trouble, int]:
+    async def _asked(self, case: GoldenCase, repeat: int) -> tuple[Answer | Trouble, int]:
         """Ask; again, after a pause, only where the transport failed."""
         line = {"case_id": case.id, "input": case.input, "context": case.context}
         attempt = 0
         while True:
             attempt += 1
-            found = await self.agent.ask(line, self.timeout_s)
+            found = await self.agent.ask(line, self.timeout_s, repeat=repeat)
             if isinstance(found, Answer) or not found.retryable or attempt == MAX_ATTEMPTS:
                 return found, attempt
             await asyncio.sleep(BACKOFF_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - spreads load only

@@ -19,7 +19,8 @@ from services.evidence.freshness import Under
 from services.replay import bodies, comparison, gate, golden, rubric
 from services.replay.comparison import Basis, Comparison
 from services.replay.gate import GateResult, GateRules
-from services.replay.model import GoldenSet, Outcome
+from services.replay.model import Answer, GoldenCase, GoldenSet, Judged, Outcome
+from services.replay.patterns import PatternStopped
 from services.settings.model import INSTALLATION
 from services.store import Store, replays
 from services.store.replays import Finished, Run
@@ -52,6 +53,7 @@ class Plan:
     simulated: bool = False
     runner: str = "command"
     requested_by: str = "command line"
+    agent_mark: str = ""  # tells another agent's specification from this one, where that may not be stored
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +89,8 @@ def begin(store: Store, plan: Plan) -> Begun:
             "timeout_s": plan.timeout_s,
             "golden_version": found.version,
             "cases": list(chosen),
+            "critical": [case.id for case in found.cases if case.id in chosen and is_critical(case)],
+            "agent_mark": plan.agent_mark,
         },
         golden_name=found.name,
         golden_sha256=found.sha256,
@@ -102,6 +106,16 @@ def begin(store: Store, plan: Plan) -> Begun:
             run = replace(run, options=dict(run.options) | {"under": said})
         replays.create(connection, run, pieces, kept, found.version)
     return Begun(run=run, golden=found)
+
+
+def is_critical(case: GoldenCase) -> bool:
+    """Whether a case has a critical criterion: then it must be judged, whatever the rate."""
+    return any(criterion.critical for criterion in case.criteria)
+
+
+def critical_of(run: Run) -> tuple[str, ...]:
+    """The run's cases with a critical criterion; () for a run of a version that did not note them."""
+    return tuple(run.options.get("critical") or ())
 
 
 def under_of(connection: Connection, run: Run) -> Under:
@@ -173,7 +187,10 @@ def outcomes(store: Store, run_id: str) -> tuple[Outcome, ...]:
 def result(store: Store, run: Run) -> GateResult:
     """The gate's result over what is finished so far."""
     agreement = run.summary.get("judge_agreement")
-    return gate.decide(outcomes(store, run.id), run.options["cases"], rules_of(run), judge_agreement=agreement)
+    return gate.decide(
+        outcomes(store, run.id), run.options["cases"], rules_of(run), judge_agreement=agreement,
+        critical_cases=critical_of(run),
+    )  # fmt: skip
 
 
 def conclude(
@@ -190,7 +207,9 @@ def conclude(
         if not replays.is_complete(connection, run.id):
             raise WrongRun(f"Run {run.id} is not finished: some answers are still missing. Resume it.")
     judged, rules = outcomes(store, run.id), rules_of(run)
-    decide = functools.partial(gate.decide, judged, run.options["cases"], judge_agreement=judge_agreement)
+    decide = functools.partial(
+        gate.decide, judged, run.options["cases"], judge_agreement=judge_agreement, critical_cases=critical_of(run)
+    )
     found = decide(rules)
     for_go = found if rules.for_go == rules else decide(rules.for_go)
     summary = summarise(found) | {"judge_agreement": judge_agreement, "judge_usage": dict(judge_usage or {})}
@@ -248,9 +267,10 @@ def rescore(store: Store, run_id: str, *, by: Person) -> tuple[Run, GateResult]:
         kept = [(position, bodies.from_json(body)) for position, body in replays.bodies(connection, run_id)]
     fresh = []
     for position, outcome in kept:
-        judged = None if outcome.answer is None else rubric.judge(cases[outcome.case_id], outcome.answer)
+        judged = None if outcome.answer is None else _judged_again(cases[outcome.case_id], outcome.answer)
         fresh.append((position, replace(outcome, judged=judged)))
-    found = gate.decide([o for _, o in fresh], run.options["cases"], rules_of(run))
+    critical = [id_ for id_ in run.options["cases"] if is_critical(cases[id_])]
+    found = gate.decide([o for _, o in fresh], run.options["cases"], rules_of(run), critical_cases=critical)
     done = [Finished(position=p, outcome=o.state, body=bodies.to_json(o)) for p, o in fresh]
     with store.write() as connection:
         summary = summarise(found) | {"rescored_ms": clock.now_ms()}
@@ -258,6 +278,13 @@ def rescore(store: Store, run_id: str, *, by: Person) -> tuple[Run, GateResult]:
         current = replays.get(connection, run_id)
     assert current is not None  # noqa: S101
     return current, found
+
+
+def _judged_again(case: GoldenCase, answer: Answer) -> Judged:
+    try:
+        return rubric.judge(case, answer)
+    except PatternStopped as error:
+        return Judged(unscored=str(error))
 
 
 def resumed_for_reading(store: Store, run_id: str) -> Begun:
@@ -279,7 +306,9 @@ def compared(store: Store, run: Run, found: GateResult, against: str | None = No
         if against is not None and against != run.id:
             raise WrongRun(f"There is no run {against[:60]!r} to compare with.")
         return None
-    earlier = gate.decide(outcomes(store, other.id), other.options["cases"], rules_of(other))
+    earlier = gate.decide(
+        outcomes(store, other.id), other.options["cases"], rules_of(other), critical_cases=critical_of(other)
+    )
     return comparison.compare(found.cases, earlier.cases, basis_of(run), basis_of(other))
 
 
@@ -303,27 +332,44 @@ def promote(store: Store, run_id: str, *, by: Person) -> None:
         )  # fmt: skip
 
 
-def from_document(document: Mapping[str, Any]) -> Sequence[gate.CaseResult]:
-    """The case results of an exported run (the JSON of the command line), to compare with."""
-    from services.replay.model import CriterionScore, Judged
+def from_document(document: Any) -> Sequence[gate.CaseResult]:
+    """The case results of an exported run (the JSON of the command line), to compare with. Raises WrongRun."""
+    try:
+        return tuple(_from_case(case) for case in document["cases"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WrongRun("The file is not the JSON of a run. Write one with --json.") from error
 
-    found = []
-    for case in document.get("cases", []):
-        criteria = tuple(
-            CriterionScore(
-                id=c["id"], score=c["score"], reason="", critical=bool(c.get("critical")), passed=c.get("passed")
-            )
-            for c in case.get("criteria") or ()
+
+def _from_case(case: Mapping[str, Any]) -> gate.CaseResult:
+    from services.replay.model import CriterionScore
+
+    def number(value: Any) -> float | None:
+        if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+            return value
+        raise ValueError("a score is no number")
+
+    def text(value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        raise ValueError("an id is no text")
+
+    criteria = tuple(
+        CriterionScore(
+            id=text(c["id"]), score=number(c["score"]), reason="", critical=c.get("critical") is True,
+            passed={True: True, False: False}.get(c.get("passed")),
         )
-        state = "error" if case.get("error") else {True: "passed", False: "failed"}.get(case.get("passed"), "unscored")
-        outcome = Outcome(
-            case_id=case["id"], repeat=1, category=case.get("category", ""), judged=Judged(criteria=criteria),
-            answer=None, trouble=None, duration_ms=0, attempts=1,
-        )  # fmt: skip
-        found.append(
-            gate.CaseResult(
-                id=case["id"], category=case.get("category", ""), state=state,  # type: ignore[arg-type]
-                score=case.get("score"), critical_failed=tuple(case.get("critical_failed") or ()), outcomes=(outcome,),
-            )
-        )  # fmt: skip
-    return found
+        for c in case.get("criteria") or ()
+    )  # fmt: skip
+    passed = case.get("passed")
+    state = (
+        "error" if case.get("error") else "passed" if passed is True else "failed" if passed is False else "unscored"
+    )
+    outcome = Outcome(
+        case_id=text(case["id"]), repeat=1, category=text(case.get("category", "")), judged=Judged(criteria=criteria),
+        answer=None, trouble=None, duration_ms=0, attempts=1,
+    )  # fmt: skip
+    return gate.CaseResult(
+        id=outcome.case_id, category=outcome.category, state=state,  # type: ignore[arg-type]
+        score=number(case.get("score")), critical_failed=tuple(map(text, case.get("critical_failed") or ())),
+        outcomes=(outcome,),
+    )  # fmt: skip

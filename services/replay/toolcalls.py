@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.redact import scrub
+from services.replay import patterns
 from services.replay.model import ToolCall
 
 Result = tuple[bool, str]  # whether the expectation is met, and why not (or how) in words
@@ -21,7 +23,9 @@ def required(calls: Sequence[ToolCall], wanted: Mapping[str, Any]) -> Result:
     for call in same:
         if matches(call.arguments, wanted):
             return True, f"{wanted['tool']} was called as expected"
-    return False, f"{wanted['tool']} was called, but not with the expected arguments"
+    if not same:
+        return False, f"{wanted['tool']} was called, but never with status {wanted['status']}"
+    return False, f"{wanted['tool']} was called with {_difference(same[-1].arguments, wanted)}"
 
 
 def forbidden(calls: Sequence[ToolCall], wanted: Mapping[str, Any]) -> Result:
@@ -76,8 +80,35 @@ def matches(arguments: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     if mode == "equal":
         return actual == expected
     if mode == "regex":
-        return all(k in actual and re.search(str(v), str(actual[k])) for k, v in expected.items())
+        return all(k in actual and patterns.found(str(v), str(actual[k])) for k, v in expected.items())
     return all(k in actual and actual[k] == v for k, v in expected.items())
+
+
+MOST_SHOWN = 80
+MOST_FIELDS = 4
+
+
+def _difference(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """`amount 120, asked 100`: the arguments that are not as asked, without what looks like a secret."""
+    ignored = set(wanted.get("ignore", ()))
+    expected = {k: v for k, v in wanted.get("arguments", {}).items() if k not in ignored}
+    wrong = [
+        k for k, v in expected.items() if not matches(actual, {**wanted, "arguments": {k: v}, "match": _one(wanted)})
+    ]
+    parts = [f"{k} {_shown(actual[k]) if k in actual else 'left out'}, asked {_shown(expected[k])}" for k in wrong]
+    if not wrong:  # equal was asked, and there is more than that
+        extra = sorted(set(actual) - set(expected) - ignored)
+        parts = [f"{k} {_shown(actual[k])}, asked was nothing" for k in extra]
+    return scrub("; ".join(parts[:MOST_FIELDS]))
+
+
+def _one(wanted: Mapping[str, Any]) -> str:
+    return "regex" if wanted.get("match") == "regex" else "subset"
+
+
+def _shown(value: Any) -> str:
+    text = " ".join(json.dumps(value, ensure_ascii=False, default=str).split())
+    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"
 
 
 def _names(wanted: Mapping[str, Any]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -24,7 +25,7 @@ def ask(spec: str, *, timeout_s: float = 5, token: str | None = None, times: int
     async def go() -> list[Answer | Trouble]:
         agent = open_agent(spec, concurrency=2, token=token)
         try:
-            return [await agent.ask(LINE, timeout_s) for _ in range(times)]
+            return [await agent.ask(LINE, timeout_s, repeat=number) for number in range(1, times + 1)]
         finally:
             await agent.close()
 
@@ -156,9 +157,105 @@ def test_a_recording_says_its_lines_in_order(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text('{"case_id": "c1", "output": "one"}\n\n{"case_id": "c1", "output": "two"}\n')
     found = ask(f"recorded:{path}", times=3)
-    assert [answer.output for answer in found if isinstance(answer, Answer)] == ["one", "two", "two"]
+    assert [answer.output for answer in found if isinstance(answer, Answer)] == ["one", "two"]
+    assert trouble(found).code == "not_recorded", "no answer is counted twice"
     path.write_text('{"case_id": "other", "output": "one"}\n')
     assert trouble(ask(f"recorded:{path}")).code == "not_recorded"
+
+
+def test_repeats_of_a_recording_are_addressed_by_number(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text(
+        '{"case_id": "c1", "repeat": 2, "output": "two"}\n{"case_id": "c1", "repeat": 1, "output": "one"}\n'
+    )
+    assert [a.output for a in ask(f"recorded:{path}", times=2) if isinstance(a, Answer)] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"case_id": "c1", "repeat": 0, "output": "x"}', b'{"case_id": "c1", "repeat": true, "output": "x"}',
+        b'{"case_id": "c1", "repeat": 1, "output": "x"}\n{"case_id": "c1", "repeat": 1, "output": "y"}',
+        b'{"case_id": [1], "output": "x"}', b"[]", b"\xff\xfe{", '{"case_id": "c1"}'.encode("utf-16"),
+        b'{"case_id": "c1", "output": ' + b"[" * 900 + b"]" * 900 + b"}",
+    ],
+)  # fmt: skip
+def test_a_recording_that_can_not_be_used_names_its_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(WrongAgent, match=r"r\.jsonl"):
+        ask(f"recorded:{path}")
+
+
+HALF = r'{"case_id": "c1", "output": "cut \ud83d off\u0000"}'
+
+
+def test_an_answer_cut_inside_an_emoji_is_kept_however_it_comes(
+    tmp_path: Path, raw_server: Callable[..., RawServer]
+) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text(HALF + "\n")
+
+    def http(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(HALF), HALF.encode()))
+
+    specs = [
+        f"recorded:{path}", f"http://127.0.0.1:{raw_server(http).port}/", script(tmp_path, f"    print(r'{HALF}', flush=True)\n"),
+    ]  # fmt: skip
+    for spec in specs:
+        (answer,) = ask(spec, timeout_s=30)
+        assert isinstance(answer, Answer), answer
+        assert answer.output == "cut \ufffd off\ufffd"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"output":"x","case_id":[1]}', '{"output":"x","case_id":{}}', '{"output":"x","tool_calls":[{"tool":"t","status":[1]}]}',
+        '{"output":' + "[" * 900 + "]" * 900 + "}", '{"output":null}', '{"output":1}', "null", "[]", '{"output":"x","tool_calls":{"a":1}}',
+        '{"output":"x","tool_calls":[{"tool":1}]}', '{"output":"x","tool_calls":[{"tool":"t","arguments":[1]}]}', '{"output": NaN}',
+    ],
+)  # fmt: skip
+def test_a_reply_of_the_wrong_form_is_trouble(tmp_path: Path, reply: str) -> None:
+    found = ask(script(tmp_path, f"    print({reply!r}, flush=True)\n"), timeout_s=30)
+    assert trouble(found).code == "bad_reply"
+
+
+def test_a_command_is_given_none_of_our_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENLIGHT_API_TOKEN", SECRET)
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{SECRET}@h/d")
+    monkeypatch.setenv("STAGING_REDIS_URL", SECRET)
+    monkeypatch.setenv("AGENT_MODEL", "a-model")
+    spec = script(tmp_path, "    print(json.dumps({'output': dict(os.environ)}), flush=True)\n")
+    (answer,) = ask(spec, timeout_s=30)
+    assert isinstance(answer, Answer)
+    assert SECRET not in str(answer.output)
+    assert "AGENT_MODEL" not in answer.output
+    assert answer.output["PATH"] == os.environ["PATH"]
+
+    async def with_one() -> Answer | Trouble:
+        agent = open_agent(spec, concurrency=1, variables=["AGENT_MODEL"])
+        try:
+            return await agent.ask(LINE, 30)
+        finally:
+            await agent.close()
+
+    named = asyncio.run(with_one())
+    assert isinstance(named, Answer)
+    assert named.output["AGENT_MODEL"] == "a-model"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        f"command:x --token {SECRET}", f"command:x --api-key={SECRET}", f"command:TOKEN={SECRET} x",
+        f"command:curl -H 'Authorization: Bearer {SECRET}' http://h", f"command:x http://u:{SECRET}@h/",
+        f"http://u:{SECRET}@h/p?token={SECRET}", f"command:x --password {SECRET} --verbose",
+    ],
+)  # fmt: skip
+def test_a_secret_in_a_specification_is_not_part_of_its_name(spec: str) -> None:
+    assert SECRET not in label_of(spec)
 
 
 @pytest.mark.parametrize(

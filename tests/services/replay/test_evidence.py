@@ -43,7 +43,7 @@ def test_a_run_under_a_lower_gate_passes_its_own_and_proves_no_go(store: Store, 
 
 def test_a_case_that_passed_in_some_of_its_tries_only_counts_as_failed(store: Store, tmp_path: Path) -> None:
     class Moody(Scripted):
-        async def ask(self, line: Any, timeout_s: float) -> Any:
+        async def ask(self, line: Any, timeout_s: float, *, repeat: int = 1) -> Any:
             answer = await super().ask(line, timeout_s)
             return Answer(output="wrong") if self.asked[str(line["case_id"])] == 1 else answer
 

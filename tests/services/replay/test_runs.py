@@ -38,7 +38,7 @@ class Scripted:
         self.asked: Counter[str] = Counter()
         self._wrong, self._trouble, self._pause_s = wrong, dict(trouble or {}), pause_s
 
-    async def ask(self, line: Mapping[str, Any], timeout_s: float) -> Answer | Trouble:
+    async def ask(self, line: Mapping[str, Any], timeout_s: float, *, repeat: int = 1) -> Answer | Trouble:
         case_id = str(line["case_id"])
         self.asked[case_id] += 1
         await asyncio.sleep(self._pause_s)
