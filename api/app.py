@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException
 
 from api import replays, slos
 from runtime import Contract, Dependency, TokenPolicy, mount
-from services import access, clock, export
-from services.access import Forbidden, Person, Role
-from services.errors import SettingsError, StoreError, UnknownEnvironment
+from runtime.body_limit import BodyLimit
+from services import access, clock, export, redact
+from services.access import Forbidden, Person
+from services.errors import SettingsError, StoreError, StoreRejected, UnknownEnvironment
 from services.health import moving, view
 from services.settings import Settings
 from services.store import Store
@@ -101,18 +102,13 @@ def build(settings: Settings, get_store: GetStore) -> FastAPI:
     _facts(app, settings, get_store, guard)
     replays.mount(app, settings, get_store, guard)
     slos.mount(app, settings, get_store, guard)
+    app.add_middleware(BodyLimit, most=MAX_REQUEST_BYTES)
     return app
 
 
 def _guard(settings: Settings) -> Callable[..., Person]:
     """Who holds a token may look; what more they may do, their role says, in the services."""
-    tokens: dict[str, tuple[str, Role]] = {
-        token.name: (settings.access_tokens[token.name].get_secret_value(), token.role)
-        for token in settings.access.tokens
-        if token.name in settings.access_tokens
-    }
-    if settings.api_token is not None:
-        tokens["api"] = (settings.api_token.get_secret_value(), "engineer")
+    tokens = access.tokens_of(settings)
 
     def authorised(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> Person:
         person = access.of_token(credentials.credentials if credentials else None, tokens)
@@ -170,10 +166,10 @@ def _time(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else clock.iso(milliseconds)
 
 
-def _problem(status: int, detail: str, **more: Any) -> JSONResponse:
+def _problem(status: int, detail: str, *, extra: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail} | more
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse(body, status_code=status, media_type=PROBLEM, headers=headers)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return JSONResponse(body, status_code=status, media_type=PROBLEM, headers=headers | dict(extra or {}))
 
 
 def _problems(app: FastAPI) -> None:
@@ -181,7 +177,7 @@ def _problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(_request: Request, error: HTTPException) -> Response:
-        return _problem(error.status_code, str(error.detail))
+        return _problem(error.status_code, str(error.detail), extra=error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_request: Request, error: RequestValidationError) -> Response:
@@ -201,18 +197,15 @@ def _problems(app: FastAPI) -> None:
     async def wrong_settings(_request: Request, error: SettingsError) -> Response:
         return _problem(409, str(error))
 
+    @app.exception_handler(StoreRejected)
+    async def unstorable(_request: Request, _error: StoreRejected) -> Response:
+        return _problem(422, "The request holds a text or number that can't be stored, such as a zero byte.")
+
     @app.exception_handler(StoreError)
     async def away(_request: Request, error: StoreError) -> Response:
         return _problem(503, f"{error.sentence} {error.fix}")
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:
-        log.exception("fault at %s", request.url.path, exc_info=error)
+        log.error("fault at %s: %s", request.url.path, redact.fault(error))
         return _problem(500, "A fault in Greenlight; its log says more.")
-
-    @app.middleware("http")
-    async def bounded(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_REQUEST_BYTES:
-            return _problem(413, f"The request is larger than {MAX_REQUEST_BYTES} bytes.")
-        return await call_next(request)

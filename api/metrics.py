@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from services import clock
+from runtime.token import bearer
+from services import access, clock
 from services.errors import StoreError
 from services.health import view
 from services.settings import Settings
@@ -112,7 +113,12 @@ def metrics_route(settings: Settings, get_store: Callable[[], Store]) -> Route:
         registry.register(_Once(collector))
         return generate_latest(registry)
 
-    async def metrics(_request: Request) -> Response:
+    async def metrics(request: Request) -> Response:
+        if not _may_read(request, settings):
+            return PlainTextResponse(
+                "Send an API token as Authorization: Bearer <token>, or see [portal] metrics in greenlight.toml.\n",
+                status_code=401, headers={"WWW-Authenticate": "Bearer"},
+            )  # fmt: skip
         try:
             body = await run_in_threadpool(text)
         except StoreError as error:
@@ -120,6 +126,21 @@ def metrics_route(settings: Settings, get_store: Callable[[], Store]) -> Route:
         return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return Route("/metrics", endpoint=metrics, methods=["GET"])
+
+
+def _may_read(request: Request, settings: Settings) -> bool:
+    """Everybody, who holds a token, or a program on this machine: as the settings say.
+
+    What a proxy on this machine forwards is not of this machine.
+    """
+    who = settings.portal.metrics
+    if who == "open":
+        return True
+    forwarded = any(name in request.headers for name in ("x-forwarded-for", "forwarded", "x-real-ip"))
+    if who == "local" and not forwarded and (request.client is None or access.is_this_machine(request.client.host)):
+        return True
+    given = bearer(request.headers.get("authorization"))
+    return access.of_token(given, access.tokens_of(settings)) is not None
 
 
 class _Once:

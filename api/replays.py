@@ -53,7 +53,7 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
         return _short(run)
 
     @app.get("/api/v1/replays/{run_id}", dependencies=[Depends(guard)])
-    def one(run_id: str, against: str | None = None) -> dict[str, Any]:
+    def one(run_id: str, against: Annotated[str | None, Query(max_length=60)] = None) -> dict[str, Any]:
         """A run: how far it is while it is open, everything about it once it has ended."""
         store = get_store()
         found = view.progress(store, run_id)

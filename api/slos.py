@@ -32,7 +32,7 @@ class DeployTold(BaseModel):
     environment: str = Field(max_length=40)
     version: str = Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")
     at: AwareDatetime | None = None
-    note: str = Field("", max_length=500)
+    note: str = Field("", max_length=500, pattern=r"^[^\x00]*$")
 
 
 def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable[..., Person]) -> None:

@@ -47,7 +47,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         description="Sets up (the first time) and starts Greenlight: a local Redis if none is configured, the worker, "
         "the portal. `start.py test [pytest arguments]` runs the test suite.",
     )
-    parser.add_argument("--port", type=_port, default=8501, help="the portal's port (8501)")
+    parser.add_argument(
+        "--port", type=_port, default=os.environ.get("PORT") or "8501", help="the portal's port (PORT, else 8501)"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
     parser.add_argument("--data", default=os.environ.get("GREENLIGHT_DATA") or "data", help="the data folder (data)")
     parser.add_argument("--demo", action="store_true", help="add two simulated environments with switchable faults")
@@ -66,7 +68,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65_536:
+    text = text.strip()
+    if not (text.isascii() and text.isdecimal() and len(text) < 7) or not 0 < int(text) < 65_536:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 1 to 65535")
     return int(text)
 

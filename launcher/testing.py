@@ -11,12 +11,14 @@ from launcher import environment
 from launcher.environment import PYTHON, ROOT
 from launcher.say import Refusal, step
 
+SERVERS = {"nginx": "nginx-light", "pgbouncer": "pgbouncer"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 
 
 def run(arguments: list[str]) -> int:
     """Set up and run pytest with these arguments."""
     environment.prepare("requirements.txt", "requirements-dev.txt")
+    _servers()
     variables = dict(os.environ)
     browser = _browser()
     if browser is not None:
@@ -45,6 +47,16 @@ def _browser() -> str | None:
         if done.returncode != 0:
             raise Refusal("No browser could be installed: install Chromium, or name one in GREENLIGHT_TEST_BROWSER.", 1)
     return None
+
+
+def _servers() -> None:
+    """The reverse proxy and the pooler that tests stand behind; installed where they may be, else those tests fail."""
+    places = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin"
+    missing = [package for name, package in SERVERS.items() if shutil.which(name, path=places) is None]
+    if missing and sys.platform == "linux" and os.geteuid() == 0 and shutil.which("apt-get"):
+        with step(f"Installing {' and '.join(missing)} from Debian's packages (for the tests)"):
+            _apt("update")
+            _apt("install", "-y", "--no-install-recommends", *missing)
 
 
 def _apt(*words: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from services.errors import GreenlightError
-from services.settings.model import Access
+from services.settings.model import Access, Settings
 
 JOINERS = "\u200c\u200d"  # letters of some scripts are written with them
 Role = Literal["viewer", "operator", "engineer"]
@@ -104,10 +105,50 @@ def of_claims(claims: Mapping[str, Any], access: Access) -> Person:
     return Person(name=plain(name)[:120], role=role, verified=True, key=f"{issuer}#{subject}"[:300])
 
 
+PROXY = "proxy"  # the issuer of people whom a reverse proxy has signed in, for [[access.people]]
+
+
+def of_proxy(headers: Mapping[str, str], access: Access) -> Person:
+    """Whom the trusted proxy names in its headers, with the role that it or the settings give.
+
+    A visitor whom it doesn't name has the default role, and is marked unverified in every record.
+    """
+    found = {name.lower(): value for name, value in headers.items()}
+    user = plain(found.get(access.proxy_user_header.lower(), ""))[:120]
+    if not user:
+        return Person(name="visitor", role=access.default_role, verified=False)
+    claims = {"iss": PROXY, "sub": user, "name": user, "email": user, "email_verified": "@" in user}
+    person = of_claims(claims, access)
+    role = found.get((access.proxy_role_header or "").lower(), "").strip().lower()
+    return replace(person, role=role) if role in ROLES else person
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether an address is a loopback one, an IPv4 address in IPv6's clothes included."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if found.version == 6 else None
+    return (mapped or found).is_loopback
+
+
+def tokens_of(settings: Settings) -> dict[str, tuple[str, Role]]:
+    """The API's tokens by name: secret and role."""
+    tokens: dict[str, tuple[str, Role]] = {
+        token.name: (settings.access_tokens[token.name].get_secret_value(), token.role)
+        for token in settings.access.tokens
+        if token.name in settings.access_tokens
+    }
+    if settings.api_token is not None:
+        tokens["api"] = (settings.api_token.get_secret_value(), "engineer")
+    return tokens
+
+
 def of_token(given: str | None, tokens: Mapping[str, tuple[str, Role]]) -> Person | None:
     """Whose API token that is (`tokens` by name: secret and role); None for nobody's. Compared in constant time."""
     found = None
     for name, (secret, role) in tokens.items():
-        if given is not None and hmac.compare_digest(given.encode(), secret.encode()):
+        if given is not None and hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode()):
             found = Person(name=f"API token {name}", role=role, verified=True, key=f"token#{name}")
     return found

@@ -31,8 +31,9 @@ UNHELPFUL = frozenset({b"accept-encoding", b"range"})  # the HTML is changed, so
 class FirstPaint:
     """ASGI middleware around the pages at these addresses."""
 
-    def __init__(self, app: ASGIApp, *, pages: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, *, pages: frozenset[str], base: str = "") -> None:
         self._app, self._pages = app, pages
+        self._backend = json.dumps(f"{base}/")
         self._preloads = _preloads(STATIC)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +65,8 @@ class FirstPaint:
 
     def told(self, page: bytes, path: str) -> bytes:
         """The HTML of a page with where its server is, unless something before us serves it under another address."""
-        here = f"if(location.pathname==={json.dumps(path)})window.__streamlit={{BACKEND_BASE_URL:location.origin+'/'}}"
+        backend = f"window.__streamlit={{BACKEND_BASE_URL:location.origin+{self._backend}}}"
+        here = f"if(location.pathname==={json.dumps(path)}){backend}"
         added = f"{HEAD.decode()}<script>{here}</script>{self._preloads}".encode()
         return page.replace(HEAD, added, 1).replace(TITLE, b"<title>Greenlight</title>", 1)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.peers import is_in, is_loopback, networks, peer_of
+
+OPEN_ROUTES = frozenset({"/api/health/ready", "/api/health/live"})  # they say nothing secret
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -18,24 +21,23 @@ HEADERS = (
 )
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address or name can be reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 class Guard:
     """ASGI middleware before everything else, websockets included."""
 
     def __init__(
-        self, app: ASGIApp, *, allowed_hosts: tuple[str, ...], trusted_proxies: tuple[str, ...], open_elsewhere: bool
+        self,
+        app: ASGIApp,
+        *,
+        allowed_hosts: tuple[str, ...],
+        trusted_proxies: tuple[str, ...],
+        open_elsewhere: bool,
+        identity_headers: tuple[str, ...] = (),
+        base: str = "",
     ) -> None:
         self._app, self._hosts = app, frozenset(name.lower() for name in allowed_hosts)
-        self._proxies, self._open_elsewhere = frozenset(trusted_proxies), open_elsewhere
+        self._proxies, self._open_elsewhere = networks(trusted_proxies), open_elsewhere
+        self._open = OPEN_ROUTES | {base + route for route in OPEN_ROUTES}
+        self._identity = frozenset(name.lower().encode() for name in identity_headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer 403 (421 for a foreign host name)."""
@@ -46,6 +48,9 @@ class Guard:
         if refusal is not None:
             await _refuse(refusal, scope, receive, send)
             return
+        if self._identity and not is_in(peer_of(scope), self._proxies):  # nobody else may say who a visitor is
+            kept = [pair for pair in scope["headers"] if pair[0].lower() not in self._identity]
+            scope = {**scope, "headers": kept}
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -56,24 +61,49 @@ class Guard:
         await self._app(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        if _host_of(scope) not in self._hosts:
+        if scope["type"] == "http" and scope["path"] in self._open and scope["method"] in {"GET", "HEAD"}:
+            return None  # a platform's health check comes from anywhere, under a name of its own
+        host = _header(scope, b"host")
+        if _name_of(host) not in self._hosts:
             return 421, "This host name is not one of the portal's. Add it to [portal] allowed_hosts."
-        client, server = scope.get("client"), scope.get("server")
-        if self._proxies and client is not None and client[0] not in self._proxies and not is_loopback(client[0]):
+        peer, server = peer_of(scope), scope.get("server")
+        if self._proxies and peer is not None and not is_in(peer, self._proxies) and not is_loopback(peer):
             return 403, "Only the configured reverse proxy may connect."
         if not self._open_elsewhere and server is not None and not is_loopback(str(server[0])):
             return 403, "The portal serves this machine alone. Configure sign-in or a trusted proxy first."
+        if scope["type"] == "websocket" and not _is_same_origin(scope, host):
+            return 403, "Another website may not connect to the portal."
         return None
 
 
-def _host_of(scope: Scope) -> str:
-    values = [value for name, value in scope["headers"] if name == b"host"]
-    if len(values) != 1:
-        return ""
-    text: str = values[0].decode("latin-1").lower()
-    if text.startswith("["):
-        return text.split("]", 1)[0] + "]"
-    return text.rsplit(":", 1)[0]
+def _header(scope: Scope, name: bytes) -> str:
+    """A header that is there exactly once; "" otherwise."""
+    values = [value for key, value in scope["headers"] if key == name]
+    return values[0].decode("latin-1").lower() if len(values) == 1 else ""
+
+
+def _name_of(host: str) -> str:
+    if host.startswith("["):
+        return host.split("]", 1)[0] + "]"
+    return host.rsplit(":", 1)[0].removesuffix(".")
+
+
+def _is_same_origin(scope: Scope, host: str) -> bool:
+    """Whether the page that connects is one of ours: same host and port. Programs send no origin.
+
+    Streamlit would ask an address service on the internet about any other origin, from the event loop.
+    """
+    origins = [value for key, value in scope["headers"] if key == b"origin"]
+    if not origins:
+        return True
+    try:
+        parts = urlsplit(origins[0].decode("latin-1").lower())
+        here = urlsplit(f"{parts.scheme}://{host}")
+        default = {"http": 80, "https": 443}[parts.scheme]
+        same = parts.hostname == here.hostname and (parts.port or default) == (here.port or default)
+    except (ValueError, KeyError):
+        return False
+    return len(origins) == 1 and same and not parts.username
 
 
 async def _refuse(refusal: tuple[int, str], scope: Scope, receive: Receive, send: Send) -> None:

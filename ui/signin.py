@@ -21,16 +21,22 @@ def person() -> Person:
     """Who acts: whoever signed in, with the role that the settings give; else the one local operator, unverified."""
     if configured() and st.user.get("is_logged_in"):
         return access.of_claims(st.user.to_dict(), cached.settings().access)
+    settings = cached.settings()
+    if settings.portal.trusted_proxies:
+        return access.of_proxy(st.context.headers.to_dict(), settings.access)
     return access.local_operator()
 
 
 def who() -> None:
     """In the side bar: who is signed in, as what, and the way out."""
-    if not configured():
+    behind_proxy = bool(cached.settings().portal.trusted_proxies)
+    if not configured() and not behind_proxy:
         return
     me = person()
     with st.sidebar:
         html.show(html.block(f'<div class="dim">Signed in: {escape(me.name)}, {me.role}</div>'))
+        if not configured():
+            return  # the proxy signs people out
         st.button("Sign out", icon=":material/logout:", on_click=st.logout, key="sign-out")
 
 

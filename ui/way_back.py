@@ -21,12 +21,12 @@ REDIRECTS = frozenset({302, 303, 307})
 class WayBack:
     """ASGI middleware around Streamlit's two routes of sign-in."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, base: str = "") -> None:
+        self._app, self._base = app, base
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note the page at the way out, and go there at the way in."""
-        if scope["type"] != "http" or scope["path"] not in {LOGIN, CALLBACK}:
+        if scope["type"] != "http" or scope["path"] not in {self._base + LOGIN, self._base + CALLBACK}:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -34,9 +34,9 @@ class WayBack:
         async def changed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
-                if scope["path"] == LOGIN:
+                if scope["path"] == self._base + LOGIN:
                     _note(place_of(headers.get("referer", ""), headers.get("host", "")), answer)
-                elif message["status"] in REDIRECTS and answer.get("location") == "/":
+                elif message["status"] in REDIRECTS and answer.get("location") in {"/", self._base, f"{self._base}/"}:
                     _return(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""), answer)
             await send(message)
 
@@ -61,7 +61,7 @@ def is_own(place: str) -> bool:
 
 def _note(place: str, answer: MutableHeaders) -> None:
     if place:
-        life = f"Max-Age={LIFETIME_S}; Path={CALLBACK}; HttpOnly; SameSite=Lax"
+        life = f"Max-Age={LIFETIME_S}; Path=/; HttpOnly; SameSite=Lax"
         answer.append("set-cookie", f"{COOKIE}={quote(place, safe='')}; {life}")
 
 
@@ -69,4 +69,4 @@ def _return(kept: str, answer: MutableHeaders) -> None:
     place = unquote(kept)
     if kept and is_own(place):
         answer["location"] = place
-        answer.append("set-cookie", f"{COOKIE}=; Max-Age=0; Path={CALLBACK}; HttpOnly; SameSite=Lax")
+        answer.append("set-cookie", f"{COOKIE}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax")

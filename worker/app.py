@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 import inngest.fast_api
 from fastapi import FastAPI, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import Receive, Scope, Send
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime import Contract, Dependency, TokenPolicy, mount
+from runtime.body_limit import BodyLimit
 from runtime.inngest_route import InngestCheck
 from runtime.redis_check import RedisCheck, client_for
 from services.settings.model import Own
@@ -22,10 +25,50 @@ from worker.metrics import WorkerMetrics
 PATH = "/inngest"  # where Inngest calls us
 
 
+MAX_CALL_BYTES = 16 << 20  # Inngest sends a run's earlier steps along
+
+
+class InngestDoor:
+    """Lets in what an Inngest server sends, and nothing that a website could have a browser send.
+
+    Where no server is configured, nobody calls functions here. A server sends JSON and neither an origin nor a
+    browser's fetch headers. Signatures are the SDK's matter, where there is a key.
+    """
+
+    def __init__(self, app: ASGIApp, *, configured: bool) -> None:
+        self._app, self._configured = app, configured
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on, or refuse."""
+        refusal = self._refusal(scope) if scope["type"] == "http" and scope["path"] == PATH else None
+        if refusal is None:
+            await self._app(scope, receive, send)
+            return
+        status, detail = refusal
+        response = JSONResponse(
+            {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail},
+            status_code=status, media_type="application/problem+json",
+        )  # fmt: skip
+        await response(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        names = {name for name, _ in scope["headers"]}
+        if names & {b"origin", b"sec-fetch-site", b"sec-fetch-mode"}:
+            return 403, "A website may not call the worker's functions."
+        if scope["method"] != "POST":
+            return None
+        if not self._configured:
+            return 403, "No Inngest server is configured for this worker, so nobody calls its functions."
+        kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+        if kind.partition(b";")[0].strip().lower() != b"application/json":
+            return 415, "Send the call as application/json."
+        return None
+
+
 class Steps:
     """Counts the steps that Inngest has called and that are still at work."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.running = 0
 
@@ -111,4 +154,6 @@ def build(
     def prometheus() -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    app.add_middleware(BodyLimit, most=MAX_CALL_BYTES)
+    app.add_middleware(InngestDoor, configured=own.inngest_configured)
     return app

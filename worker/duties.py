@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 LEASE_MS = 60_000
 RENEW_S = 20.0
 STAND_BACK = timedelta(seconds=45)
+AHEAD = timedelta(seconds=5)  # by so much may a server's clock be ahead
+LATEST = timedelta(hours=1)  # a failed run is tried again for about so long
 By = Literal["inngest", "fallback"]
 
 
@@ -44,6 +46,11 @@ class Duty:
     def tick(self, moment: datetime) -> datetime:
         """The newest due moment at or before then."""
         return self.task(_nothing).tick(moment)
+
+    def is_plausible(self, due: datetime, now: datetime) -> bool:
+        """Whether a server may still ask for that moment: one of the rhythm's, not ahead, not long past."""
+        lately = -AHEAD <= now - due <= max(2 * self.every, LATEST)
+        return lately and self.tick(due) == due
 
     def claim_name(self, due: datetime) -> str:
         """The name under which a due moment is claimed."""
@@ -71,6 +78,9 @@ class Roster:
 
     async def attend(self, duty: Duty, due: datetime) -> bool:
         """Run a duty for Inngest, unless somebody did or does; True where it ran here. Raises what the duty raises."""
+        if not duty.is_plausible(due, clock.now()):
+            log.warning("the duty %s was asked for at a moment that is none of its own; nothing was run", duty.name)
+            return False
         name = duty.claim_name(due)
         if not await self.claim(name, by="inngest"):
             return False

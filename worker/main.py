@@ -273,6 +273,7 @@ class _Process:
             self._steps,
             log_level="warning",
             lifespan="off",
+            proxy_headers=False,  # no header may say who the peer is
             timeout_graceful_shutdown=max(1, round(self._settings.drain_seconds)),
         )
         server = uvicorn.Server(config)

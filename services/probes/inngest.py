@@ -184,7 +184,7 @@ def _key_trouble(facts: Mapping[str, Any], expected: Inngest) -> tuple[str, dict
 def _facts(body: dict[str, Any]) -> dict[str, Any]:
     """The parts of an introspection body that may be kept; {} where it is none. Hashes become their presence."""
     mode, count = body.get("mode"), body.get("function_count")
-    if mode not in {"cloud", "dev"} or not isinstance(count, int) or isinstance(count, bool):
+    if mode not in ("cloud", "dev") or not isinstance(count, int) or isinstance(count, bool):
         return {}
     facts: dict[str, Any] = {
         "mode": mode,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -301,8 +302,41 @@ class Portal(_Table):
         (), description="Host names (no port) under which the portal is reached, beside localhost."
     )
     trusted_proxies: tuple[str, ...] = Field(
-        (), description="Addresses of reverse proxies that sign people in; only they may then connect."
+        (), description="Addresses or networks of reverse proxies that sign people in; only they may then connect."
     )
+    base_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*/?$",
+        max_length=200,
+        description="Path below which a reverse proxy shows the portal, such as /portal; empty for a host of its own.",
+    )
+    metrics: Literal["local", "token", "open"] = Field(
+        "local",
+        description="Who may read /metrics, which names environments: programs on this machine without a token and "
+        "others with one, only who holds a token, or everybody.",
+    )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\]", name) is None:
+                raise ValueError(f"{name[:80]!r} is no host name: write it without scheme, port, path or wildcard")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                network = ipaddress.ip_network(text.strip(), strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"{text[:80]!r} is no address: write an IP address or a network such as 10.0.0.0/8"
+                ) from None
+            if network.prefixlen == 0:
+                raise ValueError(f"{text[:80]!r} trusts everybody: name the proxy's own network")
+        return value
 
 
 class Retention(_Table):
@@ -389,6 +423,12 @@ class Access(_Table):
 
     default_role: Literal["viewer", "operator", "engineer"] = Field(
         "viewer", description="Of everybody who signs in and is not listed."
+    )
+    proxy_user_header: str = Field(
+        "X-Forwarded-User", pattern=r"^[A-Za-z0-9-]{1,60}$", description="In which a trusted proxy names who signed in."
+    )
+    proxy_role_header: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9-]{1,60}$", description="In which it names their role; without it, people decides."
     )
     people: tuple[AccessPerson, ...] = ()
     tokens: tuple[AccessToken, ...] = ()
