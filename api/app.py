@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
-from api import replays, slos
+from api import problems, replays, slos
 from runtime import Contract, Dependency, TokenPolicy, mount
 from runtime.body_limit import BodyLimit
 from services import access, clock, export, redact
@@ -28,7 +28,6 @@ from services.version import VERSION
 
 log = logging.getLogger(__name__)
 MAX_REQUEST_BYTES = 1 << 20
-PROBLEM = "application/problem+json"
 GetStore = Callable[[], Store]
 BEARER = HTTPBearer(auto_error=False, description="The portal's API token.")
 
@@ -102,6 +101,7 @@ def build(settings: Settings, get_store: GetStore) -> FastAPI:
     _facts(app, settings, get_store, guard)
     replays.mount(app, settings, get_store, guard)
     slos.mount(app, settings, get_store, guard)
+    problems.describe(app)
     app.add_middleware(BodyLimit, most=MAX_REQUEST_BYTES)
     return app
 
@@ -169,14 +169,16 @@ def _time(milliseconds: int | None) -> str | None:
 def _problem(status: int, detail: str, *, extra: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail} | more
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    return JSONResponse(body, status_code=status, media_type=PROBLEM, headers=headers | dict(extra or {}))
+    return JSONResponse(body, status_code=status, media_type=problems.MEDIA_TYPE, headers=headers | dict(extra or {}))
 
 
 def _problems(app: FastAPI) -> None:
     """Every error as a problem document; nothing from outside ends as a 500."""
 
     @app.exception_handler(HTTPException)
-    async def refused(_request: Request, error: HTTPException) -> Response:
+    async def refused(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 405:
+            return _problem(405, str(error.detail), extra={"Allow": problems.allowed(app, request.scope)})
         return _problem(error.status_code, str(error.detail), extra=error.headers)
 
     @app.exception_handler(RequestValidationError)

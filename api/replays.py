@@ -49,7 +49,7 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
         try:
             run = asking.ask(get_store(), settings, Wish(**wish.model_dump()), by=person)
         except WrongRun as error:
-            raise HTTPException(422, str(error)) from error
+            raise HTTPException(404, str(error)) from error
         return _short(run)
 
     @app.get("/api/v1/replays/{run_id}", dependencies=[Depends(guard)])
@@ -64,7 +64,7 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
         try:
             return dict(view.in_depth(store, run_id, against).document)
         except WrongRun as error:
-            raise HTTPException(422, str(error)) from error
+            raise HTTPException(404, str(error)) from error
 
 
 def _short(run: Run) -> dict[str, Any]:

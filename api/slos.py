@@ -49,7 +49,7 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
         moment = clock.now_ms() if as_of is None else clock.to_ms(as_of)
         trouble = slo_window.trouble(moment, clock.now_ms())
         if trouble is not None:
-            raise HTTPException(422, f"as_of {trouble}.")
+            raise HTTPException(404, f"as_of {trouble}.")
         days = int(window[:-1]) if window else None
         kept = settings.retention.minute_days
         found = view.slos(get_store(), settings.environment(name), moment, days=days, minute_days=kept)

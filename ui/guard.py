@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.peers import is_in, is_loopback, networks, peer_of
@@ -63,6 +64,8 @@ class Guard:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         if scope["type"] == "http" and scope["path"] in self._open and scope["method"] in {"GET", "HEAD"}:
             return None  # a platform's health check comes from anywhere, under a name of its own
+        if any(ord(sign) < 32 for sign in scope["path"]):
+            return 404, "An address holds no control characters."
         host = _header(scope, b"host")
         if _name_of(host) not in self._hosts:
             return 421, "This host name is not one of the portal's. Add it to [portal] allowed_hosts."
@@ -111,5 +114,6 @@ async def _refuse(refusal: tuple[int, str], scope: Scope, receive: Receive, send
         await send({"type": "websocket.close", "code": 1008})
         return
     status, text = refusal
-    response: Any = PlainTextResponse(text + "\n", status_code=status)
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": text}
+    response: Any = JSONResponse(body, status_code=status, media_type="application/problem+json")
     await response(scope, receive, send)

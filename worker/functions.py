@@ -4,6 +4,7 @@ by case; and the pulse, which does nothing but arrive."""
 from __future__ import annotations
 
 import functools
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.settings.model import Durable, Own
 from worker.duties import Duty, Roster
 from worker.replays import REPLAY_EVENT, ReplayWork
 
+log = logging.getLogger(__name__)
 EARLY = timedelta(seconds=2)  # the server's clock may be ahead of ours: the due moment is the next one, then
 
 
@@ -52,10 +54,19 @@ def _scheduled(
     async def run(context: inngest.Context) -> dict[str, Any]:
         # The due moment is a step of its own, so that a retry minutes later is still for the same one.
         due = await context.step.run("due", functools.partial(_due, duty))
-        ran_here = await context.step.run("work", lambda: roster.attend(duty, datetime.fromisoformat(due)))
+        ran_here = await context.step.run("work", functools.partial(_attend, roster, duty, due))
         return {"due": due, "ran_here": ran_here}
 
     return run
+
+
+async def _attend(roster: Roster, duty: Duty, due: str) -> bool:
+    """Run a duty for the moment that the server sends back; one that is none of the duty's own is not run."""
+    moment = datetime.fromisoformat(due)
+    if moment.tzinfo is None or not duty.is_plausible(moment, clock.now()):
+        log.warning("%s was asked for at a moment that is none of its own; nothing was run", duty.name)
+        return False
+    return await roster.attend(duty, moment)
 
 
 async def _due(duty: Duty) -> str:

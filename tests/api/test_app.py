@@ -123,9 +123,44 @@ def test_our_headers_are_on_every_answer(portal: tuple[str, Store]) -> None:
         assert headers["x-frame-options"] == "SAMEORIGIN"
 
 
-@pytest.mark.parametrize("path", ["/", "/api/health/live", "/metrics", "/_stcore/health"])
+@pytest.mark.parametrize("path", ["/", "/api/v1/environments", "/metrics", "/_stcore/health"])
 def test_a_foreign_host_name_gets_nothing(portal: tuple[str, Store], path: str) -> None:
     assert httpx.get(portal[0] + path, headers={"Host": "evil.example"}).status_code == 421
+
+
+@pytest.mark.parametrize("path", ["/api/health/live", "/api/health/ready"])
+def test_a_platform_s_health_check_is_answered_under_its_own_name(portal: tuple[str, Store], path: str) -> None:
+    assert httpx.get(portal[0] + path, headers={"Host": "healthcheck.railway.app"}).status_code == 200
+
+
+def test_a_chunked_body_is_counted_as_it_comes(portal: tuple[str, Store]) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(200):
+            sent += 1 << 20
+            yield b"x" * (1 << 20)
+
+    try:
+        status = httpx.post(portal[0] + "/api/v1/replays", content=endless(), timeout=PATIENCE_S).status_code
+    except httpx.TransportError:  # it was cut off in the middle
+        status = 413
+    assert status == 413
+    assert sent < 100 << 20
+
+
+def test_metrics_are_for_programs_on_this_machine_or_with_a_token(portal: tuple[str, Store]) -> None:
+    assert get(portal, "/metrics", None).status_code == 200
+    forwarded = {"X-Forwarded-For": "203.0.113.9"}
+    assert httpx.get(portal[0] + "/metrics", headers=forwarded).status_code == 401
+    with_token = forwarded | {"Authorization": f"Bearer {TOKEN}"}
+    assert httpx.get(portal[0] + "/metrics", headers=with_token).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["?against=%00", "?against=a%00b"])
+def test_a_zero_byte_is_no_fault(portal: tuple[str, Store], query: str) -> None:
+    assert get(portal, f"/api/v1/replays/x%00y{query}").status_code in {404, 422}
 
 
 def test_a_websocket_of_a_foreign_page_is_refused(portal: tuple[str, Store]) -> None:

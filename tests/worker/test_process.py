@@ -91,6 +91,25 @@ def test_it_would_register_its_duties_with_inngest(start_worker: Start) -> None:
     assert all(step["retries"]["attempts"] >= 2 for f in answer["functions"] for step in f["steps"].values())
 
 
+def test_a_website_drives_no_function_of_it(start_worker: Start) -> None:
+    """Without a server configured, nobody calls; with one, no browser does."""
+    worker = start_worker()
+    worker.wait()
+    call = {"event": {"name": "inngest/scheduled.timer", "data": {}}, "events": [], "steps": {}, "ctx": {"attempt": 0}}
+    url = f"{worker.url}/inngest?fnId=greenlight-worker-replay-canary&stepId=step"
+    assert httpx.post(url, json=call).status_code == 403
+    assert httpx.post(url, content="{}", headers={"Content-Type": "text/plain"}).status_code == 403
+    configured = start_worker(data=worker.data / "two", INNGEST_DEV="http://127.0.0.1:1")
+    configured.wait()
+    url = f"{configured.url}/inngest?fnId=greenlight-worker-replay-canary&stepId=step"
+    assert httpx.post(url, json=call, headers={"Origin": "https://evil.example"}).status_code == 403
+    assert httpx.post(url, json=call, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert httpx.post(url, content="{}", headers={"Content-Type": "text/plain"}).status_code == 415
+    assert httpx.post(url, json=call).status_code not in {403, 415}
+    large = {"Content-Length": str(300 << 20), "Content-Type": "application/json"}
+    assert httpx.post(url, headers=large, content=iter([b"x"])).status_code == 413
+
+
 def test_a_stranger_can_have_it_registered_nowhere(start_worker: Start) -> None:
     worker = start_worker(INNGEST_SIGNING_KEY="signkey-prod-" + "ab" * 32, INNGEST_EVENT_KEY="event")
     worker.wait()
