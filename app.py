@@ -4,6 +4,7 @@ Starts with `python start.py`, `python app.py`, `streamlit run app.py` or `uvico
 this file for the words `app = st.App(…)` to know that it is an ASGI application: keep them here.
 """
 
+import os
 import sys
 
 import streamlit as st
@@ -15,6 +16,7 @@ from runtime.parent import end_with_parent
 from services.errors import SettingsError
 from ui import cached, portal
 
+os.umask(0o077)  # what the portal writes is for this user alone
 try:
     settings = cached.settings()
     routes = [

@@ -78,7 +78,7 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
         if not 0 < at_ms <= now + AHEAD_MS:
             raise HTTPException(422, "at must lie between 1970 and now. Send the moment of the deploy.")
         deploy = Deploy(environment=told.environment, at_ms=at_ms, version=told.version, source="told", note=told.note)
-        fresh = await run_in_threadpool(changes.tell, get_store(), deploy)
+        fresh = await run_in_threadpool(changes.tell, get_store(), deploy, once=str(x_greenlight_signature), now_ms=now)
         return {"environment": told.environment, "version": told.version, "at": clock.iso(at_ms), "known": not fresh}
 
 

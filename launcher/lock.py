@@ -29,7 +29,9 @@ class Stack:
     def take(self) -> None:
         """Hold the folder. Raises Refusal where another stack does, or where it can't be written."""
         try:
-            self.data.mkdir(parents=True, exist_ok=True)
+            self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.name == "posix" and self.data.stat().st_uid == os.geteuid():
+                self.data.chmod(0o700)  # an older version left it open to every user of the machine
             self._held = (self.data / "stack.lock").open("a+b")
         except OSError as error:
             raise Refusal(

@@ -84,6 +84,7 @@ def _run(options: argparse.Namespace) -> int:
         raise Refusal(f"Port {options.port} on {options.host} is taken by another program. Choose another with --port.")
     line("Greenlight")
     environment.prepare("requirements.txt")
+    os.umask(0o077)  # data, logs and keys are for this user alone
     if stop.is_set():
         return 0
     _refuse_open_door(options.host)

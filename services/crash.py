@@ -19,10 +19,12 @@ from services import place
 STATUS = 70  # EX_SOFTWARE of sysexits.h; never 1, which means fail, No-Go or block
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the signal's number, as shells have it
 MOST_BYTES = 1 << 20
+PRIVATE = 0o077  # what is written holds answers, evidence and names: it is for this user alone
 
 
 def guarded(name: str, main: Callable[[], int]) -> int:
     """Run a command line's `main`; its status, or 70 with one line on stderr where it crashes."""
+    os.umask(PRIVATE)
     try:
         status = main()
         sys.stdout.flush()

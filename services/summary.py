@@ -36,6 +36,7 @@ class Summary:
     queues: tuple[str, ...]
     errors: tuple[str, ...]
     budgets: tuple[str, ...]
+    evidence: tuple[str, ...] = ()
 
     def text(self) -> str:
         """As Markdown."""
@@ -45,8 +46,9 @@ class Summary:
             ("Queues", self.queues),
             ("Errors of the last 24 hours", self.errors),
             ("Error budgets", self.budgets),
+            ("Evidence", self.evidence),
         )
-        for title, lines in headed:
+        for title, lines in ((title, lines) for title, lines in headed if lines):
             parts += ["", f"**{title}**", "", *(f"- {line}" for line in lines)]
         return "\n".join(parts) + "\n"
 
@@ -97,7 +99,13 @@ def _of(connection: Connection, environment: Environment, settings: Settings, no
         errors=(*(_errors(row) for row in day.rows if row.standing.good + row.standing.bad), *map(_runs, tallies))
         or ("Nothing was measured in the last 24 hours.",),
         budgets=tuple(f"{words.title(row.promise.sli)}: {words.sentence(row)}" for row in own.rows),
+        evidence=_head(connection),
     )
+
+
+def _head(connection: Connection) -> tuple[str, ...]:
+    link = evidence_store.newest_link(connection)
+    return () if link is None else (f"Record {link[0]:,} has the hash {link[1]}.",)
 
 
 def _dependency(d: Dependency) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from services import clock, summary, upkeep
+from services.evidence.model import ChainBreak
 from services.health.state import reckon
 from services.replay import asking
 from services.settings.model import Settings
-from services.store import Store, conditions
+from services.store import Store, conditions, evidence
 from worker.collector import Collector
 from worker.desk import Desk
 from worker.duties import Duty
@@ -19,8 +20,11 @@ from worker.duties import Duty
 log = logging.getLogger(__name__)
 
 
-def duties(store: Store, settings: Settings, collector: Collector, desk: Desk) -> tuple[Duty, ...]:
-    """The worker's duties. Each may be run twice for the same moment and leaves the same."""
+def duties(
+    store: Store, settings: Settings, collector: Collector, desk: Desk, notes: dict[str, str] | None = None
+) -> tuple[Duty, ...]:
+    """The worker's duties. Each may be run twice for the same moment and leaves the same; `notes` is for the pages."""
+    notes = {} if notes is None else notes
 
     async def probe_environments(_due: datetime) -> int:
         return await _probe_overdue(store, settings, collector, desk)
@@ -29,6 +33,16 @@ def duties(store: Store, settings: Settings, collector: Collector, desk: Desk) -
         at_ms = round(due.timestamp() * 1000)
         for line in await asyncio.to_thread(summary.write, store, settings, due_ms=at_ms):
             log.info("daily health check: %s", line)
+        broken = await asyncio.to_thread(_break_in_the_chain, store)
+        notes.pop("evidence", None)
+        if broken is not None:
+            notes["evidence"] = (
+                f"The chain of evidence is broken at record {broken.seq}: {broken.why}. Nothing that rests on it counts."
+            )
+            log.error("%s", notes["evidence"])
+        link = await asyncio.to_thread(_newest_link, store)
+        if link is not None:
+            log.info("evidence: record %d has the hash %s; keep this line elsewhere to prove that none was cut", *link)
 
     async def replay_canary(_due: datetime) -> int:
         return len(await asyncio.to_thread(asking.ask_canaries, store, settings))
@@ -46,6 +60,16 @@ def duties(store: Store, settings: Settings, collector: Collector, desk: Desk) -
         Duty(name=name, cron=cron, every=every, offset=offset, run=bodies[name])
         for name, cron, every, offset in _rhythms(settings)
     )
+
+
+def _break_in_the_chain(store: Store) -> ChainBreak | None:
+    with store.read() as connection:
+        return evidence.verify(connection)
+
+
+def _newest_link(store: Store) -> tuple[int, str] | None:
+    with store.read() as connection:
+        return evidence.newest_link(connection)
 
 
 def crons(settings: Settings) -> tuple[tuple[str, str], ...]:

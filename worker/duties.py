@@ -131,7 +131,7 @@ class Roster:
     def _claim(self, name: str, by: By) -> bool:
         now = clock.now_ms()
         with self._store.read() as connection:  # looked at first: what is done or held must not cost a write lock
-            if claims.is_taken(connection, name, now_ms=now):
+            if claims.is_taken(connection, name, now_ms=now, lease_ms=LEASE_MS):
                 return False
         with self._store.write() as connection:
             if not claims.take(connection, name, self._owner, now_ms=now, lease_ms=LEASE_MS, anew=True):

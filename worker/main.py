@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import inngest
@@ -22,6 +23,7 @@ import uvicorn
 
 from runtime.parent import end_with_parent
 from services import place, upkeep
+from services.envs.fingerprint import installation_key
 from services.errors import SettingsError, StoreError
 from services.probes.inngest_pulse import NAME as PULSE
 from services.probes.inngest_sync import NAME as SYNC
@@ -63,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    port = options.port
     try:
         settings = load_and_prepare()
         port = settings.worker_port if options.port is None else options.port
@@ -73,7 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"The worker can't listen on {options.host}:{port} ({error.strerror}).", file=sys.stderr)
+        where = "prepare its data folder" if port is None else f"listen on {options.host}:{port}"
+        print(f"The worker can't {where} ({error.strerror}).", file=sys.stderr)
         return 2
     end_with_parent()
     return _run(process.live())
@@ -131,13 +135,15 @@ class _Process:
         self._parts = Parts()
         self._writer = Writer(store)
         self._lag = LagMeter()
-        self._desk = Desk(store, owner=_owner(), address=self._address, environments=tuple(e.name for e in watched))
+        self._desk = Desk(
+            store, owner=_owner(settings.data_dir), address=self._address, environments=tuple(e.name for e in watched)
+        )
         self._collector = Collector(
             watched, sink=self._writer.put, lag=self._lag, holds=self._desk.holds, waits=self._waits
         )
         self._watch = EnvironmentWatch(store, settings, collector=self._collector, holds=self._desk.holds)
         self._replays = ReplayWork(store, settings, owner=self._desk.owner)
-        duties = chores.duties(store, settings, self._collector, self._desk)
+        duties = chores.duties(store, settings, self._collector, self._desk, self._parts.notes)
         self._roster = Roster(store, settings, duties, owner=self._desk.owner)
         self._client = functions.client(settings.own)
         # Of several environments with our Inngest server, the first one's collector is the worker that it calls.
@@ -358,5 +364,10 @@ def _told(environment: Environment, worker_url: str, declared: tuple[tuple[str, 
     return environment.model_copy(update={"server": told})
 
 
-def _owner() -> str:
-    return os.environ.get("GREENLIGHT_WORKER_ID") or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"[:80]
+def _owner(data_dir: Path) -> str:
+    """This worker's name for leases. A name that was given is completed by the installation's key: two installations
+    on one database would otherwise both hold what one of them took."""
+    given = os.environ.get("GREENLIGHT_WORKER_ID", "").strip()
+    if given:
+        return f"{given[:60]}-{installation_key(data_dir).id}"
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"[:80]

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from services.store import Store
+from services.errors import StoreError
+from services.store import Store, evidence
 from worker.collector import Collector
 from worker.desk import Desk
 from worker.parts import Parts
@@ -62,6 +63,17 @@ class WorkerMetrics:
             "1 while the store can't be written.",
             int(bool(self._writer.trouble or self._desk.trouble)),
         )
+        try:
+            with self._store.read() as connection:
+                link = evidence.newest_link(connection)
+        except StoreError:
+            link = None  # said by greenlight_worker_store_trouble
+        if link is not None:
+            head = GaugeMetricFamily(
+                "greenlight_evidence_head", "Number of the newest evidence record, with its hash.", labels=["hash"]
+            )
+            head.add_metric([link[1]], link[0])
+            yield head
         size = self._store.size_bytes()
         if size is not None:
             yield GaugeMetricFamily("greenlight_store_bytes", "Size of the database on disk.", size)

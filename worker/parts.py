@@ -28,10 +28,13 @@ class Parts:
         self.down: set[str] = set()
         self.restarts: Counter[str] = Counter()
         self.stopping = False
+        self.notes: dict[str, str] = {}  # what is wrong with the whole, by who found it
 
     @property
     def trouble(self) -> str:
         """What the pages say of parts that are not at work."""
+        if self.notes:
+            return " ".join(self.notes.values())
         if self.down:
             return (
                 f"A part of the worker is down ({', '.join(sorted(self.down))}): it failed {MOST_ENDS} times in "

@@ -52,6 +52,12 @@ def judged(bindings: Iterable[Binding]) -> Iterator[Judged]:
         yield Judged(binding=binding, opens_block=in_block)
 
 
+def is_plausible_name(text: str) -> bool:
+    """Whether a text can be a variable's name, and is no secret or line of one."""
+    shaped = NAME.fullmatch(text) is not None and KNOWN_SECRETS.search(text) is None
+    return shaped and not _BASE64.fullmatch(text) and not _HEX.fullmatch(text)
+
+
 def _is_name(binding: Binding) -> bool:
     key, value = binding.key, binding.value
     if key is None or value is None or NAME.fullmatch(key) is None or "\x00" in value:

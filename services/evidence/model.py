@@ -47,12 +47,13 @@ class ChainBreak:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Link:
-    """A stored record as the chain check needs it."""
+    """A stored record as the chain check needs it; `columns` is what it is selected by beside its content."""
 
     seq: int
     body: str
     previous_hash: str
     hash: str
+    columns: tuple[str, str, str, int] | None = None  # environment, check, outcome, at_ms
 
 
 def canonical(record: Evidence) -> str:
@@ -78,26 +79,62 @@ def due_again(at_ms: int, last_ms: int) -> bool:
 
 
 def worth_writing(record: Evidence, last: Evidence | None) -> bool:
-    """Write when the outcome, its cause or what it was taken under changed, and at least hourly."""
+    """Write when the outcome changed, or the cause of one that isn't good, or what it was taken under; else hourly.
+
+    One good state that follows another says nothing new: a queue that is now empty, now not, would write for ever.
+    """
     if last is None:
         return True
-    changed = (record.outcome, record.code, record.version, record.fingerprint) != (
-        last.outcome,
-        last.code,
-        last.version,
-        last.fingerprint,
-    )
-    return changed or due_again(record.at_ms, last.at_ms)
+    changed = (record.outcome, record.version, record.fingerprint) != (last.outcome, last.version, last.fingerprint)
+    other_cause = record.outcome != "pass" and record.code != last.code
+    return changed or other_cause or due_again(record.at_ms, last.at_ms)
 
 
-def find_break(links: Iterable[Link]) -> ChainBreak | None:
-    """The first record that doesn't follow from the one before it; None for a whole chain."""
+REDACTED = "evidence.redacted"  # the check of a record that says which earlier one had a text taken out
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Redaction:
+    """What a redaction record says of an earlier one: its place, its unchanged hash, the hash of its content now."""
+
+    seq: int
+    hash: str
+    body_sha256: str
+
+
+def redactions_of(record: Evidence) -> tuple[Redaction, ...]:
+    """The redactions that a record states; () for any other record."""
+    if record.check != REDACTED:
+        return ()
+    return tuple(Redaction(**item) for item in record.detail.get("records", ()))
+
+
+def body_sha256(body: str) -> str:
+    """The hash by which a redaction names a redacted content."""
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def agrees(columns: tuple[str, str, str, int], record: Evidence) -> bool:
+    """Whether what a record is selected by says the same as its content, which alone the hash covers."""
+    return columns == (record.environment, record.check, record.outcome, record.at_ms)
+
+
+def find_break(links: Iterable[Link], redactions: Iterable[Redaction] = ()) -> ChainBreak | None:
+    """The first record that doesn't follow from the one before it; None for a whole chain.
+
+    A redacted record keeps its hash; its content must be what a redaction in the chain says that it is now.
+    """
+    known = {item.seq: item for item in redactions}
     previous, expected_seq = GENESIS, 1
     for link in links:
         if link.previous_hash != previous:
             return ChainBreak(seq=link.seq, why="it does not follow the record before it: one was dropped or moved")
-        if link.hash != chain_hash(previous, link.body):
+        redacted = known.get(link.seq)
+        stated = redacted is not None and (redacted.hash, redacted.body_sha256) == (link.hash, body_sha256(link.body))
+        if link.hash != chain_hash(previous, link.body) and not stated:
             return ChainBreak(seq=link.seq, why="its content was changed after it was written")
+        if link.columns is not None and not agrees(link.columns, parse(link.body)):
+            return ChainBreak(seq=link.seq, why="what it is found by was changed after it was written")
         if link.seq < expected_seq:
             return ChainBreak(seq=link.seq, why="its number was changed")
         previous, expected_seq = link.hash, link.seq + 1

@@ -9,7 +9,7 @@ import re
 from services import access
 from services.access import Person
 from services.errors import GreenlightError
-from services.store import Store, deploys
+from services.store import Store, claims, deploys
 from services.store.deploys import Deploy
 from services.store.parts import DAY_MS, MINUTE_MS
 
@@ -37,9 +37,15 @@ def signed(key: str, body: bytes, header: str | None, now_s: float) -> bool:
     return hmac.compare_digest(sign(key, body, int(found.group(1))), str(header))
 
 
-def tell(store: Store, deploy: Deploy) -> bool:
-    """Note a deploy that somebody told of; False where it is known already."""
+def tell(store: Store, deploy: Deploy, *, once: str, now_ms: int) -> bool:
+    """Note a deploy that somebody told of; False where it is known already.
+
+    `once` is the request's signature: while that is valid, the same request sent again is the same deploy.
+    """
+    name = f"deploy:{hashlib.sha256(once.encode()).hexdigest()[:40]}"
     with store.write() as connection:
+        if not claims.take(connection, name, "deploys", now_ms=now_ms, lease_ms=2 * TOLERANCE_S * 1000, anew=True):
+            return False
         return deploys.note(connection, deploy)
 
 

@@ -3,10 +3,18 @@ beyond the lease's length."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from services.evidence.model import SKEW_MS
 from services.store.schema import claims
+
+LONGEST_MS = 900_000  # no lease is taken for longer
+
+
+def lapsed(until_ms: ColumnElement[int | None] | Column[int | None], now_ms: int) -> ColumnElement[bool]:
+    """Whether a lease has ended, or was taken while a clock ran far ahead."""
+    return or_(until_ms <= now_ms, until_ms > now_ms + LONGEST_MS)
 
 
 def take(connection: Connection, name: str, owner: str, *, now_ms: int, lease_ms: int, anew: bool = False) -> bool:
@@ -15,7 +23,8 @@ def take(connection: Connection, name: str, owner: str, *, now_ms: int, lease_ms
     `anew`: one's own running lease is no reason either: two parts of a worker must not both begin the same work.
     """
     until = now_ms + lease_ms
-    ended = claims.c.until_ms <= now_ms
+    # A lease that ends later than one taken now could was taken while a clock ran ahead: it is not honoured.
+    ended = or_(claims.c.until_ms <= now_ms, claims.c.until_ms > until + SKEW_MS)
     free = ended if anew else or_(claims.c.owner == owner, ended)
     renewed = connection.execute(
         update(claims).where(claims.c.name == name, claims.c.done.is_(False), free).values(owner=owner, until_ms=until)
@@ -32,9 +41,9 @@ def take(connection: Connection, name: str, owner: str, *, now_ms: int, lease_ms
     return made.first() is not None
 
 
-def is_taken(connection: Connection, name: str, *, now_ms: int) -> bool:
+def is_taken(connection: Connection, name: str, *, now_ms: int, lease_ms: int) -> bool:
     """Whether it is done, or somebody's lease on it runs: looked at without locking anything."""
-    held = or_(claims.c.done, claims.c.until_ms > now_ms)
+    held = or_(claims.c.done, claims.c.until_ms.between(now_ms + 1, now_ms + lease_ms + SKEW_MS))
     return connection.execute(select(claims.c.name).where(claims.c.name == name, held)).first() is not None
 
 

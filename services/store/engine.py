@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from services import place
 from services.errors import StoreUnreachable
 from services.store.troubles import translate, unstorable
 
@@ -33,6 +36,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
+        self._opened: tuple[int, int] | None = None  # device and inode of the file
 
     @classmethod
     def open(cls, url: str) -> Store:
@@ -61,10 +65,44 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One durable transaction: all of it or nothing. SQLite takes its write lock at the beginning."""
+        if not self._is_in_place():
+            raise StoreUnreachable(
+                "The database file was moved or deleted while Greenlight runs, so nothing can be saved.",
+                fix="Put it back, and saving goes on; or stop Greenlight and start it with another file.",
+            )
         with _translated(), self.engine.connect() as raw:
             connection = raw.execution_options(greenlight_write=True)
             with connection.begin():
                 yield connection
+
+    def tighten(self) -> None:
+        """Let this user alone read the database's files, and the data folder: an older version left them open."""
+        path = self._file()
+        if path is None or os.name != "posix":
+            return
+        for part in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
+            with contextlib.suppress(OSError):  # not there, or another user's
+                part.chmod(0o600)
+        if path.parent == place.data_dir():
+            with contextlib.suppress(OSError):
+                path.parent.chmod(0o700)
+
+    def _file(self) -> Path | None:
+        name = self.engine.url.database
+        return Path(name) if self.is_sqlite and name and name != ":memory:" else None
+
+    def _is_in_place(self) -> bool:
+        """Whether the file that is open is still the one at its path."""
+        path = self._file()
+        if path is None:
+            return True
+        try:
+            found = path.stat()
+        except OSError:
+            return self._opened is None
+        now = (found.st_dev, found.st_ino)
+        self._opened = self._opened or now
+        return now == self._opened
 
     def lock_chain(self, connection: Connection) -> None:
         """Hold off every other writer of the evidence chain until this transaction ends."""

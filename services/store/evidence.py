@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import json
+from collections.abc import Collection, Generator, Iterable
+from contextlib import closing
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from services.evidence.model import GENESIS, ChainBreak, Evidence, Link, canonical, chain_hash, find_break, parse
+from services.errors import StoreCorrupt
+from services.evidence.model import (
+    GENESIS,
+    REDACTED,
+    ChainBreak,
+    Evidence,
+    Link,
+    Redaction,
+    agrees,
+    canonical,
+    chain_hash,
+    find_break,
+    parse,
+    redactions_of,
+)
 from services.store.engine import Store
 from services.store.schema import evidence
 
+_WHOLE = (evidence.c.seq, evidence.c.environment, evidence.c.check_name, evidence.c.outcome, evidence.c.at_ms,
+          evidence.c.body)  # fmt: skip
 _NEWEST = select(evidence.c.hash).order_by(evidence.c.seq.desc()).limit(1)
 
 
@@ -49,6 +68,12 @@ def tip(connection: Connection) -> tuple[int, str]:
     return number, head(connection)
 
 
+def newest_link(connection: Connection) -> tuple[int, str] | None:
+    """Number and hash of the newest record, to be kept where nobody who writes here can change it."""
+    row = connection.execute(select(evidence.c.seq, evidence.c.hash).order_by(evidence.c.seq.desc()).limit(1)).first()
+    return None if row is None else (row.seq, row.hash)
+
+
 def at(connection: Connection, number: int) -> str:
     """The hash of the record of that place in the chain; "" where there are fewer."""
     if number == 0:
@@ -62,19 +87,19 @@ def latest(connection: Connection, environment: str | None = None) -> tuple[Evid
     newest = select(func.max(evidence.c.seq)).group_by(evidence.c.environment, evidence.c.check_name)
     if environment is not None:
         newest = newest.where(evidence.c.environment == environment)
-    rows = connection.execute(select(evidence.c.body).where(evidence.c.seq.in_(newest)).order_by(evidence.c.seq))
-    return tuple(parse(row.body) for row in rows)
+    rows = connection.execute(select(*_WHOLE).where(evidence.c.seq.in_(newest)).order_by(evidence.c.seq))
+    return tuple(_record(row) for row in rows)
 
 
 def history(
     connection: Connection, environment: str, *, check: str | None = None, limit: int = 200
 ) -> tuple[tuple[int, str, Evidence], ...]:
     """The newest records of an environment, newest first, as (number, hash, record)."""
-    query = select(evidence.c.seq, evidence.c.hash, evidence.c.body).where(evidence.c.environment == environment)
+    query = select(*_WHOLE, evidence.c.hash).where(evidence.c.environment == environment)
     if check is not None:
         query = query.where(evidence.c.check_name == check)
     rows = connection.execute(query.order_by(evidence.c.seq.desc()).limit(limit))
-    return tuple((row.seq, row.hash, parse(row.body)) for row in rows)
+    return tuple((row.seq, row.hash, _record(row)) for row in rows)
 
 
 def newest(connection: Connection, environment: str, check: str) -> Evidence | None:
@@ -94,8 +119,9 @@ def passed_together(
     if standing:
         wanted.add(standing)
         own |= evidence.c.check_name == standing
-    query = select(evidence.c.check_name, evidence.c.outcome).where(evidence.c.environment == environment, own)
+    query = select(*_WHOLE).where(evidence.c.environment == environment, own)
     for row in connection.execute(query.order_by(evidence.c.seq)):
+        _compare(row)
         (passed.add if row.outcome == "pass" else passed.discard)(row.check_name)
         if passed == wanted:
             return True
@@ -103,19 +129,53 @@ def passed_together(
 
 
 def _passed(connection: Connection, environment: str, check: str, since_ms: int) -> bool:
-    query = select(evidence.c.seq).where(
+    query = select(*_WHOLE).where(
         evidence.c.environment == environment, evidence.c.check_name == check, evidence.c.outcome == "pass",
         evidence.c.at_ms >= since_ms,
     )  # fmt: skip
-    return connection.execute(query.limit(1)).first() is not None
+    found = connection.execute(query.limit(1)).first()
+    if found is not None:
+        _compare(found)
+    return found is not None
 
 
 def verify(connection: Connection) -> ChainBreak | None:
     """Walk the whole chain; the first break, or None."""
-    return find_break(_links(connection))
+    with closing(_links(connection)) as links:
+        return find_break(links, redactions(connection))
 
 
-def _links(connection: Connection) -> Iterator[Link]:
-    query = select(evidence.c.seq, evidence.c.body, evidence.c.previous_hash, evidence.c.hash).order_by(evidence.c.seq)
-    for row in connection.execution_options(yield_per=1000).execute(query):
-        yield Link(seq=row.seq, body=row.body, previous_hash=row.previous_hash, hash=row.hash)
+def redactions(connection: Connection) -> tuple[Redaction, ...]:
+    """What redaction records state; each is a link of the chain itself, so its content is verified with the rest."""
+    rows = connection.execute(select(evidence.c.body).where(evidence.c.check_name == REDACTED))
+    return tuple(item for row in rows for item in redactions_of(parse(row.body)))
+
+
+def _links(connection: Connection) -> Generator[Link]:
+    query = select(*_WHOLE, evidence.c.previous_hash, evidence.c.hash).order_by(evidence.c.seq)
+    with connection.execution_options(yield_per=1000).execute(query) as rows:
+        for row in rows:
+            columns = (row.environment, row.check_name, row.outcome, row.at_ms)
+            yield Link(seq=row.seq, body=row.body, previous_hash=row.previous_hash, hash=row.hash, columns=columns)
+
+
+def _record(row: Any) -> Evidence:
+    """The record of a row. Raises StoreCorrupt where what it was found by is not what its content says."""
+    record = parse(row.body)
+    if not agrees((row.environment, row.check_name, row.outcome, row.at_ms), record):
+        raise _altered(row.seq)
+    return record
+
+
+def _compare(row: Any) -> None:
+    """The same without reading the content whole: canonical JSON holds each field in one spelling."""
+    fields = (("check", row.check_name), ("environment", row.environment), ("outcome", row.outcome))
+    if not all(f'"{name}":{json.dumps(value, ensure_ascii=False)}' in row.body for name, value in fields):
+        raise _altered(row.seq)
+
+
+def _altered(seq: int) -> StoreCorrupt:
+    return StoreCorrupt(
+        f"Evidence was altered in the database: record {seq} is filed as what its content does not say.",
+        fix="Nothing that rests on it counts. Put a backup back, and find out who can write to the database.",
+    )

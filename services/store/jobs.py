@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
+from services.store.claims import lapsed
 from services.store.schema import jobs
 
 
@@ -46,7 +47,7 @@ def enqueue(connection: Connection, *, id_: str, kind: str, environment: str, by
 
 
 def _free(now_ms: int, environments: tuple[str, ...]) -> ColumnElement[bool]:
-    waits = or_(jobs.c.state == "queued", and_(jobs.c.state == "running", jobs.c.lease_until_ms <= now_ms))
+    waits = or_(jobs.c.state == "queued", and_(jobs.c.state == "running", lapsed(jobs.c.lease_until_ms, now_ms)))
     return and_(waits, jobs.c.environment.in_(environments))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
 
+from services.store.claims import lapsed
 from services.store.schema import golden_sets, replay_baselines, replay_results, replay_runs
 
 OPEN = ("queued", "running")
@@ -83,7 +84,7 @@ def claim(
     """Take up to `limit` pieces that nobody holds, or whose holder's lease ran out; of a share (first, last) alone."""
     free = or_(
         replay_results.c.state == "pending",
-        and_(replay_results.c.state == "running", replay_results.c.lease_until_ms <= now_ms),
+        and_(replay_results.c.state == "running", lapsed(replay_results.c.lease_until_ms, now_ms)),
     )
     wanted = select(replay_results.c.position).where(replay_results.c.run_id == run_id, free)
     if share is not None:
@@ -230,7 +231,7 @@ def takeable(connection: Connection, now_ms: int) -> tuple[Run, ...]:
     """Runs for workers that have a piece to take, oldest first."""
     free = or_(
         replay_results.c.state == "pending",
-        and_(replay_results.c.state == "running", replay_results.c.lease_until_ms <= now_ms),
+        and_(replay_results.c.state == "running", lapsed(replay_results.c.lease_until_ms, now_ms)),
     )
     has_free = select(replay_results.c.run_id).where(replay_results.c.run_id == replay_runs.c.id, free).exists()
     rows = connection.execute(

@@ -58,7 +58,9 @@ def test_written_when_outcome_cause_or_version_changes_and_hourly() -> None:
     assert not worth_writing(replace(BASE, at_ms=60_000), BASE)
     assert worth_writing(replace(BASE, at_ms=3_600_000), BASE)
     assert worth_writing(replace(BASE, outcome="fail"), BASE)
-    assert worth_writing(replace(BASE, code="slow"), BASE)
+    assert not worth_writing(replace(BASE, code="slow"), BASE), "one good state after another says nothing new"
+    failed = replace(BASE, outcome="fail", code="refused")
+    assert worth_writing(replace(failed, code="timeout"), failed), "another cause of what isn't well does"
     assert worth_writing(replace(BASE, version="2"), BASE)
     assert worth_writing(replace(BASE, fingerprint="f"), BASE)
     assert worth_writing(BASE, replace(BASE, at_ms=300_001)), "the last one is dated later: a clock was set back"

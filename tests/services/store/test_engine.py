@@ -225,3 +225,32 @@ def test_evidence_can_not_be_changed_or_deleted(store: Store) -> None:
     for statement in ("UPDATE evidence SET outcome = 'fail'", "DELETE FROM evidence"):
         with pytest.raises(Exception, match="append-only"), store.write() as connection:
             connection.execute(text(statement))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of another kind")
+def test_the_database_and_its_neighbours_are_for_this_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data"
+    monkeypatch.setenv("GREENLIGHT_DATA", str(folder))
+    folder.mkdir(mode=0o755)
+    (folder / "greenlight.db").touch(mode=0o644)  # as an older version left it
+    opened = Store.open(f"sqlite:///{folder / 'greenlight.db'}")
+    migrate(opened)
+    put(opened, 1)
+    opened.tighten()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    opened.close()
+    assert set(modes.values()) == {0o600}, modes
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_that_is_moved_away_is_said_and_passes_when_it_is_back(sqlite_store: Store, tmp_path: Path) -> None:
+    put(sqlite_store, 1)
+    path = tmp_path / "greenlight.db"
+    path.rename(tmp_path / "elsewhere.db")
+    with pytest.raises(StoreUnreachable, match="moved or deleted"):
+        put(sqlite_store, 2)
+    (tmp_path / "elsewhere.db").rename(path)
+    put(sqlite_store, 2)
+    assert count(sqlite_store) == 2

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
+from services.errors import StoreCorrupt, StoreRejected
 from services.evidence import Evidence
 from services.store import Store, evidence
 
@@ -83,3 +84,42 @@ def test_a_failed_transaction_leaves_no_record(store: Store) -> None:
     with store.read() as connection:
         assert evidence.history(connection, "e") == ()
         assert evidence.verify(connection) is None
+
+
+def lower_the_guard(store: Store, connection: Connection) -> None:
+    """What an attacker who owns the database does first."""
+    if store.is_sqlite:
+        for name in ("evidence_no_update", "evidence_no_delete", "evidence_no_replace"):
+            connection.execute(text(f"DROP TRIGGER {name}"))
+    else:
+        connection.execute(text("ALTER TABLE evidence DISABLE TRIGGER evidence_append_only"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["check_name = 'other'", "environment = 'other'", "outcome = 'pass'", "at_ms = at_ms + 1", "body = replace(body, 'fail', 'pass')"],
+)  # fmt: skip
+def test_what_a_record_is_found_by_can_not_say_otherwise_than_its_content(store: Store, change: str) -> None:
+    """Moving failing records to another check turned NO_GO into INCONCLUSIVE, with a chain that was called whole."""
+    proofs = [Evidence(environment="e", check="c", outcome=o, at_ms=i) for i, o in enumerate(("pass", "fail"), 1)]  # type: ignore[arg-type]
+    with store.write() as connection:
+        evidence.append(store, connection, proofs)
+    with store.write() as connection:
+        lower_the_guard(store, connection)
+        connection.execute(text(f"UPDATE evidence SET {change} WHERE seq = 2"))
+    with store.read() as connection:
+        broken = evidence.verify(connection)
+    assert broken is not None
+    assert broken.seq == 2
+    if "environment" not in change and "body" not in change:
+        with store.read() as connection, pytest.raises(StoreCorrupt, match="altered"):
+            evidence.latest(connection, "e")
+
+
+def test_replace_is_refused_like_update_and_delete(sqlite_store: Store) -> None:
+    with sqlite_store.write() as connection:
+        evidence.append(sqlite_store, connection, [Evidence(environment="e", check="c", outcome="fail", at_ms=1)])
+    with pytest.raises(StoreRejected, match="append-only"), sqlite_store.write() as connection:
+        connection.execute(text(
+            "REPLACE INTO evidence SELECT seq, environment, check_name, 'pass', at_ms, body, previous_hash, hash FROM evidence"
+        ))  # fmt: skip
