@@ -37,7 +37,8 @@ def duties(
         notes.pop("evidence", None)
         if broken is not None:
             notes["evidence"] = (
-                f"The chain of evidence is broken at record {broken.seq}: {broken.why}. Nothing that rests on it counts."
+                f"The chain of evidence is broken at record {broken.seq}: {broken.why}. "
+                "Nothing that rests on it counts."
             )
             log.error("%s", notes["evidence"])
         link = await asyncio.to_thread(_newest_link, store)

@@ -32,8 +32,7 @@ def client(serve: Callable[..., Served]) -> Iterator[httpx.Client]:
 def test_a_page_is_told_where_its_server_is_if_it_stands_where_the_server_thinks(client: httpx.Client) -> None:
     answer = client.get("/slo_trends", headers={"accept-encoding": "gzip", "range": "bytes=0-5"})
     assert (
-        "if(location.pathname===\"/slo_trends\")window.__streamlit={BACKEND_BASE_URL:location.origin+'/'}"
-        in answer.text
+        'if(location.pathname==="/slo_trends")window.__streamlit={BACKEND_BASE_URL:location.origin+"/"}' in answer.text
     )
     assert "<title>Greenlight</title>" in answer.text
     assert 'rel="modulepreload" href="./static/js/Html.' in answer.text

@@ -81,14 +81,29 @@ def test_a_changed_version_is_a_deploy_that_was_seen(store: Store) -> None:
 
 def test_the_same_deploy_is_kept_once(store: Store) -> None:
     deploy = Deploy(environment="production", at_ms=NOW, version="2", source="told")
-    assert changes.tell(store, deploy)
-    assert not changes.tell(store, deploy)
+    assert changes.tell(store, deploy, once="one", now_ms=NOW)
+    assert not changes.tell(store, deploy, once="two", now_ms=NOW)
+
+
+def test_a_signed_request_that_is_sent_again_is_the_same_deploy(store: Store) -> None:
+    """Without a moment of its own it would be another deploy each time, for as long as its signature is valid."""
+    first = Deploy(environment="production", at_ms=NOW, version="1.1", source="told")
+    later = Deploy(environment="production", at_ms=NOW + 60_000, version="1.1", source="told")
+    assert changes.tell(store, first, once="t=1,v1=ab", now_ms=NOW)
+    assert not changes.tell(store, later, once="t=1,v1=ab", now_ms=NOW + 60_000)
+    with store.read() as connection:
+        assert [deploy.at_ms for deploy in deploys.since(connection, "production", 0, NOW + DAY)] == [NOW]
 
 
 def test_a_deploy_that_was_told_is_not_seen_once_more(store: Store) -> None:
     memory = ledger.Memory()
     ledger.record(store, [seen(NOW / 1000, version="1.0", environment="production")], memory)
-    changes.tell(store, Deploy(environment="production", at_ms=NOW + 20_000, version="1.1", source="told"))
+    changes.tell(
+        store,
+        Deploy(environment="production", at_ms=NOW + 20_000, version="1.1", source="told"),
+        once="one",
+        now_ms=NOW,
+    )
     ledger.record(store, [seen(NOW / 1000 + 30, version="1.1", environment="production")], memory)
     with store.read() as connection:
         found = deploys.since(connection, "production", 0, NOW + DAY)
