@@ -87,8 +87,18 @@ def _install(lists: tuple[str, ...]) -> None:
         )
     if "No space left" in text:
         raise Refusal("The packages could not be installed: the disk is full. Free about 1 GB and start again.")
-    last = next((line for line in reversed(text.splitlines()) if line.strip()), "no reason given")
-    raise Refusal(f"The packages could not be installed: {last[:300]}")
+    raise Refusal(f"The packages could not be installed: {_cause(done.returncode, text)}")
+
+
+def _cause(status: int, text: str) -> str:
+    """What pip says is wrong: its first error, not a warning that happens to stand last; "interrupted" for a signal."""
+    if status < 0:
+        return f"the installation was interrupted (signal {-status}). Start again: it goes on where it stopped."
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
+    others = [line for line in lines if not line.lower().startswith(("warning", "[notice]", "note:", "hint:"))]
+    found = next(iter(errors), "") or (others[-1] if others else "pip gave no reason; start again")
+    return found[:300]
 
 
 def _link_project() -> None:

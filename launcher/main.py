@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from launcher.processes import Child
 from launcher.say import Refusal, complain, line, step
 
 WORKER_STOP_S, OTHER_STOP_S = 6.0, 2.0
+CRASHED = 70  # EX_SOFTWARE of sysexits.h
 START_PATIENCE_S = 90.0
 SYNC_PATIENCE_S = 30.0
 
@@ -39,6 +41,11 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         line("")
         return 0
+    except Exception as error:  # noqa: BLE001 - the last resort of the process; texts may quote a secret
+        frames = traceback.extract_tb(error.__traceback__)
+        where = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames[-6:]))
+        complain(f"start.py: Greenlight made a mistake ({type(error).__name__} at {where}). Report this line.")
+        return CRASHED
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -87,8 +88,10 @@ class FallbackScheduler:
             return timedelta(0)
         try:
             return min(await self._patience(task), task.every)
-        except Exception:
-            log.exception("how long to stand back could not be told; the task %s is run at once", task.name)
+        except Exception as error:  # noqa: BLE001 - its text may quote a secret of the host's
+            log.error(
+                "%s: how long to stand back is not known (%s): it is run at once", task.name, type(error).__name__
+            )
             return timedelta(0)
 
     async def attempt(self, task: Task, tick: datetime) -> bool:
@@ -103,8 +106,10 @@ class FallbackScheduler:
                 return None
             await task.run()
             await self._done(name)
-        except Exception:
-            log.exception("the scheduled task %s failed; it is due again in %s", task.name, task.every)
+        except Exception as error:  # noqa: BLE001 - a task that fails is due again; its text may quote a secret
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("the scheduled task %s failed (%s at %s:%d); it is due again in %s", task.name,
+                      type(error).__name__, where.filename, where.lineno or 0, task.every)  # fmt: skip
             if self._failed is not None:
                 await self._failed(name)
             return False

@@ -14,6 +14,7 @@ import streamlit as st
 
 from services import clock, requests
 from services.errors import GreenlightError, SettingsError, StoreError, UnknownEnvironment
+from services.redact import fault
 from services.store.jobs import Job
 from ui import cached, html, present, signin, state
 
@@ -54,9 +55,9 @@ def guarded(draw: Callable[P, None]) -> Callable[P, None]:
             html.show(html.answer("unknown", f"No data can be shown. {error.sentence}", error.fix))
         except GreenlightError as error:
             html.show(html.answer("unknown", str(error), ""))
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - a fault of one part leaves the rest of the page
             reference = secrets.token_hex(4)
-            log.exception("page fault %s", reference)
+            log.error("page fault %s: %s", reference, fault(error))
             what = "This part of the page could not be drawn: a fault in Greenlight."
             html.show(html.answer("unknown", what, f"Reload the page. If it stays, report reference {reference}."))
 

@@ -17,6 +17,7 @@ from services import clock
 from services.errors import StoreError
 from services.health.moving import moves_work
 from services.probes.inngest_pulse import NAME as PULSE
+from services.redact import fault
 from services.settings.model import Settings
 from services.store import Store, claims, conditions, schedules
 
@@ -86,8 +87,8 @@ class Roster:
             async with self._renewed(name):
                 await duty.run(due)
             outcome = "done"
-        except Exception:
-            log.exception("the duty %s failed; Inngest tries it again", duty.name)
+        except Exception as error:
+            log.error("the duty %s failed (%s); Inngest tries it again", duty.name, fault(error))
             raise
         finally:
             await self.end(name, outcome)

@@ -260,3 +260,37 @@ def test_an_old_python_is_told_so() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "3.11 or newer" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "cause"),
+    [
+        (1, "ERROR: Could not build wheels for x\nWARNING: Running pip as the 'root' user can break permissions", "Could not build"),
+        (1, "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n[notice] A new release of pip", "HASHES"),
+        (-2, "WARNING: Running pip as the 'root' user", "interrupted"),
+        (1, "WARNING: Retrying\n[notice] new pip", "no reason"),
+        (1, "something odd", "something odd"),
+    ],
+)  # fmt: skip
+def test_a_failed_installation_names_its_cause_and_no_unrelated_warning(status: int, said: str, cause: str) -> None:
+    from launcher import environment
+
+    found = environment._cause(status, said)
+    assert cause in found
+    assert "WARNING" not in found
+
+
+def test_a_crash_of_the_launcher_is_one_line_and_status_70(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from launcher import main as launcher_main
+
+    def broken(_options: object) -> int:
+        raise ValueError("planted-secret")
+
+    monkeypatch.setattr(launcher_main, "_run", broken)
+    assert launcher_main.main([]) == 70
+    said = capsys.readouterr().err
+    assert len(said.strip().splitlines()) == 1
+    assert "ValueError at" in said
+    assert "planted-secret" not in said
