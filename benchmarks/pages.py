@@ -23,12 +23,12 @@ from typing import Any
 from benchmarks.probing import _free_port
 from benchmarks.table import Figure
 from services import clock, ledger, simulation
+from services.clock import DAY_MS
 from services.probes.model import Check, Measure, Reading
 from services.probes.run import Observation
 from services.settings import load
 from services.store import Store, samples, workers
 from services.store.migrate import migrate
-from services.store.parts import DAY_MS
 from services.store.samples import Sample
 from services.store.workers import Worker
 

@@ -21,11 +21,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.table import Figure
+from services.clock import DAY_MS
 from services.settings.model import Environment, Objective, Retention
 from services.slo import chart, view
 from services.store import Store, rollups, samples
 from services.store.migrate import migrate
-from services.store.parts import DAY_MS
 from services.store.samples import Sample
 
 DAYS, STEP_MS, SERIES, BATCH = 90, 10_000, 8, 5000

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from services import access, clock, currency
 from services.access import Action, Person
+from services.clock import DAY_MS
 from services.envs.fingerprint import drift
 from services.errors import GreenlightError
 from services.evidence.model import Evidence
@@ -23,7 +24,6 @@ from services.store import Store, snapshots
 from services.store import evidence as evidence_store
 
 PREFIX = "confirm."
-DAY_MS = 86_400_000
 NAMED = 3  # so many changed variables are named
 ACTIONS: Mapping[str, Action] = {
     "campaign": "campaign", "waive_canaries": "waive", "go_request": "request_go", "sign_off": "sign_off",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from services.clock import DAY_MS, HOUR_MS
 from services.evidence.model import Evidence
 from services.settings.model import Environment
 from services.store import Store, claims, deploys, samples, spans
@@ -16,8 +17,6 @@ from services.store.deploys import Deploy
 from services.store.samples import Sample
 from services.store.spans import ENVIRONMENT, Span
 
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
 STEP_MS = 300_000
 BATCH = 1500
 BREATH_S = 0.05

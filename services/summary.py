@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from services import clock
+from services.clock import DAY_MS
 from services.evidence.model import Evidence
 from services.health.state import Dependency, Health, reckon
 from services.health.view import wanted
@@ -18,7 +19,6 @@ from services.slo.view import Row
 from services.store import Store, inngest_runs
 from services.store import evidence as evidence_store
 from services.store.inngest_runs import Tally
-from services.store.parts import DAY_MS
 from services.units import milliseconds, seconds, share
 
 CHECK = "health.daily"

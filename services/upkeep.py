@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services import clock
+from services.clock import DAY_MS, HOUR_MS
 from services.settings.model import Settings
 from services.store import Store, claims, inngest_runs, jobs, rollups, samples, schedules
-from services.store.parts import DAY_MS, HOUR_MS
 
 KEEP_CLAIMS_MS = 2 * DAY_MS
 KEEP_JOBS_MS = 7 * DAY_MS

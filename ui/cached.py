@@ -101,7 +101,7 @@ def slo_markup(name: str, days: int | None, zone_name: str) -> tuple[str, str]:
 @st.cache_data(ttl=60, max_entries=50, show_spinner=False)
 def promises_kept(name: str) -> tuple[str, str]:
     """An environment's promises in a state and a sentence; a minute old at most."""
-    return slo_words.together(slo_view(name, None).rows)
+    return slo_words.answer(slo_view(name, None).rows)
 
 
 def forget_promises() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from services import clock, export
+from services.clock import HOUR_MS
 from services.health import view
 from services.probes.model import dependency_of
 from services.probes.registry import probes_of
@@ -76,7 +77,7 @@ def _history(environment: str, name: str) -> None:
         if not buckets:
             st.caption(f"No measurement of {what} in this time. Measurements appear here as the worker makes them.")
             continue
-        width_ms = int(hours * view.HOUR_MS) // POINTS
+        width_ms = int(hours * HOUR_MS) // POINTS
         figure = _figure(with_gaps(buckets, width_ms), f"{what} ({unit})")
         st.plotly_chart(figure, config={"displaylogo": False}, key=f"chart-{sli}")
 

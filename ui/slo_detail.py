@@ -10,11 +10,11 @@ from typing import Any
 import streamlit as st
 
 from services import clock, export
+from services.clock import DAY_MS, HOUR_MS
 from services.slo import words
 from services.slo.chart import Point, width
 from services.slo.depth import Depth
 from services.slo.incidents import Incident
-from services.store.parts import DAY_MS, HOUR_MS
 from ui import cached, charts, html, present, state, widgets
 
 VIEWS = {"measured": "Measured", "day": "Last 24 hours", "budget": "Budget"}

@@ -18,8 +18,6 @@ from services.settings.model import Settings
 from services.store import Store, snapshots
 from services.store import evidence as evidence_store
 
-DAY_MS = 86_400_000
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComparisonView:

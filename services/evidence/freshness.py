@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.clock import HOUR_MS
 from services.evidence.model import SKEW_MS, Evidence
 
-HOUR_MS = 3_600_000
 # Longest prefix wins. Probes write at least hourly while they run, so two hours mean that they no longer do.
 FOR_EVER = 1000 * 365 * 24 * HOUR_MS
 PERSONAL = "confirm."  # what a person decided: it stands until that person, or another, says otherwise

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from services import clock
+from services.clock import DAY_MS
 from services.health import state
 from services.probes import inngest_pulse, inngest_runs, inngest_sync
 from services.settings.model import Environment, Settings
@@ -15,7 +16,6 @@ from services.store import Store, conditions, schedules
 from services.store import inngest_runs as runs_store
 from services.store.conditions import Condition
 from services.store.inngest_runs import Ended, Tally
-from services.store.parts import DAY_MS
 from services.store.schedules import ScheduleRun
 
 Kind = Literal["none", "dev", "persistent", "start", "cloud", "unknown", "unasked"]

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from services import currency
+from services.clock import HOUR_MS
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
 from services.health.budget import CommandShare, command_share
@@ -22,7 +23,6 @@ from services.store.conditions import Condition
 from services.store.spans import ENVIRONMENT, Span
 from services.store.workers import SILENT_AFTER_MS
 
-HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 DAY_CELLS = 48
 MONTH_CELLS = 30

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services import clock
+from services.clock import DAY_MS
 from services.evidence.model import SKEW_MS, Outcome
 from services.probes.inngest_api import OPEN, Api, Refusal, rfc3339
 from services.probes.inngest_pulse import MOVES
@@ -18,9 +19,9 @@ from services.probes.model import FINAL, Check, Reading, RunSeen
 from services.settings.model import Environment
 
 NAME = "inngest.runs"
-FIRST_LOOK_MS = 86_400_000  # how far back the first look reads
+FIRST_LOOK_MS = DAY_MS  # how far back the first look reads
 OVERLAP_MS = 600_000  # read again each time: ends are noted late, and clocks differ
-OPEN_SINCE_MS = 30 * 86_400_000
+OPEN_SINCE_MS = 30 * DAY_MS
 PAGE = 100
 PAGES_AT_MOST = 20
 TRACES_AT_MOST = 10

@@ -8,10 +8,10 @@ import re
 
 from services import access
 from services.access import Person
+from services.clock import DAY_MS, MINUTE_MS
 from services.errors import GreenlightError
 from services.store import Store, claims, deploys
 from services.store.deploys import Deploy
-from services.store.parts import DAY_MS, MINUTE_MS
 
 TOLERANCE_S = 300
 SIGNATURE = re.compile(r"^t=(\d{1,12}),v1=([0-9a-f]{64})$")

@@ -7,9 +7,10 @@ from itertools import groupby
 
 from sqlalchemy import Connection
 
+from services.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from services.slo.window import Range, tiles
 from services.store import rollups
-from services.store.parts import DAY_MS, HOUR_MS, MINUTE_MS, Part, joined
+from services.store.parts import Part, joined
 
 TEN_MINUTES_MS = 10 * MINUTE_MS
 

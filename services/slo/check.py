@@ -9,8 +9,9 @@ from itertools import groupby
 
 from sqlalchemy import Connection
 
+from services.clock import DAY_MS, HOUR_MS
 from services.store import Store, rollups, samples, sketch
-from services.store.parts import DAY_MS, HOUR_MS, QUANTILES, Part, joined, minutes
+from services.store.parts import QUANTILES, Part, joined, minutes
 
 EXACT = ("events", "good", "bad", "covered_ms")
 NAMES = {rollups.MINUTE: "minute", rollups.HOUR: "hour", rollups.DAY: "day"}

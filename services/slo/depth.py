@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.clock import DAY_MS
 from services.settings.model import Environment
 from services.slo import chart, incidents, view
 from services.slo.chart import Point
@@ -12,7 +13,6 @@ from services.slo.view import Row, Slos
 from services.slo.what_if import READINESS, REQUIRED, WhatIf, what_if
 from services.store import Store, deploys, spans
 from services.store.deploys import Deploy
-from services.store.parts import DAY_MS
 
 DEPLOYS = 100
 

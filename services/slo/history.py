@@ -19,12 +19,12 @@ from typing import TextIO
 from sqlalchemy import Connection
 
 from services import clock
+from services.clock import HOUR_MS
 from services.errors import GreenlightError
 from services.settings.model import SLI_NAMES, Settings
 from services.slo import window
 from services.slo.promises import QUEUE
 from services.store import Store, rollups, samples
-from services.store.parts import HOUR_MS
 from services.store.samples import Sample, SeriesKey
 
 COLUMNS = ("timestamp", "environment", "sli", "value", "good")

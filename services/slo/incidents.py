@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from services.clock import HOUR_MS, MINUTE_MS
 from services.slo.reading import History, united
 from services.slo.view import Row
 from services.slo.window import without
 from services.store import rollups, spans
 from services.store.deploys import Maintenance
-from services.store.parts import HOUR_MS, MINUTE_MS
 
 SHOWN = 50
 JOINED_MS = 10 * MINUTE_MS  # two stretches so near each other are one incident

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from services.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from services.settings.model import Environment
 from services.slo import burn, window
 from services.slo.budget import Standing, stand
@@ -16,7 +17,7 @@ from services.slo.reading import History, Sums, Wanted
 from services.slo.window import Range
 from services.store import Store, deploys, rollups
 from services.store.deploys import Maintenance
-from services.store.parts import DAY_MS, HOUR_MS, MINUTE_MS, Part
+from services.store.parts import Part
 
 WORST = {"broken": 0, "at_risk": 1, "no_data": 2, "ok": 3}
 POINTS = 90

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from services.clock import DAY_MS
 from services.health.ribbon import Cell, cells
 from services.slo.reading import united
 from services.slo.window import Range
@@ -47,7 +48,7 @@ def what_if(spans: Iterable[Span], *, from_ms: int, until_ms: int) -> WhatIf:
     was = tuple(united((s.from_ms, s.until_ms) for s in down if s.probe == READINESS))
     observed = united((s.from_ms, s.until_ms) for s in inside if s.state != "unknown" and s.until_ms > s.from_ms)
     observed_ms = sum(high - low for low, high in observed)
-    days = round((until_ms - from_ms) / 86_400_000)
+    days = round((until_ms - from_ms) / DAY_MS)
     shown = [
         Span(environment="", probe="", state="ready", code="", from_ms=low, until_ms=high) for low, high in observed
     ]

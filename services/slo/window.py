@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.store.parts import DAY_MS, HOUR_MS, MINUTE_MS
+from services.clock import DAY_MS, HOUR_MS, MINUTE_MS
 
 Range = tuple[int, int]
 EARLIEST_MS = 946_684_800_000  # 2000-01-01

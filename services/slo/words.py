@@ -79,22 +79,6 @@ def _observed(row: Row) -> str:
     return seconds(row.standing.coverage * row.standing.window_s)
 
 
-def together(rows: Sequence[Row]) -> tuple[State, str]:
-    """All promises of an environment in one state and one sentence: what is worst, by name."""
-    named = {state: [title(row.promise.sli) for row in rows if row.standing.state == state] for state in STATES}
-    bad: tuple[tuple[State, str], ...] = (("broken", "broken"), ("at_risk", "at risk"))
-    for state, words in bad:
-        if named[state]:
-            number = len(named[state])
-            return state, f"{number} of {len(rows)} promises {_are(number)} {words}: {', '.join(named[state])}."
-    if not named["ok"]:
-        return "no_data", "No promise was measured yet."
-    if named["no_data"]:
-        kept = len(named["ok"])
-        return "ok", f"{kept} of {len(rows)} promises {_are(kept)} kept; of the others nothing was measured."
-    return "ok", f"All {len(rows)} promises are kept."
-
-
 def _no_data(row: Row) -> str:
     known = row.standing.good + row.standing.bad
     if known:
@@ -111,8 +95,8 @@ def policy(row: Row, slo: Slo) -> str:
     return str(getattr(slo, row.standing.state))
 
 
-def answer(rows: tuple[Row, ...]) -> tuple[str, str]:
-    """All promises of an environment in a state and a sentence."""
+def answer(rows: Sequence[Row]) -> tuple[State, str]:
+    """All promises of an environment in one state and one sentence, wherever they are summed up."""
     if not rows:
         return "no_data", "This environment makes no promises: none is configured."
     names = {state: [title(r.promise.sli) for r in rows if r.standing.state == state] for state in

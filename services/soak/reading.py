@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from services import clock, currency
+from services.clock import HOUR_MS
 from services.decisions import waived_canaries
 from services.evidence import freshness
 from services.evidence.freshness import why_stale
@@ -32,7 +33,6 @@ from services.store import Store, deploys, samples, snapshots, spans
 from services.store import evidence as evidence_store
 from services.units import share
 
-HOUR_MS = 3_600_000
 # What a probe that is down means, in words that need no knowledge of it.
 WATCHED: Mapping[str, str] = {
     "redis.ping": "Redis did not answer",

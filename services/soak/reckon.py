@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from services.clock import HOUR_MS
 from services.settings.model import Soak as Rules
 
 CHECK = "soak"
 State = Literal["not_begun", "running", "waiting", "passed"]
-HOUR_MS = 3_600_000
 RELAXED, STRICT, READINESS, DEPENDENCY, VARIABLES, VERSION, UNSEEN = (
     "relaxed", "strict", "readiness", "dependency", "variables", "version", "unseen",
 )  # fmt: skip

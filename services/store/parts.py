@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from services.clock import MINUTE_MS
 from services.store import sketch
 
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 PAUSE = 1.5  # intervals: a longer time since the last known sample was not observed
 QUANTILES = (0.5, 0.95, 0.99)
 UNSTATED_INTERVAL_S = 60

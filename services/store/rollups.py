@@ -14,7 +14,8 @@ from itertools import groupby
 from sqlalchemy import Connection, Executable, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.store.parts import DAY_MS, HOUR_MS, MINUTE_MS, PAUSE, Part, Raw, joined, minutes
+from services.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from services.store.parts import PAUSE, Part, Raw, joined, minutes
 from services.store.schema import rollups, samples, series
 
 MINUTE, HOUR, DAY = 0, 1, 2

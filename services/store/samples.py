@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Executable, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from services.clock import HOUR_MS
 from services.store import rollups
-from services.store.parts import HOUR_MS, Raw
+from services.store.parts import Raw
 from services.store.schema import samples, series
 
 SeriesKey = tuple[str, str]

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from services.clock import DAY_MS
 from services.store.schema import workers
 
 HEARTBEAT_S = 3.0
 SILENT_AFTER_MS = 15_000
-FORGET_AFTER_MS = 7 * 86_400_000
+FORGET_AFTER_MS = 7 * DAY_MS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

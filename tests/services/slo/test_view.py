@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from services.settings.model import Environment, Objective, Queue
 from services.slo import burn, chart, report, view, window
 from services.slo.view import Row
 from services.store import Store, deploys, samples
-from services.store.parts import DAY_MS, HOUR_MS, MINUTE_MS
 from services.store.samples import Sample
 from services.store.schema import metadata
 

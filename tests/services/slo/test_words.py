@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.slo.words import together
+from services.slo.words import answer
 
 
 def rows(*states: str) -> Any:
@@ -18,12 +18,12 @@ def rows(*states: str) -> Any:
     ("states", "told"),
     [
         (("ok", "ok", "ok"), ("ok", "All 3 promises are kept.")),
-        (("ok", "no_data", "ok"), ("ok", "2 of 3 promises are kept; of the others nothing was measured.")),
-        (("no_data", "no_data", "no_data"), ("no_data", "No promise was measured yet.")),
-        (("ok", "at_risk", "ok"), ("at_risk", "1 of 3 promises is at risk: Redis PING latency.")),
+        (("ok", "no_data", "ok"), ("ok", "2 of 3 promises are kept; not measured: Redis PING latency.")),
+        (("no_data", "no_data", "no_data"), ("no_data", "Nothing is measured yet, so nothing can be said about the promises.")),
+        (("ok", "at_risk", "ok"), ("at_risk", "All measured promises are kept, but at risk: Redis PING latency.")),
         (("broken", "at_risk", "broken"),
          ("broken", "2 of 3 promises are broken: Readiness uptime, Age of waiting work, queue email.")),
     ],
 )  # fmt: skip
 def test_the_worst_is_named(states: tuple[str, ...], told: tuple[str, str]) -> None:
-    assert together(rows(*states)) == told
+    assert answer(rows(*states)) == told

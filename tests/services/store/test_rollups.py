@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from services.store import Store, rollups, samples, sketch
-from services.store.parts import DAY_MS, HOUR_MS, MINUTE_MS, Part
+from services.store.parts import Part
 from services.store.samples import Sample
 
 START = 1_771_632_000_000  # a midnight, UTC
