@@ -382,7 +382,7 @@ _TABLE: tuple[Diagnosis, ...] = (
     ),
     _down(
         "redis.no_key_permission",
-        "Redis forbids this user the keys that begin with {key}.",
+        "Redis forbids this user the keys that begin with “{key}”.",
         "Allow them for the user in REDIS_URL: ACL SETUSER <user> ~{key}*.",
         "NOPERM (ACL) on a key.",
     ),

@@ -103,7 +103,9 @@ async def observe(environment: Environment, probe: Probe, previous: Mapping[str,
 
 def set_aside(observation: Observation, reason: str) -> Observation:
     """What stands in the place of an observation that could not be judged or stored: that it was made, and why not."""
-    return replace(observation, reading=Reading(code="prober.set_aside", words={"reason": reason}))
+    return replace(
+        observation, reading=Reading(code="prober.set_aside", words={"reason": reason.replace("The ", "the ", 1)})
+    )
 
 
 def _wait_limit(environment: Environment) -> float:
