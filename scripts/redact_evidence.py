@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
                     by=options.by.strip()[:120],
                     now_ms=clock.now_ms(),
                 )
-            redaction.purge(store)
+            store.purge()
     _say(made.counts, [seq for seq, _, _ in made.evidence], options)
     return 1 if made.counts and not options.apply else 0
 

@@ -57,13 +57,16 @@ def main(arguments: list[str] | None = None) -> int:
 def _chain(said: seal.Seal, content: bytes) -> int:
     from services.report import exports
     from services.settings import load
-    from services.store import evidence
+    from services.store import compaction, evidence
     from services.store.migrate import opened
 
     try:
-        with opened(load().database_url.get_secret_value()) as store, store.read() as connection:
+        settings = load()
+        with opened(settings.database_url.get_secret_value()) as store, store.read() as connection:
             broken = evidence.verify(connection)
-            head = evidence.at(connection, said.records)
+            place = evidence.place(connection, said.head)
+            if place is None:
+                place = compaction.archived_place(connection, settings.data_dir / compaction.FOLDER, said.head)
             taken = exports.traced(connection, said.environment, said.kind, content)
     except StoreError as error:
         print(error, file=sys.stderr)
@@ -74,7 +77,7 @@ def _chain(said: seal.Seal, content: bytes) -> int:
     if broken is not None:
         print(f"BROKEN CHAIN: record {broken.seq}: {broken.why}.")
         return 1
-    if head != said.head:
+    if place != said.records:
         print(f"NOT THIS CHAIN: its record {said.records} is not the report's head: records were dropped or changed.")
         return 1
     print(f"The chain of evidence is whole, and holds the report's head at record {said.records}.")

@@ -59,8 +59,8 @@ def why_stale(record: Evidence, now: Under, now_ms: int) -> str | None:
         return words
     if now.judges is not None and record.judge_sha256 is not None and record.judge_sha256 not in now.judges:
         return "the judge changed since"
-    if now.silent and max_age_ms(record.check) == MAX_AGE_MS[-1][1]:
-        return now.silent  # what is measured all the time is written on change and hourly: its age alone says little
+    if now.silent and is_measured_all_the_time(record.check):
+        return now.silent  # it is written on change and hourly: its age alone says little
     if now_ms - record.at_ms > max_age_ms(record.check):
         return "it is too old"
     if record.at_ms - now_ms > SKEW_MS and not record.check.startswith(PERSONAL):
@@ -71,3 +71,8 @@ def why_stale(record: Evidence, now: Under, now_ms: int) -> str | None:
 def max_age_ms(check: str) -> int:
     """How long evidence of this check counts at most."""
     return max((len(prefix), age) for prefix, age in MAX_AGE_MS if check.startswith(prefix))[1]
+
+
+def is_measured_all_the_time(check: str) -> bool:
+    """Whether evidence of this check is written on change and hourly, as probes do."""
+    return max_age_ms(check) == MAX_AGE_MS[-1][1]

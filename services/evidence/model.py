@@ -111,6 +111,28 @@ def redactions_of(record: Evidence) -> tuple[Redaction, ...]:
     return tuple(Redaction(**item) for item in record.detail.get("records", ()))
 
 
+COMPACTED = "evidence.compacted"  # the check of a record that says which earlier ones were taken out for their number
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gap:
+    """Successive records that a compaction record says were taken out: `before` is the hash of the record that the
+    first one followed, `after` the last one's own hash, which commits to the content of them all."""
+
+    first: int  # numbers of the first and the last record
+    last: int
+    count: int
+    before: str
+    after: str
+
+
+def gaps_of(record: Evidence) -> tuple[Gap, ...]:
+    """The gaps that a record states; () for any other record."""
+    if record.check != COMPACTED:
+        return ()
+    return tuple(Gap(**item) for item in record.detail.get("gaps", ()))
+
+
 def body_sha256(body: str) -> str:
     """The hash by which a redaction names a redacted content."""
     return hashlib.sha256(body.encode()).hexdigest()
@@ -121,14 +143,20 @@ def agrees(columns: tuple[str, str, str, int], record: Evidence) -> bool:
     return columns == (record.environment, record.check, record.outcome, record.at_ms)
 
 
-def find_break(links: Iterable[Link], redactions: Iterable[Redaction] = ()) -> ChainBreak | None:
+def find_break(
+    links: Iterable[Link], redactions: Iterable[Redaction] = (), gaps: Iterable[Gap] = ()
+) -> ChainBreak | None:
     """The first record that doesn't follow from the one before it; None for a whole chain.
 
-    A redacted record keeps its hash; its content must be what a redaction in the chain says that it is now.
+    A redacted record keeps its hash; its content must be what a redaction in the chain says that it is now. Records may
+    be missing only where a compaction in the chain says between which two hashes.
     """
     known = {item.seq: item for item in redactions}
+    taken_out = {item.before: item.after for item in gaps}
     previous, expected_seq = GENESIS, 1
     for link in links:
+        while previous != link.previous_hash and previous in taken_out:
+            previous = taken_out.pop(previous)
         if link.previous_hash != previous:
             return ChainBreak(seq=link.seq, why="it does not follow the record before it: one was dropped or moved")
         redacted = known.get(link.seq)

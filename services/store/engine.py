@@ -116,6 +116,16 @@ class Store:
         path = Path(self.engine.url.database)
         return sum(p.stat().st_size for p in (path, path.with_name(path.name + "-wal")) if p.exists())
 
+    def purge(self) -> None:
+        """Take what was overwritten or deleted out of SQLite's files, too: freed pages and the write-ahead log."""
+        if not self.is_sqlite:
+            return
+        with _translated(), self.engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert raw is not None  # noqa: S101 - it is open
+            for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                raw.execute(statement)
+
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()

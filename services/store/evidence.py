@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import closing
 from typing import Any
+from weakref import WeakSet
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, Transaction, cast, func, literal, or_, select
 
 from services.errors import StoreCorrupt
 from services.evidence.model import (
+    COMPACTED,
     GENESIS,
     REDACTED,
     ChainBreak,
     Evidence,
+    Gap,
     Link,
     Redaction,
     agrees,
     canonical,
     chain_hash,
     find_break,
+    gaps_of,
     parse,
     redactions_of,
 )
@@ -29,6 +33,7 @@ from services.store.schema import evidence
 
 _WHOLE = (evidence.c.seq, evidence.c.environment, evidence.c.check_name, evidence.c.outcome, evidence.c.at_ms,
           evidence.c.body)  # fmt: skip
+MISFILED_AMONG = 3000  # records: over two hours of 30 environments; 5 ms on SQLite
 _NEWEST = select(evidence.c.hash).order_by(evidence.c.seq.desc()).limit(1)
 
 
@@ -63,9 +68,9 @@ def head(connection: Connection) -> str:
 
 
 def tip(connection: Connection) -> tuple[int, str]:
-    """How many records there are, and the newest one's hash: what a report is made at."""
+    """How many records were written, and the newest one's hash: what a report is made at."""
     number = connection.execute(select(func.count()).select_from(evidence)).scalar_one()
-    return number, head(connection)
+    return number + sum(gap.count for gap in gaps(connection)), head(connection)
 
 
 def newest_link(connection: Connection) -> tuple[int, str] | None:
@@ -74,12 +79,18 @@ def newest_link(connection: Connection) -> tuple[int, str] | None:
     return None if row is None else (row.seq, row.hash)
 
 
-def at(connection: Connection, number: int) -> str:
-    """The hash of the record of that place in the chain; "" where there are fewer."""
-    if number == 0:
-        return GENESIS
-    query = select(evidence.c.hash).order_by(evidence.c.seq).offset(number - 1).limit(1)
-    return str(connection.execute(query).scalar() or "")
+def place(connection: Connection, wanted: str) -> int | None:
+    """How many records had been written when this hash was the chain's head; None where no record left has it, nor any
+    at the end of those that were compacted."""
+    if wanted == GENESIS:
+        return 0
+    known = gaps(connection)
+    ends = {gap.after: gap.last for gap in known}
+    seq = connection.execute(select(evidence.c.seq).where(evidence.c.hash == wanted)).scalar() or ends.get(wanted)
+    if seq is None:
+        return None
+    kept = connection.execute(select(func.count()).select_from(evidence).where(evidence.c.seq <= seq)).scalar_one()
+    return kept + sum(gap.count for gap in known if gap.last <= seq)
 
 
 def latest(connection: Connection, environment: str | None = None) -> tuple[Evidence, ...]:
@@ -139,10 +150,46 @@ def _passed(connection: Connection, environment: str, check: str, since_ms: int)
     return found is not None
 
 
+def refuse_misfiled(connection: Connection) -> None:
+    """Raise StoreCorrupt where one of the newest records of the whole installation is filed under another environment,
+    check or outcome than it was written for: a read by environment would never meet one that was moved away.
+
+    What counts for a verdict is written at least hourly, so the newest few thousand hold it; all is verified daily.
+    """
+    transaction = connection.get_transaction()  # a consistent view: what was found once in it stays so
+    if transaction in _found_well_filed:
+        return
+    seq = connection.execute(_MISFILED[connection.dialect.name == "sqlite"]).scalar()
+    if seq is not None:
+        raise _altered(seq)
+    if transaction is not None:
+        _found_well_filed.add(transaction)
+
+
+def _misfiled(place: Any, quoted: Callable[[ColumnElement[str]], ColumnElement[str]]) -> Select[int]:
+    """`place` finds a text in another one, 0 for nowhere; `quoted` writes a text as JSON does."""
+    newest = select(func.max(evidence.c.seq)).scalar_subquery()
+    fields = (
+        ("environment", evidence.c.environment),
+        ("check", evidence.c.check_name),
+        ("outcome", evidence.c.outcome),
+    )
+    moved = (place(evidence.c.body, literal(f'"{name}":').concat(quoted(column))) == 0 for name, column in fields)
+    return select(evidence.c.seq).where(evidence.c.seq > newest - MISFILED_AMONG, or_(*moved)).limit(1)
+
+
+_found_well_filed: WeakSet[Transaction] = WeakSet()
+# By whether it is SQLite. Searching the canonical text costs a third of taking the JSON apart.
+_MISFILED = {
+    True: _misfiled(func.instr, func.json_quote),
+    False: _misfiled(func.strpos, lambda column: cast(func.to_json(column), Text)),
+}
+
+
 def verify(connection: Connection) -> ChainBreak | None:
     """Walk the whole chain; the first break, or None."""
     with closing(_links(connection)) as links:
-        return find_break(links, redactions(connection))
+        return find_break(links, redactions(connection), gaps(connection))
 
 
 def redactions(connection: Connection) -> tuple[Redaction, ...]:
@@ -151,9 +198,15 @@ def redactions(connection: Connection) -> tuple[Redaction, ...]:
     return tuple(item for row in rows for item in redactions_of(parse(row.body)))
 
 
+def gaps(connection: Connection) -> tuple[Gap, ...]:
+    """What compaction records state, oldest first; each is a link of the chain itself, as a redaction is."""
+    query = select(evidence.c.body).where(evidence.c.check_name == COMPACTED).order_by(evidence.c.seq)
+    return tuple(gap for row in connection.execute(query) for gap in gaps_of(parse(row.body)))
+
+
 def _links(connection: Connection) -> Generator[Link]:
     query = select(*_WHOLE, evidence.c.previous_hash, evidence.c.hash).order_by(evidence.c.seq)
-    with connection.execution_options(yield_per=1000).execute(query) as rows:
+    with connection.execute(query.execution_options(yield_per=1000)) as rows:
         for row in rows:
             columns = (row.environment, row.check_name, row.outcome, row.at_ms)
             yield Link(seq=row.seq, body=row.body, previous_hash=row.previous_hash, hash=row.hash, columns=columns)

@@ -12,13 +12,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, select, text, update
+from sqlalchemy import Connection, Table, bindparam, select, update
 
 from services.evidence.model import REDACTED, Evidence, Redaction, body_sha256
 from services.store import Store, schema
 from services.store import evidence as evidence_store
+from services.store.append_only import lifted
 
 Clean = Callable[[str], str]
+
+PREFIX = "[redacted "
+SHORTEST = 6  # characters: a shorter text would be found in everything
+# A key's name in findings of the validator, in lists of missing keys, and in snapshots (name: mark of 32 hex digits).
+_NAMES = re.compile(r'("key":\s*")((?:[^"\\]|\\.)+)(")|(")((?:[^"\\]|\\.)+)(":\s*"(?:[0-9a-f]{32})?")')
 
 # Columns that hold text from outside, beside evidence: table, key columns, text columns.
 PLACES: tuple[tuple[Table, tuple[str, ...], tuple[str, ...]], ...] = (
@@ -27,7 +33,6 @@ PLACES: tuple[tuple[Table, tuple[str, ...], tuple[str, ...]], ...] = (
     (schema.jobs, ("id",), ("message", "requested_by")),
     (schema.replay_runs, ("id",), ("agent", "options", "summary", "message", "requested_by")),
     (schema.replay_results, ("run_id", "position"), ("body",)),
-    (schema.golden_sets, ("sha256",), ()),
     (schema.deploys, ("id",), ("version", "note")),
     (schema.maintenance, ("id",), ("reason", "declared_by", "withdrawn_by")),
     (schema.workers, ("id",), ("trouble",)),
@@ -75,20 +80,12 @@ def cleaner(secrets: Iterable[str], *, mark: Clean, names: bool, plausible: Call
     return clean
 
 
-SHORTEST = 6  # characters: a shorter text would be found in everything
-# A key's name in findings of the validator, in lists of missing keys, and in snapshots (name: mark of 32 hex digits).
-_NAMES = re.compile(r'("key":\s*")((?:[^"\\]|\\.)+)(")|(")((?:[^"\\]|\\.)+)(":\s*"(?:[0-9a-f]{32})?")')
-
-
 def _name(hit: re.Match[str], mark: Clean, plausible: Callable[[str], bool]) -> str:
     before, name, after = (hit[1], hit[2], hit[3]) if hit[1] is not None else (hit[4], hit[5], hit[6])
     real = json.loads(f'"{name}"')
     if plausible(real) or real.startswith(PREFIX):
         return hit[0]
     return f"{before}{_replaced(mark(real))}{after}"
-
-
-PREFIX = "[redacted "
 
 
 def _replaced(mark: str) -> str:
@@ -104,8 +101,6 @@ def plan(connection: Connection, clean: Clean) -> Plan:
 
 def _rows(connection: Connection, clean: Clean) -> Iterator[Change]:
     for table, keys, columns in PLACES:
-        if not columns:
-            continue
         for row in connection.execute(select(*(table.c[name] for name in (*keys, *columns)))):
             for column in columns:
                 stored = getattr(row, column)
@@ -124,9 +119,8 @@ def apply(store: Store, connection: Connection, made: Plan, *, environment: str,
         return
     store.lock_chain(connection)
     with_bodies = update(schema.evidence).where(schema.evidence.c.seq == bindparam("at")).values(body=bindparam("now"))
-    _allow(connection, allowed=True)
-    connection.execute(with_bodies, [{"at": seq, "now": body} for seq, _, body in made.evidence])
-    _allow(connection, allowed=False)
+    with lifted(connection, "UPDATE"):
+        connection.execute(with_bodies, [{"at": seq, "now": body} for seq, _, body in made.evidence])
     evidence_store.append(store, connection, _records(made.evidence, environment, by, now_ms))
 
 
@@ -144,27 +138,3 @@ def _records(changed: Sequence[tuple[int, str, str]], environment: str, by: str,
                      code=REDACTED, detail={"by": by, "records": stated})
         )  # fmt: skip
     return found
-
-
-def _allow(connection: Connection, *, allowed: bool) -> None:
-    """The triggers that keep evidence append-only, off and on again within this transaction alone."""
-    if connection.dialect.name == "sqlite":
-        connection.execute(text(
-            "DROP TRIGGER evidence_no_update" if allowed else "CREATE TRIGGER evidence_no_update BEFORE UPDATE ON "
-            "evidence BEGIN SELECT RAISE(ABORT, 'evidence is append-only'); END"
-        ))  # fmt: skip
-        return
-    verb = "DISABLE" if allowed else "ENABLE"
-    connection.execute(text(f"ALTER TABLE evidence {verb} TRIGGER evidence_append_only"))
-
-
-def purge(store: Store) -> None:
-    """Take what was overwritten out of SQLite's files, too: freed pages and the write-ahead log."""
-    if not store.is_sqlite:
-        return
-    with store.engine.connect() as connection:
-        raw = connection.connection.driver_connection
-        assert raw is not None  # noqa: S101 - it is open
-        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        raw.execute("VACUUM")
-        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")

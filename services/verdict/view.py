@@ -127,7 +127,8 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
 
 
 def facts(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Facts:
-    """Everything that the verdict depends on."""
+    """Everything that the verdict depends on. Raises StoreCorrupt where evidence was altered."""
+    evidence_store.refuse_misfiled(connection)
     staging = staging_of(settings, environment)
     records = {record.check: record for record in evidence_store.latest(connection, environment.name)}
     soak = None if staging is None else evidence_store.newest(connection, staging.name, SOAK)

@@ -71,7 +71,7 @@ def test_names_that_are_none_leave_the_store_and_the_chain_stays_whole(
     assert "GOOD_NAME" in everything(filled)
     with filled.read() as connection:
         assert evidence.verify(connection) is None
-        assert evidence.at(connection, before[0]) == before[1], "sealed reports still find their head"
+        assert evidence.place(connection, before[1]) == before[0], "sealed reports still find their head"
         assert evidence.newest(connection, "local", "env.validation") is not None
     if filled.is_sqlite:
         files = b"".join(path.read_bytes() for path in tmp_path.glob("greenlight.db*"))

@@ -116,6 +116,30 @@ def test_what_a_record_is_found_by_can_not_say_otherwise_than_its_content(store:
             evidence.latest(connection, "e")
 
 
+@pytest.mark.parametrize("change", ["environment = 'other'", "check_name = 'd'", "outcome = 'pass'"])
+def test_a_record_that_was_moved_to_where_nobody_would_meet_it_is_found_by_every_verdict(
+    store: Store, change: str
+) -> None:
+    """A read by environment, and by the newest record of each check, never sees it."""
+    with store.write() as connection:
+        evidence.append(store, connection, [record(1), record(2, "fail"), record(3, check="d"), record(4)])
+    with store.write() as connection:
+        lower_the_guard(store, connection)
+        connection.execute(text(f"UPDATE evidence SET {change} WHERE seq = 2"))
+    with store.read() as connection:
+        assert [e.outcome for e in evidence.latest(connection, "e")] == ["pass", "pass"]
+        with pytest.raises(StoreCorrupt, match="record 2"):
+            evidence.refuse_misfiled(connection)
+
+
+def test_names_that_json_writes_in_another_way_are_no_alarm(store: Store) -> None:
+    odd = ['queue."quoted"', "queue.back\\slash", "queue.Größe-漢-😀", "queue.tab\there", "queue.\x7f"]
+    with store.write() as connection:
+        evidence.append(store, connection, [record(1, check=name) for name in odd])
+    with store.read() as connection:
+        evidence.refuse_misfiled(connection)
+
+
 def test_replace_is_refused_like_update_and_delete(sqlite_store: Store) -> None:
     with sqlite_store.write() as connection:
         evidence.append(sqlite_store, connection, [Evidence(environment="e", check="c", outcome="fail", at_ms=1)])
