@@ -72,6 +72,8 @@ def read(url: str) -> Address:
     base, _, query = rest.partition("?")
     options = parse_qsl(query, keep_blank_values=True)
     if wanted == "sqlite":
+        if _AUTHORITY.match(base)["authority"]:  # type: ignore[index]  # it begins with //
+            return _refused("names a server, which SQLite has none of.", "Write sqlite:////absolute/path/to/file.db.")
         return _with_options(f"sqlite:{base}", options, _SQLITE)
     return _authority_trouble(base) or _option_trouble(options) or _with_options(f"{wanted}:{base}", options, _LIBPQ)
 
@@ -97,11 +99,11 @@ def _authority_trouble(base: str) -> Address | None:
     _, bracket, after = server.rpartition("]")
     if (bracket and after and not after.startswith(":")) or bool(bracket) != server.startswith("["):
         return _refused("holds an IPv6 address with a bracket missing.", "Write it as [::1]:5432.")
-    port = after.removeprefix(":") if bracket else server.partition(":")[2]
-    if port and not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65_536):
+    colon, port = (after[:1], after[1:]) if bracket else server.partition(":")[1:]
+    if colon and not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65_536):
         return _refused(
             "holds a port that is no number from 1 to 65535.",
-            "Correct the port; if the password holds a : or a /, percent-encode them (%3A, %2F).",
+            "Correct it, or leave out its colon; if the password holds a : or a /, percent-encode them (%3A, %2F).",
         )
     return None
 

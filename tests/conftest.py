@@ -25,6 +25,7 @@ from services.database_address import read
 from services.errors import StoreError
 from services.store import Store
 from services.store.migrate import migrate
+from tests import fuzzing
 from tests.patience import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
@@ -33,8 +34,26 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 
 # No clock decides a property: a busy machine may take as long as it takes.
-settings.register_profile("greenlight", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The plain run tries the same examples each time, so that a red run is somebody's change; the long tiers look for new ones.
+settings.register_profile(
+    "greenlight", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True, database=None
+)
 settings.load_profile("greenlight")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The long tiers try more examples of each fuzz test."""
+    if "soak" in config.option.markexpr and "not soak" not in config.option.markexpr:
+        fuzzing.factor = fuzzing.LONG
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In a run of the long tiers the fuzz tests are among them."""
+    if fuzzing.factor > 1:
+        for item in items:
+            if item.get_closest_marker("fuzz"):
+                item.add_marker("soak")
 
 
 def free_port() -> int:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from services.outside import NotJson, parse_json
-from services.replay.agents import MAX_REPLY_BYTES, WrongAgent, read_reply
+from services.replay.agents import MAX_REPLY_BYTES, WrongAgent, label_of, read_reply
 from services.replay.model import Answer, Trouble
 
 RETRYABLE_STATUS = frozenset({429, 502, 503, 504})
@@ -27,15 +27,17 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False)
 class HttpAgent:
     """Posts each case to one address. Redirects aren't followed."""
 
-    def __init__(self, url: str, *, token: str | None, label: str) -> None:
-        parts = urlsplit(url)
+    def __init__(self, url: str, *, token: str | None) -> None:
         try:
+            parts = urlsplit(url)
             port = parts.port
-        except ValueError as error:
-            raise WrongAgent("The agent's address has a port that is none.") from error
+            (parts.hostname or "").encode("idna")
+            (url + (token or "")).encode()
+        except ValueError as error:  # its text quotes the address
+            raise WrongAgent("The agent's address can't be read. Write http(s)://host:port/path.") from error
         if not parts.hostname or any(c.isspace() or ord(c) < 32 for c in url + (token or "")):
             raise WrongAgent("The agent's address has no host, or it or the token holds white space.")
-        self.label = label
+        self.label = label_of(url)
         self._host, secure = parts.hostname, parts.scheme == "https"
         self._port = port or (443 if secure else 80)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -67,14 +69,14 @@ class HttpAgent:
                 connection = self._idle.pop() if kept else await self._connect()
             except OSError as error:
                 return Trouble(code="transport", detail=_words(error), retryable=True)
+            except UnicodeError:
+                return Trouble(code="transport", detail="the agent's host name can't be looked up")
             done = False
             try:
                 status, data = await connection.exchange(request)
                 done = True
                 if self._token is not None:  # an agent that gives its token back must not put it into our store
                     data = data.replace(self._token, b"[removed]")
-            except UnicodeError:
-                return Trouble(code="transport", detail="the agent's host name can't be looked up")
             except (OSError, EOFError) as error:
                 if kept:
                     continue

@@ -60,7 +60,7 @@ def open_agent(spec: str, *, concurrency: int, token: str | None = None, variabl
     if spec.startswith(("http://", "https://")):
         from services.replay.agent_http import HttpAgent
 
-        return HttpAgent(spec, token=token, label=label_of(spec))
+        return HttpAgent(spec, token=token)
     if spec.startswith("recorded:"):
         from services.replay.agent_recorded import RecordedAgent
 

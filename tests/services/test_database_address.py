@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 from services.database_address import read
+from tests.fuzzing import fuzz
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,10 @@ def test_an_address_of_another_tool_is_read(written: str, url: str, left_out: tu
         ("prisma+postgres://x?api_key=planted-secret", "begin"),
         ("postgresql", "begin"),
         ("postgresql://u:p@[::1:5432/db", "IPv6"),
+        ("postgresql://u:p@h:/db", "port"),
+        ("postgresql://u:p@[::1]:/db", "port"),
+        ("postgresql://h:", "port"),
+        ("sqlite://h:x/a.db", "server"),
     ],
 )
 def test_what_the_driver_would_misread_is_refused_with_the_cause_and_without_the_password(
@@ -71,7 +76,12 @@ def test_what_the_driver_would_misread_is_refused_with_the_cause_and_without_the
     assert "planted" not in found.trouble + found.fix
 
 
-@given(st.text() | st.from_regex(r"postgres(ql)?://[^/]{0,20}@?[^/]{0,20}/?.{0,20}(\?.{0,20})?"))
+@fuzz(300)
+@given(
+    st.text()
+    | st.from_regex(r"(postgres(ql)?|sqlite)://[^/]{0,20}@?[^/]{0,20}/?.{0,20}(\?.{0,20})?", fullmatch=True)
+    | st.text(st.sampled_from("ab@:/[]%?#,=&1"), max_size=20).map(lambda text: f"postgres://{text}")
+)
 def test_whatever_is_written_is_read_by_the_driver_or_refused(text: str) -> None:
     found = read(text)
     assert bool(found.url) != bool(found.trouble)

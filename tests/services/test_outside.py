@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.outside import NotJson, parse_json, storable, storable_value
+from tests.fuzzing import fuzz
 
 
 def test_half_an_emoji_and_a_zero_become_the_replacement_character() -> None:
@@ -78,6 +79,7 @@ def test_whatever_python_holds_ends_as_utf8_and_finite(value: Any) -> None:
     _all_finite(clean)
 
 
+@fuzz(300)
 @given(st.binary())
 def test_no_bytes_raise_anything_but_the_named_error(data: bytes) -> None:
     with contextlib.suppress(NotJson):

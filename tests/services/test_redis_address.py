@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services import redis_address
 from services.envs import catalogue, kinds
 from services.redis_address import Address, Trouble, read
+from tests.fuzzing import fuzz
 
 PART = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12)
 HOSTS = st.sampled_from(["h", "Redis.Example.org", "127.0.0.1", "[::1]", "a-b.upstash.io"])
@@ -90,6 +91,7 @@ def test_white_space_at_the_ends_is_ignored() -> None:
     assert isinstance(read(" redis://h:6379/3\n"), Address)
 
 
+@fuzz(200)
 @given(st.text(st.characters()))
 def test_nothing_crashes_it(text: str) -> None:
     for url in (text, f"redis://{text}", f"rediss://u:{text}@h"):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.envs.document import MAX_BYTES, UnreadableSource, from_bytes, from_text, read_any
 from services.envs.lines import NAME
+from tests.fuzzing import fuzz
 
 CORNERS = [
     "A=1\n", "A = 1\n", "export A=1\n", "A='x # y'\n", 'A="x\\ny"\n', "A='x\ny'\nB=2\n", "A=x # comment\n", "A=#x\n",
@@ -42,6 +43,7 @@ def test_reading_loses_no_byte_and_never_crashes(text: str) -> None:
     assert {k: v for k, v in document.values.items() if k in expected} == expected
 
 
+@fuzz(300)
 @given(st.binary(max_size=80))
 def test_any_bytes_come_back_as_they_were(data: bytes) -> None:
     document = from_bytes(data, "f")

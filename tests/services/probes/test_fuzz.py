@@ -7,8 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -20,6 +19,7 @@ from services.probes.inngest_api import Api
 from services.probes.model import Failure, Reading
 from services.settings.model import Environment, Inngest, Secrets
 from tests.conftest import RawServer
+from tests.fuzzing import fuzz
 
 TOKEN = "planted-token-0815"
 ENVIRONMENT = Environment(name="e", base_url="http://127.0.0.1:1", secrets=Secrets(dashboard_token=SecretStr(TOKEN)))
@@ -61,14 +61,14 @@ def says_ready(body: bytes) -> bool:
     return isinstance(found, dict) and found.get("ready") is True
 
 
-@settings(max_examples=300)
+@fuzz(300)
 @given(ANSWERS)
 def test_readiness(answer: Answer) -> None:
     reading = storable(readiness.judge(answer, slow_ms=1000))
     assert reading.measures[0].good is (answer.status == 200 and says_ready(answer.body))
 
 
-@settings(max_examples=300)
+@fuzz(300)
 @given(ANSWERS)
 def test_the_dependency_report(answer: Answer) -> None:
     reading = storable(dependencies.judge(answer, slow_ms=1000, token_known=True))
@@ -79,7 +79,7 @@ def test_the_dependency_report(answer: Answer) -> None:
         assert found.get("ready") is not False
 
 
-@settings(max_examples=300)
+@fuzz(300)
 @given(ANSWERS, st.none() | ANSWERS)
 def test_the_inngest_route(plain: Answer, signed: Answer | None) -> None:
     looks = inngest.Looks(plain=plain, signed=signed, forged=None)
@@ -89,7 +89,7 @@ def test_the_inngest_route(plain: Answer, signed: Answer | None) -> None:
         assert body["mode"] == Inngest().mode
 
 
-@settings(max_examples=300)
+@fuzz(300)
 @given(ANSWERS)
 def test_inngest_s_lists_of_runs(answer: Answer) -> None:
     found = inngest_api._read(answer)
@@ -99,7 +99,7 @@ def test_inngest_s_lists_of_runs(answer: Answer) -> None:
         assert all(run.ended_ms is None or run.ended_ms > 0 for run in page.runs)
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@fuzz(60)
 @given(st.lists(st.binary(max_size=60) | st.sampled_from([
     b"HTTP/1.1 200 OK\r\n", b"\r\n", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n", b"0\r\n\r\n",
     b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\n\r\n", b"Location: /\r\n", b"HTTP/1.0 302 x\r\n",
@@ -118,14 +118,6 @@ def test_whatever_a_socket_sends_is_an_answer_or_a_named_failure(
     assert isinstance(outcome, (Answer, Failure))
     if isinstance(outcome, Answer):
         outcome.json()
-
-
-@pytest.mark.soak
-@settings(max_examples=50_000)
-@given(ANSWERS)
-def test_readiness_for_long(answer: Answer) -> None:
-    reading = storable(readiness.judge(answer, slow_ms=1000))
-    assert reading.measures[0].good is (answer.status == 200 and says_ready(answer.body))
 
 
 def test_the_api_s_key_is_not_part_of_what_it_gives_back() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 import redis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
@@ -18,6 +18,7 @@ from services.probes.model import Reading
 from services.probes.queues import QueueProbe
 from services.settings.model import Queue
 from tests.conftest import RawServer, RealRedis
+from tests.fuzzing import fuzz
 
 KEYS = {
     "bullmq": "bull:q", "bull": "bull:q", "rq": "rq:queue:q", "celery": "q", "arq": "arq:queue",
@@ -192,7 +193,7 @@ REPLIES = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@fuzz(40)
 @given(st.lists(REPLIES, min_size=1, max_size=6), st.sampled_from(["list", "zset", "stream", *FORMATS]))
 def test_whatever_a_server_sends_nothing_but_an_empty_queue_or_a_readable_one_is_good(
     raw_server: Callable[..., RawServer], replies: list[bytes], form: str

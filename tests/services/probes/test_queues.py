@@ -20,6 +20,7 @@ from services.probes.queue_age import aging_of_all, oldest_share_rank, p95, time
 from services.probes.queues import QueueProbe
 from services.settings.model import Queue
 from tests.conftest import RealRedis
+from tests.fuzzing import fuzz
 
 MakeRedis = Callable[..., RealRedis]
 
@@ -165,6 +166,7 @@ def test_p95_is_the_nearest_rank(ages: list[float]) -> None:
     assert oldest_first[oldest_share_rank(len(ages))] == found
 
 
+@fuzz(300)
 @given(st.binary(max_size=60))
 def test_no_item_crashes_the_reader(raw: bytes) -> None:
     assert time_of(raw, "at") == "unreadable" or isinstance(time_of(raw, "at"), float)

@@ -259,8 +259,10 @@ def test_a_secret_in_a_specification_is_not_part_of_its_name(spec: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["", "ftp://x", "command:", "command:'", "recorded:/absent", "http://", "http://h:99999999/"]
-)
+    "spec",
+    ["", "ftp://x", "command:", "command:'", "recorded:/absent", "http://", "http://h:99999999/", "http://[::1/",
+     f"http://{'a' * 64}.example/", "http://.example/", "http://a..b/", "http://x/\ud83d"],
+)  # fmt: skip
 def test_a_specification_that_names_no_agent(spec: str) -> None:
     with pytest.raises(WrongAgent):
         ask(spec)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -20,6 +20,7 @@ from services.replay.judge_llm import Endpoint, LlmJudge, from_files
 from services.replay.model import Answer, GoldenCase, Judged, Outcome
 from tests.conftest import RawServer, Served
 from tests.examples.test_reference_agent import said
+from tests.fuzzing import fuzz
 
 CASES = golden.read(golden.DEFAULT).cases
 CASE = CASES[0]
@@ -310,7 +311,7 @@ def test_a_compressed_judge_is_not_unpacked(raw_server: Callable[..., RawServer]
     assert "compressed" in (judged(from_files(Endpoint(url=url, model="m", timeout_s=30))).unscored or "")
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@fuzz(60)
 @given(
     st.binary(max_size=200)
     | st.text().map(lambda text: json.dumps({"choices": [{"message": {"content": text}}]}).encode())

@@ -16,6 +16,7 @@ from services.replay.expectations import KINDS
 from services.replay.model import Answer, ToolCall
 from services.replay.patterns import PatternStopped
 from services.replay.soundness import FIELDS
+from tests.fuzzing import fuzz
 from tests.services.replay.test_runs import make_set
 
 CONTEXT = {"lead": {"email": "ada@example.org", "phones": ["+49 30 1234567"], "empty": "", "none": None}}
@@ -143,6 +144,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@fuzz(200)
 @given(JSON)
 def test_no_json_value_raises_anything_but_the_set_s_own_error(raw: Any) -> None:
     try:
