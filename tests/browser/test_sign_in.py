@@ -1,8 +1,6 @@
 """Sign-in against a real OpenID provider process: nothing before it, and afterwards what the role allows, no more."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,7 +20,7 @@ from services.store.migrate import migrate
 from services.verdict import signing
 from tests import portal
 from tests.conftest import ROOT, free_port
-from tests.patience import answers, wait_until
+from tests.patience import wait_until
 from tests.services.checklist.test_view import CHECKS, confirm, prove
 from tests.services.replay.test_runs import Scripted, begin, runner
 
@@ -30,27 +28,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 PEOPLE: dict[str, tuple[Role, str]] = {
     "vi": ("viewer", "Vi Viewer"), "op": ("operator", "Ola Operator"), "en": ("engineer", "Eva Engineer"),
 }  # fmt: skip
-PROVIDER = """
-import sys, time, warnings
-warnings.simplefilter("ignore")
-from oidc_provider_mock import User, run_server_in_thread
-people = [User(sub="vi", claims={"name": "Vi Viewer"}), User(sub="op", claims={"name": "Ola Operator"}),
-          User(sub="en", claims={"name": "Eva Engineer"}),
-          User(sub="ev", claims={"name": "![x](http://127.0.0.1:9/x) <b>Eve</b>"})]
-with run_server_in_thread(port=int(sys.argv[1]), user_claims=people):
-    time.sleep(600)
-"""
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[str]:
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-c", PROVIDER, str(port)], stderr=subprocess.DEVNULL)
-    url = f"http://localhost:{port}"
-    wait_until(lambda: answers(f"{url}/.well-known/openid-configuration"))
-    yield url
-    process.kill()
-    process.wait()
 
 
 @pytest.fixture(scope="module")
