@@ -14,6 +14,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _COLON = re.compile(r"\s*(?:export\s+)?['\"]?[A-Za-z_][A-Za-z0-9_.-]{0,127}['\"]?\s*:")
 # A line of base64 that ends in its padding reads like a name with an empty value.
 _BASE64 = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=\D*\d)[A-Za-z0-9]{16,128}")
+_BASE64_LINE = re.compile(r"[A-Za-z0-9+/]{16,}")
 _HEX = re.compile(r"[0-9a-fA-F]{24,128}")
 _QUOTED = re.compile(r"=[^\S\r\n]*['\"]")
 _BEGIN, _END = "-----BEGIN ", "-----END "
@@ -34,9 +35,10 @@ class Judged:
 
 def judged(bindings: Iterable[Binding]) -> Iterator[Judged]:
     """Each binding in order. Inside an unquoted PEM block nothing is an assignment until its end."""
-    in_block = False
+    in_block = after_base64 = False
     for binding in bindings:
         text = binding.original.string
+        after_base64, was_after = _BASE64_LINE.fullmatch(text.strip()) is not None, after_base64
         if in_block:
             in_block = _END not in text
             yield Judged(binding=binding, bad=bool(text.strip()))
@@ -44,7 +46,7 @@ def judged(bindings: Iterable[Binding]) -> Iterator[Judged]:
         if binding.key is None and not binding.error:
             yield Judged(binding=binding)  # comments and blank lines
             continue
-        if binding.error or not _is_name(binding):
+        if binding.error or not _is_name(binding) or (was_after and not (binding.value or "").strip("=")):
             in_block = _BEGIN in text and _END not in text
             yield Judged(binding=binding, bad=True, colon=_COLON.match(text.lstrip("\r\n")) is not None)
             continue
@@ -65,4 +67,6 @@ def _is_name(binding: Binding) -> bool:
     if KNOWN_SECRETS.search(key):
         return False
     is_padding = value.strip("=") == ""
+    if value == "=" and not key.isupper():  # two signs are padding, however short the last line of a key is
+        return False
     return not (is_padding and (_BASE64.fullmatch(key) or _HEX.fullmatch(key)))

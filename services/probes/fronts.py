@@ -69,7 +69,14 @@ _BY_BODY: tuple[tuple[str, str], ...] = (
     ("attention required! | cloudflare", "Cloudflare"),
     ("request unsuccessful. incapsula", "Imperva"),
     ("service temporarily unavailable", "a load balancer"),
-    ("default backend - 404", "a Kubernetes ingress"),
+)
+# Answers with 404 that say there is no application at all, where the application's own 404 would say no such route.
+_NO_APPLICATION: tuple[tuple[str, str], ...] = (
+    (r'"message":\s*"application not found"', "Railway's edge"),
+    (r"deployment_not_found|deployment_deleted", "Vercel"),
+    (r"no such app|there's nothing here, yet", "Heroku's router"),
+    (r"default backend - 404", "a Kubernetes ingress"),
+    (r"there isn't a github pages site here", "GitHub Pages"),
 )
 # Servers that run applications: an answer of theirs is the application's own.
 _APPLICATION = re.compile(
@@ -90,11 +97,17 @@ def front_of(answer: Answer) -> Front | None:
         return Front(code="front_limited", who=who or _called(answer), wait_s=_wait(answer))
     if status in {401, 407} and (page or "basic" in answer.headers.get("www-authenticate", "").lower()):
         return Front(code="front_login", who=who or _called(answer))
-    if own or not (who or page):
+    if own:
+        return None
+    if status == 404:
+        absent = _absent(answer)
+        return Front(code="front_gateway", who=absent) if absent else None
+    gateway = status in {502, 504} and not isinstance(answer.json(), dict)  # by their meaning another server's word
+    if not (who or page or gateway):
         return None
     if status == 403 or "cf-mitigated" in answer.headers or who == "Cloudflare's bot protection":
         return Front(code="front_refuses", who=who or _called(answer))
-    if status in _GATEWAY or (status == 404 and "x-railway-fallback" in answer.headers):
+    if status in _GATEWAY:
         return Front(code="front_gateway", who=who or _called(answer))
     return None
 
@@ -109,6 +122,15 @@ def _who(answer: Answer, *, is_json: bool) -> str:
         return ""
     text = answer.body[:4096].decode("utf-8", "replace").lower()
     return next((name for words, name in _BY_BODY if words in text), "")
+
+
+def _absent(answer: Answer) -> str:
+    """Who says that there is no application; "" for a 404 that may be the application's own."""
+    for header in ("x-railway-fallback", "x-vercel-error"):
+        if header in answer.headers:
+            return next(name for known, _, name in _BY_HEADER if known == header)
+    text = answer.body[:4096].decode("utf-8", "replace").lower()
+    return next((name for pattern, name in _NO_APPLICATION if re.search(pattern, text)), "")
 
 
 def _called(answer: Answer) -> str:

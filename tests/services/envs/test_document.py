@@ -93,6 +93,13 @@ def test_a_line_without_a_plausible_name_is_a_number_and_nothing_else(line: str)
     assert (document.colon_lines == (2,)) is line.startswith(("DASHBOARD_AUTH_TOKEN:", '"planted":'))
 
 
+@pytest.mark.parametrize("tail", ["shortPlanted1==", "plantedTail1=", "planted=="])
+def test_the_short_last_line_of_a_key_without_its_head_is_no_name(tail: str) -> None:
+    document = from_text(f"A=1\nMIIEpQIBAAKCAQEA0000000000000000000000000000\n{tail}\nB=2\n", "f")
+    assert document.bad_lines == (2, 3)
+    assert list(document.values) == ["A", "B"]
+
+
 @pytest.mark.parametrize(
     "name", ["A", "_x", "NEXT_PUBLIC_URL", "spring.datasource.url", "a-b", "MyVar1", "SHA256SUM0123456"]
 )
