@@ -177,6 +177,14 @@ async def _run(options: argparse.Namespace) -> int:
             await judge.close()
 
 
+def _ids(written: str | None) -> tuple[str, ...]:
+    """The cases that --cases names; () without it. An empty list, as an unset variable gives it, is refused."""
+    found = tuple(id_.strip() for id_ in (written or "").split(",") if id_.strip())
+    if written is not None and not found:
+        raise _Wrong("--cases names no case. Leave it out for all cases, or write their ids, separated by commas.")
+    return found
+
+
 def _resumed(store: Store, options: argparse.Namespace) -> Begun:
     """The run that is to go on, untouched; `options` are filled with its own, and what differs is refused."""
     from services.replay import golden, runs
@@ -197,7 +205,7 @@ def _resumed(store: Store, options: argparse.Namespace) -> Begun:
         raise _Wrong(
             f"--golden {options.golden} is not the set that the run began with. Leave it out, or start a new run."
         )
-    cases = tuple(id_.strip() for id_ in (options.cases or "").split(",") if id_.strip())
+    cases = _ids(options.cases)
     if (cases and list(cases) != list(kept["cases"])) or (options.subset and options.subset != begun.run.subset):
         raise _Wrong("--cases or --subset differs from the run's own. Leave it out, or start a new run.")
     options.agent = _own_agent(options.agent, begun.run)
@@ -242,7 +250,7 @@ def _begin(store: Store, options: argparse.Namespace, agent: Agent, judge: Judge
     from services.replay import runs
     from services.replay.gate import GateRules
 
-    cases = tuple(id_.strip() for id_ in options.cases.split(",") if id_.strip()) if options.cases else ()
+    cases = _ids(options.cases)
     plan = runs.Plan(
         golden_path=options.golden,
         agent=options.agent,

@@ -87,7 +87,7 @@ def test_a_comparison_with_an_earlier_document(tmp_path: Path) -> None:
     "words",
     [
         ["--agent", "nothing"], ["--golden", "absent.json"], ["--repeats", "0"], ["--min-pass-rate", "2"],
-        ["--cases", "nope"], ["--subset", "nope"], ["--resume", "nope"], ["--per-case", "some"], ["--judge", "llm"],
+        ["--cases", "nope"], ["--cases", ""], ["--cases", " , "], ["--subset", "nope"], ["--resume", "nope"], ["--per-case", "some"], ["--judge", "llm"],
         ["--concurrency", "0"], ["--timeout", "0"], ["--junit", "/no/such/folder/x.xml"], ["--baseline", "nope"],
         ["--rescore", "nope"], ["--cases", "lead-01", "--subset", "canary"],
     ],
