@@ -95,7 +95,9 @@ def _say(counts: dict[str, int], numbers: list[int], options: argparse.Namespace
     done = "Redacted" if options.apply else "Would redact"
     print(f"{done}: " + ", ".join(f"{number} in {name}" for name, number in counts.items()) + ".")
     if options.apply:
-        print("Backups still hold the text: redact or remove them, too. Make new secrets of those that were stored.")
+        print(
+            "Backups and data/archive still hold the text: remove it there, too. Make new secrets of those that were stored."
+        )
     else:
         print("Nothing was changed. Stop worker and portal, make a backup, then run it again with --apply --by NAME.")
 

@@ -126,11 +126,10 @@ def _who(answer: Answer, *, is_json: bool) -> str:
 
 def _absent(answer: Answer) -> str:
     """Who says that there is no application; "" for a 404 that may be the application's own."""
-    for header in ("x-railway-fallback", "x-vercel-error"):
-        if header in answer.headers:
-            return next(name for known, _, name in _BY_HEADER if known == header)
-    text = answer.body[:4096].decode("utf-8", "replace").lower()
-    return next((name for pattern, name in _NO_APPLICATION if re.search(pattern, text)), "")
+    if "x-railway-fallback" in answer.headers:
+        return "Railway's edge"
+    text = answer.headers.get("x-vercel-error", "") + answer.body[:4096].decode("utf-8", "replace")
+    return next((name for pattern, name in _NO_APPLICATION if re.search(pattern, text, re.I)), "")
 
 
 def _called(answer: Answer) -> str:

@@ -95,6 +95,7 @@ PAGE_503 = (
         (404, {"server": "railway-edge", "x-railway-fallback": "true"}, b'{"status":"error","code":404,"message":"Application not found"}', "front_gateway", "Railway's edge"),
         (404, {"server": "railway-edge"}, b'{"status":"error","code":404,"message":"Application not found","request_id":"x"}', "front_gateway", "Railway's edge"),
         (404, {"server": "Vercel", "x-vercel-error": "DEPLOYMENT_NOT_FOUND"}, b"The deployment could not be found on Vercel.", "front_gateway", "Vercel"),
+        (404, {"server": "Vercel", "x-vercel-error": "NOT_FOUND"}, b"The page could not be found", "not_mounted", None),
         (404, {"server": "Cowboy"}, b"<html><head><title>No such app</title>", "front_gateway", "Heroku's router"),
         (404, {}, b"default backend - 404", "front_gateway", "a Kubernetes ingress"),
         (404, {"server": "nginx"}, b'{"detail":"Not Found"}', "not_mounted", None),
