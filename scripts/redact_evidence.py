@@ -96,7 +96,7 @@ def _say(counts: dict[str, int], numbers: list[int], options: argparse.Namespace
     print(f"{done}: " + ", ".join(f"{number} in {name}" for name, number in counts.items()) + ".")
     if options.apply:
         print(
-            "Backups and data/archive still hold the text: remove it there, too. Make new secrets of those that were stored."
+            "Backups and data/archive still hold the text: remove it there, too. Make new secrets of what was stored."
         )
     else:
         print("Nothing was changed. Stop worker and portal, make a backup, then run it again with --apply --by NAME.")
