@@ -45,7 +45,7 @@ def find(connection: Connection, before_ms: int, take: Callable[[Any], object]) 
     """What a compaction would take out, oldest first; each of its rows is handed to `take` as it is met.
 
     That is a passing record older than `before_ms`, of a check that is measured all the time, that today would not be
-    written after the one kept before it, and that nothing newer of its check would replace.
+    written after the one kept before it, and that is not the newest of its check.
     """
     kept: dict[tuple[str, str], Evidence] = {}
     newest = set(connection.scalars(select(func.max(evidence.c.seq)).group_by(
@@ -85,7 +85,9 @@ def apply(
             f"The chain of evidence is broken at record {broken.seq}: {broken.why}.",
             fix="Nothing was compacted. Put a backup back, and find out who can write to the database.",
         )
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"evidence-{now_ms}.jsonl.gz"
+    path.touch(mode=0o600, exist_ok=False)  # an archive that is there already is neither written over nor removed
     try:
         gaps = _archive(connection, before_ms, path)
         if not gaps:
@@ -106,9 +108,7 @@ def apply(
 
 def _archive(connection: Connection, before_ms: int, path: Path) -> tuple[Gap, ...]:
     """The file is on the disk before anything is deleted."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as raw:
+    with path.open("wb") as raw:
         with gzip.open(raw, "wt", encoding="utf-8", compresslevel=6) as lines:
             gaps = find(connection, before_ms, lambda row: lines.write(json.dumps(dict(row._mapping)) + "\n"))
         raw.flush()
@@ -156,7 +156,7 @@ def _proven(path: Path) -> Iterator[list[str]]:
     """Successive hashes of an archive, a list for each run of records that follow each other by their content. What
     can't be read, or was changed, is no proof of anything and is left out."""
     found: list[str] = []
-    with gzip.open(path, "rt", encoding="utf-8") as lines, contextlib.suppress(OSError, EOFError, ValueError, KeyError):
+    with contextlib.suppress(OSError, EOFError, ValueError, KeyError), gzip.open(path, "rt", encoding="utf-8") as lines:
         for row in map(json.loads, lines):
             if chain_hash(row["previous_hash"], row["body"]) != row["hash"]:
                 continue

@@ -142,6 +142,16 @@ def test_a_broken_chain_is_not_compacted(store: Store, tmp_path: Path) -> None:
     assert list(tmp_path.glob(compaction.PATTERN)) == []
 
 
+def test_an_archive_that_is_there_already_stays(store: Store, tmp_path: Path) -> None:
+    """Its removal after an error would lose the proof of what was taken out before."""
+    fill(store, *flipping(30))
+    there = tmp_path / f"evidence-{10**9}.jsonl.gz"
+    there.write_bytes(b"earlier")
+    with pytest.raises(FileExistsError):
+        compact(store, tmp_path)
+    assert there.read_bytes() == b"earlier"
+
+
 def test_the_database_refuses_to_delete_again_afterwards(store: Store, tmp_path: Path) -> None:
     fill(store, *flipping(30))
     compact(store, tmp_path)
