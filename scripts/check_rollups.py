@@ -11,13 +11,13 @@ import sys
 from dataclasses import asdict
 
 from services import clock
-from services.crash import guarded
-from services.errors import GreenlightError, StoreError
+from services.crash import guarded, in_words
 from services.settings import load
 
 SHOWN = 20
 
 
+@in_words
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="check_rollups.py", description=__doc__)
@@ -27,15 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     from services.slo.check import check
     from services.store.migrate import opened
 
-    try:
-        with opened(load().database_url.get_secret_value()) as store:
-            found = check(store, repair=options.repair)
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return 3
-    except GreenlightError as error:
-        print(error, file=sys.stderr)
-        return 2
+    with opened(load().database_url.get_secret_value()) as store:
+        found = check(store, repair=options.repair)
     if options.json:
         print(json.dumps(asdict(found) | {"repaired": bool(options.repair and found.differences)}))
     else:

@@ -11,12 +11,12 @@ import argparse
 import json
 import sys
 
-from services.crash import guarded
-from services.errors import GreenlightError, StoreError
+from services.crash import guarded, in_words
 
 LEAST_DAYS = 1
 
 
+@in_words
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="compact_evidence.py", description=__doc__)
@@ -33,12 +33,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         return _run(options)
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return 3
-    except GreenlightError as error:
-        print(error, file=sys.stderr)
-        return 2
     except OSError as error:
         print(f"The archive can't be written ({error.strerror}). Nothing was changed.", file=sys.stderr)
         return 3

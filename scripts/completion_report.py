@@ -10,13 +10,14 @@ import sys
 from pathlib import Path
 
 from services.access import local_operator
-from services.crash import guarded
-from services.errors import GreenlightError, StoreError
+from services.crash import guarded, in_words
+from services.errors import StoreError
 from services.settings import load
 
 STATUSES = {"GO": 0, "NO_GO": 1, "INCONCLUSIVE": 3}
 
 
+@in_words
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="completion_report.py", description=__doc__)
@@ -49,12 +50,6 @@ def main(arguments: list[str] | None = None) -> int:
         draft = path.with_name(path.name + ".draft")
         draft.write_bytes(content)
         draft.replace(path)
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return 3
-    except GreenlightError as error:
-        print(error, file=sys.stderr)
-        return 2
     except OSError as error:
         print(f"The report can't be written to {path} ({error.strerror}).", file=sys.stderr)
         return 2

@@ -13,8 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.crash import guarded
-from services.errors import GreenlightError, StoreError
+from services.crash import guarded, in_words
 from services.settings import load
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
+@in_words
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="import_history.py", description=__doc__)
@@ -33,16 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     from services.slo import history
     from services.store.migrate import opened
 
-    try:
-        settings = load()
-        with opened(settings.database_url.get_secret_value(), prepare=True) as store:
-            found = history.bring_in(store, settings, options.file, dry_run=options.dry_run)
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return 3
-    except GreenlightError as error:
-        print(error, file=sys.stderr)
-        return 2
+    settings = load()
+    with opened(settings.database_url.get_secret_value(), prepare=True) as store:
+        found = history.bring_in(store, settings, options.file, dry_run=options.dry_run)
     print(json.dumps(asdict(found), ensure_ascii=False) if options.json else _text(found, dry_run=options.dry_run))
     return 1 if found.refused else 0
 

@@ -11,14 +11,15 @@ import json
 import sys
 from pathlib import Path
 
-from services.crash import guarded
-from services.errors import GreenlightError, SettingsError, StoreError
+from services.crash import guarded, in_words
+from services.errors import GreenlightError
 
 
 class _Wrong(GreenlightError):
     pass
 
 
+@in_words
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="redact_evidence.py", description=__doc__)
@@ -32,11 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return _run(options)
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return 3
-    except (GreenlightError, SettingsError, OSError, UnicodeDecodeError) as error:
-        print(error if isinstance(error, GreenlightError) else "The file of secrets can't be read.", file=sys.stderr)
+    except (OSError, UnicodeDecodeError):
+        print("The file of secrets can't be read.", file=sys.stderr)
         return 2
 
 

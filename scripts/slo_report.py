@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from services import clock
-from services.crash import guarded
-from services.errors import GreenlightError, StoreError
+from services.crash import guarded, in_words
 from services.settings import load
 from services.settings.model import Environment, Settings
 from services.units import share
@@ -21,6 +20,7 @@ from services.units import share
 WINDOWS = ("7d", "28d", "30d", "90d")
 
 
+@in_words
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="slo_report.py", description=__doc__)
@@ -33,10 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = load()
         environment = settings.environment(options.env or settings.names[0])
         found = _document(settings, environment, options.window, options.as_of)
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return 3
-    except (GreenlightError, OSError) as error:
+    except OSError as error:
         print(error, file=sys.stderr)
         return 2
     print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else _text(found))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from services import clock
 from services.access import named
-from services.crash import guarded
-from services.errors import GreenlightError, StoreError
+from services.crash import guarded, in_words
+from services.errors import GreenlightError
 from services.report import seal
 
 LARGEST = 64 << 20
@@ -54,26 +54,20 @@ def main(arguments: list[str] | None = None) -> int:
     return _chain(said, content) if options.store else 0
 
 
+@in_words
 def _chain(said: seal.Seal, content: bytes) -> int:
     from services.report import exports
     from services.settings import load
     from services.store import compaction, evidence
     from services.store.migrate import opened
 
-    try:
-        settings = load()
-        with opened(settings.database_url.get_secret_value()) as store, store.read() as connection:
-            broken = evidence.verify(connection)
-            place = evidence.place(connection, said.head)
-            if place is None:
-                place = compaction.archived_place(connection, settings.data_dir / compaction.FOLDER, said.head)
-            taken = exports.traced(connection, said.environment, said.kind, content)
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return 3
-    except GreenlightError as error:
-        print(error, file=sys.stderr)
-        return 2
+    settings = load()
+    with opened(settings.database_url.get_secret_value()) as store, store.read() as connection:
+        broken = evidence.verify(connection)
+        place = evidence.place(connection, said.head)
+        if place is None:
+            place = compaction.archived_place(connection, settings.data_dir / compaction.FOLDER, said.head)
+        taken = exports.traced(connection, said.environment, said.kind, content)
     if broken is not None:
         print(f"BROKEN CHAIN: record {broken.seq}: {broken.why}.")
         return 1

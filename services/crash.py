@@ -1,4 +1,4 @@
-"""A command line that fails by its own fault: one line with a reference into the log, and a status of its own.
+"""How a command line ends that can't do its work: expected errors in words, its own fault by a reference into the log.
 
 Needs the standard library alone. An error's text may quote a secret, so the log holds types and places, never texts.
 """
@@ -12,9 +12,14 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec
 
 from services import place
+from services.errors import GreenlightError, StoreError
+
+P = ParamSpec("P")
 
 STATUS = 70  # EX_SOFTWARE of sysexits.h; never 1, which means fail, No-Go or block
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the signal's number, as shells have it
@@ -38,6 +43,23 @@ def guarded(name: str, main: Callable[[], int]) -> int:
         print(f"{name}: {_noted(name, error)}", file=sys.stderr)
         return STATUS
     return status
+
+
+def in_words(run: Callable[P, int]) -> Callable[P, int]:
+    """A part of a command line whose expected errors are sentences: 3 where the store can't be used, 2 for others."""
+
+    @wraps(run)
+    def ran(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return run(*args, **kwargs)
+        except StoreError as error:
+            print(error, file=sys.stderr)
+            return 3
+        except GreenlightError as error:
+            print(error, file=sys.stderr)
+            return 2
+
+    return ran
 
 
 def _noted(name: str, error: Exception) -> str:

@@ -72,7 +72,7 @@ def read(url: str) -> Address:
     base, _, query = rest.partition("?")
     options = parse_qsl(query, keep_blank_values=True)
     if wanted == "sqlite":
-        if _AUTHORITY.match(base)["authority"]:  # type: ignore[index]  # it begins with //
+        if _authority(base):
             return _refused("names a server, which SQLite has none of.", "Write sqlite:////absolute/path/to/file.db.")
         return _with_options(f"sqlite:{base}", options, _SQLITE)
     return _authority_trouble(base) or _option_trouble(options) or _with_options(f"{wanted}:{base}", options, _LIBPQ)
@@ -82,11 +82,15 @@ def _refused(trouble: str, fix: str) -> Address:
     return Address(trouble=trouble, fix=fix)
 
 
+def _authority(base: str) -> str:
+    found = _AUTHORITY.match(base)
+    return found["authority"] if found else ""
+
+
 def _authority_trouble(base: str) -> Address | None:
     if "#" in base:
         return _refused("holds a #, which ends an address.", "Percent-encode it in the password: # is %23.")
-    found = _AUTHORITY.match(base)
-    authority = found["authority"] if found else ""
+    authority = _authority(base)
     if base.count("@") > 1 or "@" in base.removeprefix("//" + authority):
         return _refused(
             "holds an @ or a / in its user or password.", "Percent-encode them there: @ is %40 and / is %2F."

@@ -46,7 +46,7 @@ def judged(bindings: Iterable[Binding]) -> Iterator[Judged]:
         if binding.key is None and not binding.error:
             yield Judged(binding=binding)  # comments and blank lines
             continue
-        if binding.error or not _is_name(binding) or (was_after and not (binding.value or "").strip("=")):
+        if binding.error or not _is_name(binding, after_base64=was_after):
             in_block = _BEGIN in text and _END not in text
             yield Judged(binding=binding, bad=True, colon=_COLON.match(text.lstrip("\r\n")) is not None)
             continue
@@ -60,13 +60,14 @@ def is_plausible_name(text: str) -> bool:
     return shaped and not _BASE64.fullmatch(text) and not _HEX.fullmatch(text)
 
 
-def _is_name(binding: Binding) -> bool:
+def _is_name(binding: Binding, *, after_base64: bool) -> bool:
     key, value = binding.key, binding.value
     if key is None or value is None or NAME.fullmatch(key) is None or "\x00" in value:
         return False
     if KNOWN_SECRETS.search(key):
         return False
-    is_padding = value.strip("=") == ""
-    if value == "=" and not key.isupper():  # two signs are padding, however short the last line of a key is
-        return False
-    return not (is_padding and (_BASE64.fullmatch(key) or _HEX.fullmatch(key)))
+    if value.strip("="):
+        return True
+    # Nothing but padding. The last line of a key can be short: two signs, or a line of base64 before it, give it away.
+    two_signs = value == "=" and not key.isupper()
+    return not (after_base64 or two_signs or _BASE64.fullmatch(key) or _HEX.fullmatch(key))

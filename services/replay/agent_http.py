@@ -31,7 +31,7 @@ class HttpAgent:
         try:
             parts = urlsplit(url)
             port = parts.port
-            (parts.hostname or "").encode("idna")
+            (parts.hostname or "").encode("idna")  # as looking it up does, which would raise there
             (url + (token or "")).encode()
         except ValueError as error:  # its text quotes the address
             raise WrongAgent("The agent's address can't be read. Write http(s)://host:port/path.") from error
@@ -69,8 +69,6 @@ class HttpAgent:
                 connection = self._idle.pop() if kept else await self._connect()
             except OSError as error:
                 return Trouble(code="transport", detail=_words(error), retryable=True)
-            except UnicodeError:
-                return Trouble(code="transport", detail="the agent's host name can't be looked up")
             done = False
             try:
                 status, data = await connection.exchange(request)

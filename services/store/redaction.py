@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, select, update
@@ -128,13 +128,12 @@ def _records(changed: Sequence[tuple[int, str, str]], environment: str, by: str,
     """One record states up to a thousand; a later redaction of the same record counts."""
     found = []
     for start in range(0, len(changed), 1000):
-        part = [
-            Redaction(seq=seq, hash=link, body_sha256=body_sha256(body))
+        stated = [
+            asdict(Redaction(seq=seq, hash=link, body_sha256=body_sha256(body)))
             for seq, link, body in changed[start : start + 1000]
         ]
-        stated = [{"seq": r.seq, "hash": r.hash, "body_sha256": r.body_sha256} for r in part]
         found.append(
-            Evidence(environment=environment, check=REDACTED, outcome="unknown", at_ms=now_ms, value=len(part),
+            Evidence(environment=environment, check=REDACTED, outcome="unknown", at_ms=now_ms, value=len(stated),
                      code=REDACTED, detail={"by": by, "records": stated})
         )  # fmt: skip
     return found

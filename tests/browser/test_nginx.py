@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +13,8 @@ from services import clock, ledger
 from services.store import Store
 from services.store.migrate import migrate
 from tests.conftest import free_port
-from tests.patience import PATIENCE_S, answers, wait_until
+from tests.nginx import nginx
+from tests.patience import PATIENCE_S
 from tests.portal import TOKEN, running
 from tests.services.test_ledger import seen
 
@@ -24,35 +22,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-SITE = """
-daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ }}
-http {{
-  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{
-    listen 127.0.0.1:{port};
-    location /portal/ {{
-      proxy_pass http://127.0.0.1:{portal};
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection "upgrade";
-      proxy_set_header X-Forwarded-For 203.0.113.9;
-      proxy_set_header X-Forwarded-User ada@example.org;
-    }}
-  }}
-}}
-"""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the portal through nginx."""
-    binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    assert binary is not None, "this test needs nginx (on Debian: apt install nginx-light)"
     folder = Path(tmp_path_factory.mktemp("nginx"))
-    folder.chmod(0o755)
     store = Store.open(f"sqlite:///{folder / 'greenlight.db'}")
     migrate(store)
     ledger.record(store, [seen(clock.now_ms() / 1000, environment="local")], ledger.Memory())
@@ -63,17 +38,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         '[[environments]]\nname = "local"\nbase_url = "http://127.0.0.1:1"\n'
     )
     port, portal = free_port(), free_port()
-    (folder / "nginx.conf").write_text(SITE.format(folder=folder, port=port, portal=portal))
-    with running(folder, port=portal, GREENLIGHT_CONFIG=str(config)):
-        process = subprocess.Popen(
-            [binary, "-c", str(folder / "nginx.conf"), "-p", str(folder)],
-            stderr=subprocess.DEVNULL, env=dict(os.environ),
-        )  # fmt: skip
-        url = f"http://localhost:{port}/portal"
-        wait_until(lambda: answers(f"{url}/api/health/live"), found=(folder / "portal.log").read_text)
+    with running(folder, port=portal, GREENLIGHT_CONFIG=str(config)), nginx(folder, port=port, portal=portal) as url:
         yield url
-        process.terminate()
-        process.wait()
 
 
 def test_api_and_health_are_reached_below_the_path(site: str) -> None:

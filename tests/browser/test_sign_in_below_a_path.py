@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,10 +11,9 @@ from playwright.sync_api import Page, expect
 from services.store import Store
 from services.store.migrate import migrate
 from tests import portal
-from tests.browser.test_nginx import SITE
 from tests.browser.test_sign_in import signed_in
 from tests.conftest import ROOT, free_port
-from tests.patience import answers, wait_until
+from tests.nginx import nginx
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -25,10 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def site(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the portal through nginx."""
-    binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    assert binary is not None, "this test needs nginx (on Debian: apt install nginx-light)"
     data = Path(tmp_path_factory.mktemp("below"))
-    data.chmod(0o755)
     port, behind = free_port(), free_port()
     config = data / "greenlight.toml"
     config.write_text(
@@ -41,17 +34,10 @@ def site(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         f'client_id = "greenlight"\nclient_secret = "planted"\nserver_metadata_url = "{provider}/.well-known/openid-configuration"\n'
     )
     migrate(Store.open(f"sqlite:///{data / 'greenlight.db'}"))
-    (data / "nginx.conf").write_text(SITE.format(folder=data, port=port, portal=behind))
     variables = {"GREENLIGHT_CONFIG": str(config), "HOME": str(data)}
-    with portal.running(data, port=behind, cwd=ROOT, **variables):
-        nginx = subprocess.Popen(
-            [binary, "-c", str(data / "nginx.conf"), "-p", str(data)], stderr=subprocess.DEVNULL, env=dict(os.environ)
-        )
-        url = f"http://localhost:{port}/portal"
-        wait_until(lambda: answers(f"{url}/api/health/live"), found=(data / "portal.log").read_text)
+    running = portal.running(data, port=behind, cwd=ROOT, **variables)
+    with running, nginx(data, port=port, portal=behind) as url:
         yield url
-        nginx.terminate()
-        nginx.wait()
 
 
 def test_a_deep_link_is_reached_after_signing_in_and_the_way_out_works(
