@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from services.crash import in_words
+from services.errors import GreenlightError, StoreBusy, UnknownEnvironment
 from tests.conftest import ROOT
 
 CRASHING = """
@@ -94,6 +96,21 @@ def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path) -> None:
     assert process.stderr.read() == b""
     assert process.wait(60) == 141
     process.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(StoreBusy("The database is busy."), 3), (UnknownEnvironment("x", ("local",)), 2), (GreenlightError("No such thing."), 2)],
+)  # fmt: skip
+def test_an_expected_error_is_its_sentence_and_the_status_of_its_kind(
+    error: GreenlightError, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @in_words
+    def fails(_arguments: list[str] | None = None) -> int:
+        raise error
+
+    assert fails([]) == status
+    assert capsys.readouterr() == ("", f"{error}\n")
 
 
 @pytest.mark.parametrize("script", sorted(ROOT.glob("scripts/*.py")), ids=lambda path: path.name)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from services.evidence.model import (
     GENESIS,
     Evidence,
+    Gap,
     Link,
     canonical,
     chain_hash,
@@ -48,6 +49,19 @@ def test_any_single_change_breaks_the_chain(items: list[Evidence], data: st.Data
     found = find_break(links)
     assert found is not None
     assert found.seq == index + 1
+
+
+def test_records_that_a_compaction_names_may_be_missing_or_back() -> None:
+    """Put back from their archive, they are the chain that they were."""
+    links, previous = [], GENESIS
+    for seq in range(1, 5):
+        body = canonical(Evidence(environment="e", check="c", outcome="pass", at_ms=seq))
+        links.append(Link(seq=seq, body=body, previous_hash=previous, hash=chain_hash(previous, body)))
+        previous = links[-1].hash
+    gap = Gap(first=2, last=3, count=2, before=links[0].hash, after=links[2].hash)
+    assert find_break([links[0], links[3]]) is not None
+    assert find_break([links[0], links[3]], gaps=[gap]) is None
+    assert find_break(links, gaps=[gap]) is None
 
 
 BASE = Evidence(environment="e", check="c", outcome="pass", at_ms=0, code="ok", version="1")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.outside import NotJson, parse_json
@@ -95,7 +95,11 @@ def says_yes(raw: bytes) -> bool:
     return isinstance(reply, dict) and "yes" in json.dumps(reply.get("output"), default=str).lower()
 
 
+GIVEN_BACK = json.dumps({"case_id": "c", "output": f"yes {SECRET}"}).encode()
+
+
 @fuzz(100)
+@example(GIVEN_BACK, 200, True)
 @given(REPLIES, st.sampled_from([200, 201, 204, 301, 401, 429, 500, 503]), st.booleans())
 def test_fuzz_an_agent_over_http(raw_server: Callable[..., RawServer], body: bytes, status: int, length: bool) -> None:
     def behave(connection: Any) -> None:
