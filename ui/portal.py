@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
 
 from services.errors import Problem, SettingsError
-from ui import cached
+from ui import cached, redirect_uri
 from ui.first_paint import FirstPaint
 from ui.guard import LOOPBACK_NAMES, Guard
 from ui.peers import is_loopback, keep_real_peers
@@ -40,6 +40,8 @@ def options(routes: list[Route]) -> dict[str, Any]:
     config.set_option("server.baseUrlPath", base)
     guarded_elsewhere = bool(settings.portal.trusted_proxies) or _signs_in()
     _refuse_open_door(config.get_option("server.address"), guarded_elsewhere=guarded_elsewhere)
+    if _signs_in():
+        redirect_uri.check(redirect_uri.configured(), base, names)
     guard = Middleware(
         Guard,
         allowed_hosts=tuple(names),

@@ -1,10 +1,13 @@
 """Where was a visitor going when they had to sign in? Brought there afterwards: a link to a step must open that step.
 
 Streamlit's sign-in ends at the start page. The address of the page on which *Sign in* was pressed waits in a cookie.
+Below a path (`base_path`) the host belongs to others, too: no cookie and no way back leaves that path.
 """
 
 from __future__ import annotations
 
+from http.cookies import SimpleCookie
+from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOGIN, CALLBACK = "/auth/login", "/oauth2callback"
 COOKIE = "greenlight_way_back"
+OURS = frozenset({COOKIE, "_streamlit_session"})
 LIFETIME_S = 900
 LONGEST = 1500
 REDIRECTS = frozenset({302, 303, 307})
@@ -35,38 +39,53 @@ class WayBack:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
                 if scope["path"] == self._base + LOGIN:
-                    _note(place_of(headers.get("referer", ""), headers.get("host", "")), answer)
+                    self._note(place_of(headers.get("referer", ""), headers.get("host", "")), answer)
                 elif message["status"] in REDIRECTS and answer.get("location") in {"/", self._base, f"{self._base}/"}:
-                    _return(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""), answer)
+                    self._return(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""), answer)
+                if self._base:
+                    _keep_below(self._base, answer)
             await send(message)
 
         await self._app(scope, receive, changed)
 
+    def _note(self, place: str, answer: MutableHeaders) -> None:
+        if is_own(place, self._base):
+            life = f"Max-Age={LIFETIME_S}; Path=/; HttpOnly; SameSite=Lax"
+            answer.append("set-cookie", f"{COOKIE}={quote(place, safe='')}; {life}")
+
+    def _return(self, kept: str, answer: MutableHeaders) -> None:
+        place = unquote(kept)
+        if is_own(place, self._base):
+            answer["location"] = place
+            answer.append("set-cookie", f"{COOKIE}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax")
+
 
 def place_of(referer: str, host: str) -> str:
-    """Path and query of a page of this portal; "" for anything else."""
+    """Path and query of a page on this host; "" for anything else."""
     try:
         parts = urlsplit(referer)
     except ValueError:
         return ""
-    place = parts.path + (f"?{parts.query}" if parts.query else "")
-    return place if parts.netloc == host and is_own(place) else ""
+    return parts.path + (f"?{parts.query}" if parts.query else "") if parts.netloc == host else ""
 
 
-def is_own(place: str) -> bool:
-    """Whether an address can lead nowhere but to this portal."""
+def is_own(place: str, base: str = "") -> bool:
+    """Whether an address can lead nowhere but to this portal, which is below `base`."""
     begins_well = place.startswith("/") and not place.startswith(("//", "/\\"))
-    return begins_well and len(place) <= LONGEST and place.isprintable() and place.isascii()
+    if not (begins_well and len(place) <= LONGEST and place.isprintable() and place.isascii()):
+        return False
+    path = unquote(place.partition("?")[0])  # a browser takes %2e%2e for ..
+    steps = PurePosixPath(path.replace("\\", "/")).parts
+    return ".." not in steps and (path == base or path.startswith(f"{base}/"))
 
 
-def _note(place: str, answer: MutableHeaders) -> None:
-    if place:
-        life = f"Max-Age={LIFETIME_S}; Path=/; HttpOnly; SameSite=Lax"
-        answer.append("set-cookie", f"{COOKIE}={quote(place, safe='')}; {life}")
-
-
-def _return(kept: str, answer: MutableHeaders) -> None:
-    place = unquote(kept)
-    if kept and is_own(place):
-        answer["location"] = place
-        answer.append("set-cookie", f"{COOKIE}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax")
+def _keep_below(base: str, answer: MutableHeaders) -> None:
+    """Streamlit's session of a sign-in, and ours, are set for the whole host: narrow them. What is deleted stays."""
+    cookies = answer.getlist("set-cookie")
+    del answer["set-cookie"]
+    for line in cookies:
+        cookie = SimpleCookie(line)
+        ours = [part for part in cookie.values() if part["path"] == "/" and part.key in OURS]
+        for part in ours:
+            part["path"] = base
+        answer.append("set-cookie", ours[0].OutputString() if ours else line)

@@ -50,7 +50,8 @@ def test_a_deep_link_is_reached_after_signing_in_and_the_way_out_works(
     page.goto(f"{site}/dependency_health")
     expect(page.get_by_text("Signed in: Ola Operator, operator")).to_be_visible()
     cookies = {cookie["name"]: cookie["path"] for cookie in page.context.cookies(site)}
-    assert cookies["_streamlit_user"] == "/portal", "another program on the host is not given it"
+    del cookies["_streamlit_xsrf"]  # proves nothing about a person
+    assert set(cookies.values()) == {"/portal"}, f"another program on the host is given {cookies}"
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/oauth2/end_session**")
     page.goto(site)

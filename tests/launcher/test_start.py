@@ -52,12 +52,14 @@ class Started:
         ).json()
         return body
 
-    def wait_for_state(self, state: str, name: str = "local") -> dict[str, object]:
+    def wait_for_state(self, state: str, name: str = "local", **beside: object) -> dict[str, object]:
+        """The environment once it has this state, and beside it all that is named."""
         seen: dict[str, object] = {}
+        asked = {"state": state, **beside}
 
         def has_come() -> bool:
             seen.update(self.environment(name))
-            return seen["state"] == state
+            return asked.items() <= {key: seen[key] for key in asked}.items()
 
         wait_until(has_come, found=lambda: seen)
         return seen
@@ -135,8 +137,7 @@ def test_the_whole_story_of_a_first_start(start: Callable[..., Started]) -> None
 
     worker = next(pid for pid in pids_of(stack.data) if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(worker, signal.SIGKILL)
-    stale = stack.wait_for_state("unknown")
-    assert stale["stale"] is True
+    stack.wait_for_state("unknown", stale=True)
 
     stack.process.send_signal(signal.SIGINT)
     said = stack.process.communicate(timeout=PATIENCE_S)[0]

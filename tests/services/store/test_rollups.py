@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from services.errors import StoreBusy
 from services.store import Store, rollups, samples, sketch
 from services.store.parts import Part
 from services.store.samples import Sample
@@ -214,7 +215,12 @@ def test_writers_of_one_series_side_by_side_lose_nothing(store: Store) -> None:
     def writer(part: int) -> None:
         mine = history[part::4]
         for begin in range(0, len(mine), 25):
-            write(store, mine[begin : begin + 25])
+            while True:
+                try:
+                    write(store, mine[begin : begin + 25])
+                    break
+                except StoreBusy:  # SQLite's queue isn't fair: the worker's writer tries again, too
+                    continue
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(writer, range(4)))
