@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 from weakref import WeakSet
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, Transaction, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, Transaction, cast, func, literal, or_, select, text
 
 from services.errors import StoreCorrupt
 from services.evidence.model import (
@@ -29,11 +29,10 @@ from services.evidence.model import (
     redactions_of,
 )
 from services.store.engine import Store
-from services.store.schema import evidence
+from services.store.schema import evidence, misfiled_by
 
 _WHOLE = (evidence.c.seq, evidence.c.environment, evidence.c.check_name, evidence.c.outcome, evidence.c.at_ms,
           evidence.c.body)  # fmt: skip
-MISFILED_AMONG = 3000  # records: over two hours of 30 environments; 2 ms on SQLite
 _NEWEST = select(evidence.c.hash).order_by(evidence.c.seq.desc()).limit(1)
 
 
@@ -151,11 +150,8 @@ def _passed(connection: Connection, environment: str, check: str, since_ms: int)
 
 
 def refuse_misfiled(connection: Connection) -> None:
-    """Raise StoreCorrupt where one of the newest records of the whole installation is filed under another environment,
-    check or outcome than it was written for: a read by environment would never meet one that was moved away.
-
-    What counts for a verdict is written at least hourly, so the newest few thousand hold it; all is verified daily.
-    """
+    """Raise StoreCorrupt where a record of the whole installation, however old, is filed under another environment,
+    check, outcome or moment than it was written for: a read by environment would never meet one that was moved away."""
     transaction = connection.get_transaction()  # a consistent view: what was found once in it stays so
     if transaction in _found_well_filed:
         return
@@ -166,23 +162,23 @@ def refuse_misfiled(connection: Connection) -> None:
         _found_well_filed.add(transaction)
 
 
-def _misfiled(place: Any, quoted: Callable[[ColumnElement[str]], ColumnElement[str]]) -> Select[int]:
-    """`place` finds a text in another one, 0 for nowhere; `quoted` writes a text as JSON does."""
-    newest = select(func.max(evidence.c.seq)).scalar_subquery()
+def _misfiled(place: str, quoted: Callable[[ColumnElement[str]], ColumnElement[str]]) -> Select[int]:
+    """`place`: the function that finds a text in another one, 0 for nowhere; `quoted` writes a text as JSON does."""
     fields = (
-        ("environment", evidence.c.environment),
-        ("check", evidence.c.check_name),
-        ("outcome", evidence.c.outcome),
+        ("environment", quoted(evidence.c.environment)),
+        ("check", quoted(evidence.c.check_name)),
+        ("outcome", quoted(evidence.c.outcome)),
+        ("at_ms", cast(evidence.c.at_ms, Text).concat(",")),
     )
-    moved = (place(evidence.c.body, literal(f'"{name}":').concat(quoted(column))) == 0 for name, column in fields)
-    return select(evidence.c.seq).where(evidence.c.seq > newest - MISFILED_AMONG, or_(*moved)).limit(1)
+    moved = (getattr(func, place)(evidence.c.body, literal(f'"{name}":').concat(value)) == 0 for name, value in fields)
+    return select(evidence.c.seq).where(text(misfiled_by(place)), or_(*moved)).limit(1)
 
 
 _found_well_filed: WeakSet[Transaction] = WeakSet()
-# By database. Searching the canonical text costs a third of taking the JSON apart.
+# By database. What the index of misfiled records holds is looked at; names that JSON writes otherwise are there, too.
 _MISFILED = {
-    "sqlite": _misfiled(func.instr, func.json_quote),
-    "postgresql": _misfiled(func.strpos, lambda column: cast(func.to_json(column), Text)),
+    "sqlite": _misfiled("instr", func.json_quote),
+    "postgresql": _misfiled("strpos", lambda column: cast(func.to_json(column), Text)),
 }
 
 

@@ -116,7 +116,7 @@ def test_what_a_record_is_found_by_can_not_say_otherwise_than_its_content(store:
             evidence.latest(connection, "e")
 
 
-@pytest.mark.parametrize("change", ["environment = 'other'", "check_name = 'd'", "outcome = 'pass'"])
+@pytest.mark.parametrize("change", ["environment = 'other'", "check_name = 'd'", "outcome = 'pass'", "at_ms = 1"])
 def test_a_record_that_was_moved_to_where_nobody_would_meet_it_is_found_by_every_verdict(
     store: Store, change: str
 ) -> None:
@@ -129,6 +129,24 @@ def test_a_record_that_was_moved_to_where_nobody_would_meet_it_is_found_by_every
     with store.read() as connection:
         assert [e.outcome for e in evidence.latest(connection, "e")] == ["pass", "pass"]
         with pytest.raises(StoreCorrupt, match="record 2"):
+            evidence.refuse_misfiled(connection)
+
+
+def test_a_moved_record_is_found_at_any_age_without_reading_every_record(store: Store) -> None:
+    with store.write() as connection:
+        evidence.append(store, connection, [record(0, "fail"), *(record(n) for n in range(1, 4000))])
+    with store.write() as connection:
+        lower_the_guard(store, connection)
+        connection.execute(text("UPDATE evidence SET environment = 'other' WHERE seq = 1"))
+    with store.write() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("ANALYZE evidence"))
+    with store.read() as connection:
+        way = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
+        query = evidence._MISFILED[connection.dialect.name].compile(connection, compile_kwargs={"literal_binds": True})
+        plan = "\n".join(str(row) for row in connection.exec_driver_sql(way + str(query).replace("%%", "%")))
+        assert "evidence_misfiled" in plan, plan
+        with pytest.raises(StoreCorrupt, match="record 1"):
             evidence.refuse_misfiled(connection)
 
 
