@@ -10,19 +10,17 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
 from services.inngest_sdk import api_token, bare_key, is_hexadecimal
 from services.outside import storable
 from services.probes.model import Check, Measure, Reading, RunSeen
+from services.redact import removing
 from services.settings.model import Environment, Secrets
 
-REMOVED = "[removed]"
-SHORTEST = 6  # characters: a shorter secret would take common words out of every text
 _PASSWORD = re.compile(r"^[a-z]+://[^:@/]*:(?P<password>.+)@[^@]*$", re.I)
 MAX_DEPTH, MAX_TEXT = 12, 4000
 
@@ -81,37 +79,33 @@ def _walk(value: Any, text: Callable[[str], str], depth: int = 0) -> Any:
     return _plain(value, text)
 
 
-@lru_cache(maxsize=1000)
-def _pattern(known: tuple[str, ...]) -> re.Pattern[str] | None:
-    return re.compile("|".join(re.escape(secret) for secret in known)) if known else None
-
-
 def _cleaner(secrets: Secrets) -> Callable[[str], str]:
-    pattern = _pattern(_known(secrets))
+    remove = removing(*_known(secrets))
 
     def clean(text: str) -> str:
-        stored = storable(text[:MAX_TEXT])
-        return stored if pattern is None else pattern.sub(REMOVED, stored)
+        return remove(storable(text[: 2 * MAX_TEXT]))[:MAX_TEXT]  # cut last: a half secret is one, too
 
     return clean
 
 
-def _known(secrets: Secrets) -> tuple[str, ...]:
-    """Every form in which one of these secrets may come back, the longest first."""
-    found: set[str] = set()
+def _known(secrets: Secrets) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Every credential in the forms that the environment gives it, and addresses that hold one."""
+    credentials: set[str] = set()
+    addresses: set[str] = set()
     for value in (getattr(secrets, name) for name in type(secrets).model_fields):
-        if isinstance(value, SecretStr):
-            found |= _forms(value.get_secret_value())
+        if not isinstance(value, SecretStr):
+            continue
+        text = value.get_secret_value()
+        if "://" not in text:
+            credentials.add(text)
+            continue
+        addresses.add(text)
+        password = _PASSWORD.match(text)
+        if password:
+            credentials |= {password["password"], unquote(password["password"])}
     if secrets.inngest_signing_key is not None:
         key = secrets.inngest_signing_key.get_secret_value()
-        found |= _forms(bare_key(key))
-        if is_hexadecimal(bare_key(key)):
-            found |= _forms(api_token(key))
-    return tuple(sorted((form for form in found if len(form) >= SHORTEST), key=lambda form: (-len(form), form)))
-
-
-def _forms(secret: str) -> set[str]:
-    password = _PASSWORD.match(secret)
-    parts = {secret} | ({password["password"], unquote(password["password"])} if password else set())
-    parts = {part.strip() for part in parts}
-    return parts | {quote(part, safe="") for part in parts} | {part.lower() for part in parts}
+        credentials -= {key}  # its prefix, signkey-prod-, is no secret
+        addresses.add(key)
+        credentials |= {bare_key(key)} | ({api_token(key)} if is_hexadecimal(bare_key(key)) else set())
+    return tuple(sorted(credentials)), tuple(sorted(addresses))

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from services.evidence.model import Outcome
 from services.probes import http
 from services.probes.fronts import front_of
 from services.probes.model import Check, Failure, Reading
@@ -16,7 +17,8 @@ from services.settings.model import Environment
 
 PATH = "/api/runtime/dependencies"
 CHECK = "dependencies.ready"
-MAX_DEPENDENCIES = 30
+MAX_DEPENDENCIES = 30  # that are kept; all are judged
+NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,13 +68,13 @@ def judge(answer: http.Answer | Failure, *, slow_ms: float, token_known: bool) -
     if answer.status not in {200, 503} or not _is_report(body):
         front = front_of(answer)
         code = f"dependencies.{front.code}" if front else _refusal(answer.status, token_known=token_known)
-        outcome = "unknown" if code == "dependencies.no_token" else "fail"
+        outcome: Outcome = "unknown" if code == "dependencies.no_token" else "fail"
         return Reading(
             code=code,
             latency_ms=answer.timings["total"],
             detail=exchange_detail(answer),
             words={"status": answer.status} | front_words(front),
-            checks=(Check(name=CHECK, outcome=outcome, value=answer.status),),  # type: ignore[arg-type]
+            checks=(Check(name=CHECK, outcome=outcome, value=answer.status),),
         )
     return _judge_report(answer, body, slow_ms=slow_ms)
 
@@ -80,18 +82,22 @@ def judge(answer: http.Answer | Failure, *, slow_ms: float, token_known: bool) -
 def _judge_report(answer: http.Answer, body: dict[str, Any], *, slow_ms: float) -> Reading:
     reported = read_report(body)
     total = answer.timings["total"]
-    ill_required = [item.name for item in reported if item.required and item.healthy is not True]
+    ill_required = [item.name for item in reported if item.required and item.healthy is False]
     ill = [item.name for item in reported if item.healthy is False]
+    unclear = [item.name for item in reported if item.healthy is None or (not item.healthy and item.required is None)]
     ready = body.get("ready")
-    if isinstance(ready, bool) and ready is bool(ill_required):
+    if (ready is True and (ill_required or answer.status != 200)) or (ready is False and not (ill_required or unclear)):
         code = "dependencies.ready_contradicts"
     elif ill_required or ready is False:
         code = "dependencies.unhealthy"
+    elif unclear or ready is not True:
+        code = "dependencies.unclear"
     elif ill:
         code = "dependencies.degraded"
     else:
         code = "dependencies.slow" if total > slow_ms else "dependencies.ok"
     good = code in {"dependencies.ok", "dependencies.slow", "dependencies.degraded"}
+    outcome: Outcome = "unknown" if code == "dependencies.unclear" else "pass" if good else "fail"
     flags = tuple(
         Check(
             name=f"{item.name}.required",
@@ -108,15 +114,21 @@ def _judge_report(answer: http.Answer, body: dict[str, Any], *, slow_ms: float) 
         detail=exchange_detail(answer)
         | {
             "ready": ready if isinstance(ready, bool) else None,
-            "reported": {i.name: {"required": i.required, "healthy": i.healthy} for i in reported},
+            "reported": {i.name: {"required": i.required, "healthy": i.healthy} for i in _shown(reported)},
         },
         words={
-            "names": ", ".join(ill_required or ill) or "a dependency",
+            "names": ", ".join((ill_required or unclear or ill)[:NAMED]) or "a dependency",
+            "what": ", ".join(unclear[:NAMED]) or "ready",
             "latency": round(total),
             "limit": round(slow_ms),
         },
-        checks=(Check(name=CHECK, outcome="pass" if good else "fail", value=good, threshold=True), *flags),
+        checks=(Check(name=CHECK, outcome=outcome, value=good, threshold=True), *flags),
     )
+
+
+def _shown(reported: tuple[Reported, ...]) -> list[Reported]:
+    """As many as are kept, those first that are not well."""
+    return sorted(reported, key=lambda item: item.healthy is True)[:MAX_DEPENDENCIES]
 
 
 def _is_report(body: Any) -> bool:
@@ -124,17 +136,21 @@ def _is_report(body: Any) -> bool:
 
 
 def read_report(body: dict[str, Any]) -> tuple[Reported, ...]:
-    """The dependencies in a report, whether listed under `dependencies` or at its top."""
+    """The dependencies in a report, whether listed under `dependencies` or at its top.
+
+    What stands under `dependencies` is one, whatever it says; at the top, only what says a word of the contract.
+    """
     listed = body.get("dependencies")
-    entries = listed if isinstance(listed, dict) else body
+    nested = isinstance(listed, dict)
     found = []
-    for name, entry in list(entries.items())[:MAX_DEPENDENCIES]:
-        if isinstance(entry, dict) and ("healthy" in entry or "required" in entry):
+    for name, entry in (listed if isinstance(listed, dict) else body).items():
+        said = entry if isinstance(entry, dict) else {}
+        if nested or "healthy" in said or "required" in said:
             found.append(
                 Reported(
                     name=str(name)[:40],
-                    required=entry["required"] if isinstance(entry.get("required"), bool) else None,
-                    healthy=entry["healthy"] if isinstance(entry.get("healthy"), bool) else None,
+                    required=said["required"] if isinstance(said.get("required"), bool) else None,
+                    healthy=said["healthy"] if isinstance(said.get("healthy"), bool) else None,
                 )
             )
     return tuple(found)

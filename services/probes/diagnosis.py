@@ -250,6 +250,11 @@ _TABLE: tuple[Diagnosis, ...] = (
         "Correct the application: ready means that every required dependency is healthy.",
     ),
     _unknown(
+        "dependencies.unclear",
+        "The application's dependency report can't be judged: it is unclear about {what}.",
+        "Correct the report: ready, and per dependency required and healthy, are the JSON values true or false.",
+    ),
+    _unknown(
         "dependencies.no_token",
         "The dependency report is not read: no dashboard token is known here.",
         "Put DASHBOARD_AUTH_TOKEN into this environment's env file (or prefixed variable).",
@@ -705,6 +710,11 @@ _TABLE: tuple[Diagnosis, ...] = (
         "This queue can't be read: its key holds another kind of value.",
         "Correct kind or key of this queue in greenlight.toml.",
         "WRONGTYPE.",
+    ),
+    _unknown(
+        "queue.absent",
+        "This queue can't be found: {format} knows none of that name here.",
+        "Compare key of this queue in greenlight.toml, prefix and database number included, with the application's.",
     ),
     _unknown(
         "queue.no_times",

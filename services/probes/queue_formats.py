@@ -7,6 +7,7 @@ unpickled or unpacked.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from services.outside import NotJson, parse_json
@@ -16,6 +17,7 @@ from services.probes.redis_wire import Session
 from services.settings.model import Queue
 
 Reader = Callable[[Session, Queue, float, Reach], Awaitable[Aging]]
+ABSENT = "absent"  # why an empty queue is no answer: its library knows none of that name
 JOBS = 50  # job hashes that are asked at each end of a list of ids
 BULL_SHIFT = 4096.0  # score = due time in ms × 4096 + counter: BullMQ's addDelayedJob-6.lua (v5), Bull's addJob-6.lua
 PRIORITY_STEPS = ("", "\x06\x163", "\x06\x166", "\x06\x169")  # kombu 5, transport/redis.py: sep and priority_steps
@@ -135,6 +137,46 @@ async def _ids(
     )  # fmt: skip
 
 
+async def _bull_traces(session: Session, key: str) -> bool:
+    """A queue that was ever opened or used left one of these, empty or not."""
+    parts = ("meta", "id", "events", "completed", "failed", "active", "stalled-check", "delayed")
+    return await count(session, "EXISTS", *(f"{key.removesuffix(':')}:{part}" for part in parts)) > 0
+
+
+async def _registered(session: Session, registry: str, member: str) -> bool:
+    """Whether the library's set of queues names it; True where there is no such set, as nothing was ever queued."""
+    if await count(session, "SISMEMBER", registry, member):
+        return True
+    return await count(session, "SCARD", registry) == 0
+
+
+async def _rq_names(session: Session, key: str) -> bool:
+    return await _registered(session, "rq:queues", key)  # queue.py: redis_queues_keys, of whole keys
+
+
+async def _sidekiq_names(session: Session, key: str) -> bool:
+    namespace, _, name = key.rpartition("queue:")
+    return await _registered(session, f"{namespace}queues", name)  # client.rb: sadd("queues", queue)
+
+
+async def _celery_names(session: Session, key: str) -> bool:
+    """A worker binds its queues: `_kombu.binding.<queue>`, the whole behind a prefix that nobody tells us."""
+    splits = (f"{key[:n]}_kombu.binding.{key[n:]}" for n in range(len(key)))
+    if await count(session, "EXISTS", *splits):
+        return True
+    return not await count(session, "EXISTS", "_kombu.binding.celery", "_kombu.binding.celery.pidbox")
+
+
+def known_where_read(read: Reader, knows: Callable[[Session, str], Awaitable[bool]]) -> Reader:
+    """The reader, that tells an empty queue from one that the library doesn't know: a key that is written wrong."""
+
+    async def reading(session: Session, queue: Queue, now_s: float, reach: Reach) -> Aging:
+        found = await read(session, queue, now_s, reach)
+        return found if found.depth or await knows(session, queue.key) else replace(found, why=ABSENT)
+
+    return reading
+
+
 def _sampled(found: Aging, depth: int) -> Aging:
     return Aging(
         depth=max(depth, found.depth), sampled=found.sampled, unreadable=found.unreadable, oldest_s=found.oldest_s,
@@ -147,5 +189,11 @@ def _text(raw: bytes) -> str:
 
 
 READERS: Mapping[str, Reader] = {
-    "bullmq": bullmq, "bull": bullmq, "rq": rq, "celery": celery, "arq": arq, "sidekiq": sidekiq, "laravel": laravel,
-}  # fmt: skip
+    "bullmq": known_where_read(bullmq, _bull_traces),
+    "bull": known_where_read(bullmq, _bull_traces),
+    "rq": known_where_read(rq, _rq_names),
+    "celery": known_where_read(celery, _celery_names),
+    "arq": arq,  # nothing is left of an empty queue
+    "sidekiq": known_where_read(sidekiq, _sidekiq_names),
+    "laravel": laravel,  # nor here
+}

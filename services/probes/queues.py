@@ -104,7 +104,7 @@ class QueueProbe:
         except NoGroup:
             return self._reading("queue.no_group", None, session)
         if aging.depth == 0:
-            return self._reading("queue.empty", aging, session)
+            return self._reading("queue.absent" if aging.why == queue_formats.ABSENT else "queue.empty", aging, session)
         if aging.p95_s is None or not aging.legible:
             return self._reading(UNKNOWN_TIMES.get(aging.why, "queue.no_times"), aging, session)
         late = aging.p95_s > self.queue.threshold_s
@@ -135,6 +135,7 @@ class QueueProbe:
                 "field": self.queue.timestamp_field or "time",
                 "depth": aging.depth if aging else "?",
                 "group": self.queue.group or "?",
+                "format": self.queue.form,
             },
             measures=(Measure(sli=self._sli, value=p95, good=good),),
             checks=(Check(name=self.name, outcome=outcome, value=_rounded(p95), threshold=self.queue.threshold_s),),

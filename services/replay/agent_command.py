@@ -43,7 +43,8 @@ class CommandAgent:
             process = self._idle.pop() if self._idle else _Process()
             try:
                 async with asyncio.timeout(timeout_s):
-                    if process.ended:
+                    if not process.fit:
+                        await process.kill()
                         await process.start(self._words, self._environment)
                     reply = await process.exchange(line)
             except TimeoutError:
@@ -88,10 +89,13 @@ class _Process:
         self._process: asyncio.subprocess.Process | None = None
         self._said: deque[bytes] = deque(maxlen=64)
         self._listening: asyncio.Task[None] | None = None
+        self._heard: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._hearing: asyncio.Task[None] | None = None
 
     @property
-    def ended(self) -> bool:
-        return self._process is None or self._process.returncode is not None
+    def fit(self) -> bool:
+        """Whether it runs, and has said nothing since its last answer: that would be taken for the next case's."""
+        return self._process is not None and self._process.returncode is None and self._heard.empty()
 
     async def start(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
         own_group = {} if sys.platform == "win32" else {"start_new_session": True}
@@ -105,6 +109,18 @@ class _Process:
             **own_group,  # type: ignore[arg-type]
         )
         self._listening = asyncio.create_task(self._listen(self._process.stderr))
+        self._heard = asyncio.Queue(maxsize=2)  # an answer, and what follows it unasked
+        self._hearing = asyncio.create_task(self._hear(self._process.stdout, self._heard))
+
+    async def _hear(self, stream: asyncio.StreamReader | None, heard: asyncio.Queue[bytes | None]) -> None:
+        """Put each line into the queue; None for one beyond the limit, and what has no line feed at the end."""
+        raw: bytes | None = b"\n"
+        while stream is not None and raw is not None and raw.endswith(b"\n"):
+            try:
+                raw = await stream.readline()
+            except ValueError:
+                raw = None
+            await heard.put(raw)
 
     async def _listen(self, stream: asyncio.StreamReader | None) -> None:
         while stream is not None and (chunk := await stream.read(512)):
@@ -114,15 +130,14 @@ class _Process:
         process = self._process
         assert process is not None  # noqa: S101 - started before
         assert process.stdin is not None  # noqa: S101
-        assert process.stdout is not None  # noqa: S101
         try:
             process.stdin.write(json.dumps(dict(line), ensure_ascii=False).encode() + b"\n")
             await process.stdin.drain()
-            raw = await process.stdout.readline()
+            raw = await self._heard.get()
         except (BrokenPipeError, ConnectionResetError) as error:
             raise _Gone("crashed", await self._last_words()) from error
-        except ValueError as error:  # the line is longer than the stream's limit
-            raise _Gone("too_large", f"the reply is larger than {MAX_REPLY_BYTES >> 20} MiB") from error
+        if raw is None:
+            raise _Gone("too_large", f"the reply is larger than {MAX_REPLY_BYTES >> 20} MiB")
         if not raw.endswith(b"\n"):
             raise _Gone("crashed", await self._last_words())
         try:
@@ -150,8 +165,7 @@ class _Process:
             await asyncio.wait_for(self._process.wait(), ENDS_WITHIN_S)
         except TimeoutError:
             await self.kill()
-        if self._listening is not None:
-            self._listening.cancel()
+        self._stop_listening()
 
     async def kill(self) -> None:
         """End it and what it started."""
@@ -166,5 +180,9 @@ class _Process:
 
                 os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-        if self._listening is not None:
-            self._listening.cancel()
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        for task in (self._listening, self._hearing):
+            if task is not None:
+                task.cancel()

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httptools
 
 from services.outside import NotJson, parse_json
+from services.redact import removing, with_texts
 from services.replay.agents import MAX_REPLY_BYTES, WrongAgent, label_of, read_reply
 from services.replay.model import Answer, Trouble
 
@@ -47,7 +48,7 @@ class HttpAgent:
         ]  # fmt: skip
         if token:
             lines.append(f"authorization: Bearer {token}")
-        self._token = token.encode() if token else None
+        self._remove = removing((token,) if token else ())
         self._head = "\r\n".join([*lines, "content-length: "]).encode()
         self._tls = ssl.create_default_context() if secure else None
         self._idle: list[_Connection] = []
@@ -73,8 +74,6 @@ class HttpAgent:
             try:
                 status, data = await connection.exchange(request)
                 done = True
-                if self._token is not None:  # an agent that gives its token back must not put it into our store
-                    data = data.replace(self._token, b"[removed]")
             except (OSError, EOFError) as error:
                 if kept:
                     continue
@@ -86,7 +85,7 @@ class HttpAgent:
                     self._idle.append(connection)
                 else:
                     connection.close()
-            return _judge(status, data, case_id)
+            return _judge(status, data, case_id, self._remove)
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
@@ -100,11 +99,12 @@ class HttpAgent:
         self._idle.clear()
 
 
-def _judge(status: int, data: bytes, case_id: str) -> Answer | Trouble:
+def _judge(status: int, data: bytes, case_id: str, remove: Callable[[str], str]) -> Answer | Trouble:
     if status != 200:
         return Trouble(code="bad_status", detail=f"HTTP status {status}", retryable=status in RETRYABLE_STATUS)
     try:
-        reply = parse_json(data)
+        # An agent that gives its token back must not put it into our store, however JSON writes it.
+        reply = with_texts(parse_json(data), remove)
     except NotJson as error:
         return Trouble(code="bad_reply", detail=f"the reply can't be used: {error}")
     return read_reply(reply, case_id)

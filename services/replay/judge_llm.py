@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,7 @@ import jsonschema_rs
 
 from services.errors import Problem, SettingsError
 from services.outside import NotJson, parse_json
-from services.redact import scrub
+from services.redact import removing, scrub, with_texts
 from services.replay.expectations import Checked, check_all
 from services.replay.golden import FOLDER
 from services.replay.model import Answer, CriterionScore, GoldenCase, Judged, ToolCall
@@ -37,6 +37,9 @@ MAX_REPLY_BYTES = 1 << 20
 TRIES = 2  # the first, and one to repair
 TRANSPORT_TRIES = 3
 OPTIONAL = ("temperature", "max_tokens", "max_completion_tokens")  # parameters that some models refuse
+REFUSALS = ("unsupported", "not support", "does not", "deprecated", "unknown", "extra", "unrecognized", "not permitted",
+            "not allowed", "unexpected")  # fmt: skip
+SAID_UNDER = ("error", "errors", "message", "msg", "detail", "details", "loc", "title", "reason")
 MOST_TOKENS = 100_000_000  # of one reply; a larger number is no count
 
 
@@ -69,6 +72,10 @@ class LlmJudge:
     _left_out: set[str] = field(default_factory=set)
     _client: httpx.AsyncClient | None = None
     _validator: Any = None
+
+    @property
+    def _remove(self) -> Callable[[str], str]:
+        return removing((self.endpoint.key,) if self.endpoint.key else ())
 
     @property
     def at_once(self) -> int:
@@ -160,11 +167,11 @@ class LlmJudge:
         if reply.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
             raise _NoReply("it is compressed although asked not to be", again=False)
         try:
-            found = parse_json(data)
+            found = with_texts(parse_json(data), self._remove)
         except NotJson as error:
             if reply.status_code == 200:
                 raise _NoReply(str(error), again=False) from error
-            found = None
+            found = None if data.lstrip().startswith(b"<") else self._remove(data[:4000].decode("utf-8", "replace"))
         if reply.status_code != 200:
             again = reply.status_code == 429 or reply.status_code >= 500
             raise _NoReply(f"HTTP status {reply.status_code}{_said_why(found)}", again=again, refused=_refused(found))
@@ -207,7 +214,8 @@ class LlmJudge:
         """The scores by criterion, or what is wrong."""
         start, end = text.find("{"), text.rfind("}")
         try:
-            found: Any = parse_json(text[start : end + 1], unique_keys=True) if start >= 0 else None
+            said = parse_json(text[start : end + 1], unique_keys=True) if start >= 0 else None
+            found: Any = with_texts(said, self._remove)  # once more: JSON within JSON may write the key in escapes
         except NotJson:
             return None, "no JSON object can be read"
         self._validator = self._validator or jsonschema_rs.validator_for(dict(self.schema))
@@ -292,10 +300,21 @@ def _said(answer: Answer) -> str:
 
 
 def _message(found: Any) -> str:
-    """The message of an endpoint's error body, in the forms that the wire formats have."""
-    error = found.get("error") if isinstance(found, dict) else None
-    text = error.get("message") if isinstance(error, dict) else error if isinstance(error, str) else None
-    return text if isinstance(text, str) else ""
+    """What an endpoint's error body says, whatever its form: OpenAI nests `error.message`, FastAPI lists `detail`,
+    Mistral and Bedrock say `message` at the top, Gemini puts all into a list."""
+    return " ".join(_texts(found, 0))
+
+
+def _texts(value: Any, depth: int) -> Iterator[str]:
+    if depth > 6:
+        return
+    if isinstance(value, str):
+        yield value
+    for inner in value[:20] if isinstance(value, list) else ():
+        yield from _texts(inner, depth + 1)
+    for name in SAID_UNDER if isinstance(value, dict) else ():
+        if name in value:
+            yield from _texts(value[name], depth + 1)
 
 
 def _said_why(found: Any) -> str:
@@ -310,7 +329,7 @@ def _refused(found: Any) -> str:
     if isinstance(param, str) and param in OPTIONAL:
         return param
     text = _message(found).lower()
-    refuses = any(word in text for word in ("unsupported", "not support", "does not", "deprecated", "unknown", "extra"))
+    refuses = any(word in text for word in REFUSALS)
     named = [name for name in OPTIONAL if f"{name}" in text]
     # The message may name what to use in its place, too: what is refused comes first.
     return min(named, key=text.index) if named and refuses else ""

@@ -45,6 +45,24 @@ def test_a_secret_that_comes_back_is_taken_out_wherever_it_stands(form: str) -> 
     assert "[removed]" in repr(found)
 
 
+@pytest.mark.parametrize("secret", ["planted-event-key", "ab" * 32, api_token(KEY), "planted-token/+x"])
+def test_a_secret_that_is_quoted_in_part_or_cut_is_taken_out_too(secret: str) -> None:
+    """Providers quote the first characters of a key, and a text that is cut at our limit ends within one."""
+    for text in (
+        f"wrong key {secret[:13]}***",
+        f"...{secret[-12:]}",
+        "x" * 3990 + secret,
+        f"{secret[1:]}|{secret[:-1]}",
+    ):
+        (kept,) = cleaned(ENVIRONMENT, Reading(code="c", detail={"said": text})).detail.values()
+        assert not any(secret[n : n + 12] in kept for n in range(len(secret) - 11)), kept
+
+
+def test_an_address_is_no_secret_in_part() -> None:
+    text = "connected to rediss://default@h:6379, the key must begin with signkey-prod-"
+    assert cleaned(ENVIRONMENT, Reading(code="c", detail={"said": text})).detail["said"] == text
+
+
 def test_numbers_that_no_database_holds_are_not_known() -> None:
     reading = Reading(
         code="readiness.ok",

@@ -55,6 +55,40 @@ def bullmq_jobs(client: redis.Redis, ages: list[float], *, to: str = "wait", del
             client.lpush(f"bull:q:{to}", job)
 
 
+def know(server: RealRedis, form: str, name: str = "q") -> None:
+    """What the library leaves of a queue that is empty now."""
+    client = redis.Redis.from_url(server.url)
+    if form in {"bullmq", "bull"}:
+        client.hset(f"bull:{name}:meta", "opts.maxLenEvents", 10_000)
+    elif form == "rq":
+        client.sadd("rq:queues", f"rq:queue:{name}")
+    elif form == "sidekiq":
+        client.sadd("queues", name)
+    elif form == "celery":
+        client.sadd(f"_kombu.binding.{name}", f"{name}\x06\x16\x06\x16{name}")
+        client.sadd("_kombu.binding.celery.pidbox", "")
+
+
+@pytest.mark.parametrize("form", ["bullmq", "bull", "rq", "sidekiq", "celery"])
+def test_a_queue_that_its_library_knows_under_another_name_is_not_empty(server: RealRedis, form: str) -> None:
+    """A key written wrong was green for ever: nothing waits where nobody ever puts anything."""
+    know(server, form, "emails")
+    reading = look(server, form)
+    assert (reading.code, reading.measures[0].good) == ("queue.absent", None)
+    assert reading.checks[0].outcome == "unknown"
+    know(server, form)
+    assert look(server, form).code == "queue.empty"
+
+
+def test_an_empty_queue_of_celery_behind_a_prefix_is_found(server: RealRedis) -> None:
+    client = redis.Redis.from_url(server.url)
+    client.sadd("app:_kombu.binding.q", "")
+    client.sadd("_kombu.binding.celery.pidbox", "")
+    queue = Queue(name="q", format="celery", key="app:q")
+    probe = QueueProbe(url=SecretStr(server.url), queue=queue, interval_s=60, deadline_s=60)
+    assert asyncio.run(probe.look({})).code == "queue.empty"
+
+
 def write(server: RealRedis, form: str, age_s: float) -> None:
     """One waiting job of that age, as its library writes it."""
     client = redis.Redis.from_url(server.url)
@@ -77,6 +111,7 @@ def write(server: RealRedis, form: str, age_s: float) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_late_fresh_and_empty_are_told_apart_in_every_format(server: RealRedis, form: str) -> None:
     more = {"timestamp_field": "sent"} if form == "celery" else {}
+    know(server, form)
     assert look(server, form, **more).code == "queue.empty"
     write(server, form, 2)
     assert look(server, form, **more).code == "queue.ok"

@@ -177,6 +177,52 @@ def test_the_app_s_own_report(status: int, body: Any, code: str) -> None:
     assert report(status, body).code == code
 
 
+def of(entry: Any, **more: Any) -> dict[str, Any]:
+    return {"ready": True, "dependencies": {"redis": {"required": True, "healthy": True}, "db": entry}} | more
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        of({"required": True, "healthy": "true"}),
+        of({"required": False, "healthy": "false"}),
+        of({"required": True}),
+        of({"status": "down"}),
+        of({}),
+        of("down"),
+        of(None),
+        of(False),
+        of(True),
+        of({"healthy": False}),
+        of({"healthy": False, "required": "no"}),
+        of({"required": True, "healthy": True}, ready="true"),
+        of({"required": True, "healthy": True}, ready=1),
+        of({"required": True, "healthy": True}, ready=None),
+        {"redis": {"required": True, "healthy": True}},
+        {"ready": True, "redis": {"required": True, "healthy": 1}},
+    ],
+)
+def test_a_report_that_does_not_say_it_of_every_dependency_is_unknown(body: Any) -> None:
+    reading = report(200, body)
+    assert reading.code == "dependencies.unclear"
+    assert reading.checks[0].outcome == "unknown"
+    assert "can't be judged" in sentence(reading.code, reading.words)
+
+
+def test_the_dependency_behind_many_others_counts_and_is_kept() -> None:
+    many = {f"d{n}": {"required": True, "healthy": True} for n in range(200)}
+    body = {"ready": False, "dependencies": many | {"last": {"required": True, "healthy": False}}}
+    reading = report(503, body)
+    assert reading.code == "dependencies.unhealthy"
+    assert reading.words["names"] == "last"
+    assert len(reading.detail["reported"]) == 30
+    assert "last" in reading.detail["reported"]
+
+
+def test_ready_under_a_status_that_says_otherwise_contradicts_itself() -> None:
+    assert report(503, body_of(redis=(True, True))).code == "dependencies.ready_contradicts"
+
+
 def test_without_a_token_a_refusal_is_unknown_not_down() -> None:
     reading = report(401, {}, token_known=False)
     assert reading.code == "dependencies.no_token"

@@ -70,6 +70,14 @@ def test_a_process_in_trouble(tmp_path: Path, body: str, code: str) -> None:
     assert trouble(ask(script(tmp_path, body), timeout_s=1.5 if code == "timeout" else 30)).code == code
 
 
+@pytest.mark.parametrize("then", ["", "    sys.exit(0)\n"])
+def test_an_agent_that_says_more_than_it_was_asked_answers_no_other_case(tmp_path: Path, then: str) -> None:
+    """A line that follows an answer was taken for the next case's, one case late for ever after."""
+    body = "    print(json.dumps({'output': 'said'}) + '\\n' + json.dumps({'output': 'more'}), flush=True)\n"
+    found = ask(script(tmp_path, body + then), times=3)
+    assert [answer.output for answer in found if isinstance(answer, Answer)] == ["said"] * 3
+
+
 def test_a_crash_says_why_without_secrets_and_the_next_case_gets_a_new_process(tmp_path: Path) -> None:
     mark = tmp_path / "crashed"
     body = (
@@ -104,6 +112,17 @@ def test_http_answers_and_carries_the_token_in_a_header(serve: Callable[..., Ser
     found = ask(serve(app(handler)).url + "/agent", token="t0ken", times=3)
     assert all(isinstance(answer, Answer) for answer in found)
     assert seen == ["Bearer t0ken"] * 3
+
+
+def test_a_token_that_comes_back_in_whatever_way_json_writes_it_is_taken_out(serve: Callable[..., Served]) -> None:
+    escaped = "".join(f"\\u{ord(sign):04x}" for sign in SECRET)
+
+    async def handler(_request: Request) -> Response:
+        return PlainTextResponse(f'{{"output": {{"{escaped}": ["{escaped}", "{SECRET[:-2]}", "{SECRET[2:]}"]}}}}')
+
+    (answer,) = ask(serve(app(handler)).url + "/agent", token=SECRET)
+    assert isinstance(answer, Answer)
+    assert not any(SECRET[n : n + 12] in str(answer.output) for n in range(len(SECRET) - 11))
 
 
 @pytest.mark.parametrize(

@@ -261,6 +261,11 @@ def test_a_score_that_is_none_is_unscored(serve: Callable[..., Served], value: A
         ({"error": {"message": "Unsupported value: 'temperature' does not support 0 with this model. Only the default "
                                "(1) value is supported."}}, "temperature", "temperature"),
         ({"error": "`temperature` is deprecated for this model."}, "temperature", "temperature"),
+        ({"detail": [{"type": "extra_forbidden", "loc": ["body", "temperature"], "msg": "Extra inputs are not permitted"}]},
+         "temperature", "temperature"),
+        ([{"error": {"code": 400, "message": "temperature is not supported by this model."}}], "temperature", "temperature"),
+        ({"message": "Unrecognized request argument supplied: temperature"}, "temperature", "temperature"),
+        ("temperature is not supported", "temperature", "temperature"),
     ],
 )  # fmt: skip
 def test_an_endpoint_that_refuses_a_parameter_is_asked_again_without(
@@ -269,7 +274,8 @@ def test_an_endpoint_that_refuses_a_parameter_is_asked_again_without(
     model: Model
 
     def say(_question: str) -> Any:
-        return JSONResponse(refusal, status_code=400) if param in model.asked[-1] else scores(5)
+        refused = PlainTextResponse(refusal, 400) if isinstance(refusal, str) else JSONResponse(refusal, 400)
+        return refused if param in model.asked[-1] else scores(5)
 
     model = Model(serve, say)
     assert judged(model.judge).passed is True
@@ -277,6 +283,22 @@ def test_an_endpoint_that_refuses_a_parameter_is_asked_again_without(
     assert (param == "max_tokens") == ("max_completion_tokens" in model.asked[-1])
     judged(model.judge)
     assert gone not in model.asked[2], "it is remembered"
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_an_endpoint_that_quotes_our_key_in_part_or_in_escapes_puts_none_of_it_into_a_result(
+    serve: Callable[..., Served], status: int
+) -> None:
+    escaped = "".join(f"\\u{ord(sign):04x}" for sign in KEY)
+
+    def say(_question: str) -> Any:
+        if status == 200:
+            return json.dumps(scores(0)).replace("seen", f"{escaped} {KEY[:20]}")
+        return Response(f'{{"error": "wrong key {escaped}, {KEY[4:]}"}}', status_code=401)
+
+    found = judged(Model(serve, say).judge)
+    assert "[removed]" in repr(found)
+    assert not any(KEY[n : n + 12] in repr(found) for n in range(len(KEY) - 11))
 
 
 def test_another_refusal_is_shown_with_its_reason_and_no_secret(serve: Callable[..., Served]) -> None:
