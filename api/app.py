@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
-from api import problems, replays, slos
+from api import heartbeats, problems, replays, slos
 from runtime import Contract, Dependency, TokenPolicy, mount
 from runtime.body_limit import BodyLimit
 from services import access, clock, export, redact
@@ -101,6 +101,7 @@ def build(settings: Settings, get_store: GetStore) -> FastAPI:
     _facts(app, settings, get_store, guard)
     replays.mount(app, settings, get_store, guard)
     slos.mount(app, settings, get_store, guard)
+    heartbeats.mount(app, settings, get_store)
     problems.describe(app)
     app.add_middleware(BodyLimit, most=MAX_REQUEST_BYTES)
     return app

@@ -30,6 +30,7 @@ SENTENCES: Mapping[int, str] = {
     409: "The settings do not allow it.",
     413: "The request is too large.",
     422: "The request is not in the described form; the detail says where.",
+    429: "Too many calls of this heartbeat; the header Retry-After says when to come again.",
     503: "The store can't be used now; it is tried again.",
 }
 EVERYWHERE = (401, 404, 408, 409, 413, 422, 503)
@@ -61,6 +62,8 @@ def describe(app: FastAPI) -> None:
                     operation["responses"]["401"] = {"description": SENTENCES[401], "content": {"application/json": {}}}
                 elif path.startswith("/api/health/"):
                     _add(operation, (413, 408))
+                elif path.startswith("/api/v1/heartbeats/"):
+                    _add(operation, (404, 408, 409, 413, 422, 429, 503))
                 elif path.startswith("/api/v1/"):
                     _add(operation, (*EVERYWHERE, *(() if method == "get" else ON_CHANGES)))
         return document

@@ -82,7 +82,7 @@ def _is_written(connection: Connection, environment: str, due_ms: int) -> bool:
 
 
 def _of(connection: Connection, environment: Environment, settings: Settings, now: int) -> tuple[Health, Summary]:
-    health = reckon(environment.name, wanted(connection, environment), now)
+    health = reckon(environment.name, wanted(connection, environment), now, strict=environment.strict)
     minute_days = settings.retention.minute_days
     own = view.reckoned(connection, environment, now, days=None, minute_days=minute_days)
     day = view.reckoned(connection, environment, now, days=1, minute_days=minute_days)

@@ -144,7 +144,7 @@ def _evidence(environment: str, name: str) -> None:
             "hash": p.hash[:12],
         }
         for p in proofs
-        if p.record.check.split(".")[0] == name or p.record.check == name
+        if p.record.check.split(".")[0] == name or p.record.check in {name, f"dependency:{name}"}
     ]
     if not rows:
         st.caption("No evidence yet: it is written with the first results.")

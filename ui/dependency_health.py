@@ -54,7 +54,7 @@ def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) 
     if d.leading.outcome in {"ok", "slow"} and d.state == "down":
         confirm = '<span class="warn">works again: one more success needed</span>'
     title = (
-        f'<div class="row">{html.heading(present.title(d.name), present.gloss(d.name))}'
+        f'<div class="row">{html.heading(d.label or present.title(d.name), present.gloss(d.kind or d.name))}'
         f"<span>{html.badge(d.state, word=word)}</span>{html.simulated() if view.card.simulated else ''}"
         f'<span class="dim">{escape(since)}</span>{confirm}<span class="grow"></span>'
         f'<span class="dim">{_measured_words(item, now)}</span></div>'
@@ -64,13 +64,19 @@ def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) 
         says += f'<p class="dim" style="margin:0">{escape(item.word.fix)}</p>'
     left = html.table(("Condition", "Expected", "Actual"), _conditions(view, item))
     right = "".join(_sparks(item)) + html.ribbon(item.day, where, label="Last 24 hours", unit="one cell = 30 min")
-    more = html.link("History and raw evidence", "dependency_health", env=view.card.name, detail=d.name)
+    more = (
+        ""
+        if not d.measured
+        else html.link("History and raw evidence", "dependency_health", env=view.card.name, detail=d.name)
+    )
     two = f'<div class="two" style="margin-top:.4rem"><div>{left}</div><div>{right}</div></div>'
     return html.tile(title, says, two, more)
 
 
 def _measured_words(item: DependencyView, now: int) -> str:
     newest = max(probe.at_ms for probe in item.dependency.probes)
+    if not item.dependency.measured:
+        return f"as the application reported {present.age(newest, now)}"
     return f"measured {present.age(newest, now)}" if newest else "not measured yet"
 
 
@@ -82,7 +88,7 @@ def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, 
     for probe in d.probes:
         limit = {
             "readiness": settings.readiness.slow_ms,
-            "dependencies": settings.dependencies.slow_ms,
+            "dependencies": settings.report.slow_ms,
             "redis.ping": settings.redis.ping_slow_ms,
             "redis.write": settings.redis.write_slow_ms,
             "inngest": settings.inngest.slow_ms,
@@ -91,6 +97,7 @@ def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, 
         latency = "" if probe.latency_ms is None else f", {present.milliseconds(probe.latency_ms)}"
         state_word = html.badge(probe.state, word=present.finding_word(probe.code, probe.state))
         rows.append((escape(present.title(probe.probe)), escape(expected), f"{state_word}{escape(latency)}"))
+        rows += _declared(probe)
         rows += _facts(probe, settings.inngest.expected_functions, settings.inngest.mode)
     if d.name in {"redis", "inngest"}:
         actual = "not reported" if d.required is None else "required" if d.required else "not required: relaxed"
@@ -98,6 +105,18 @@ def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, 
     if d.name in {"redis", "inngest"} and d.reported_healthy is not None:
         rows.append(("The app's own report", "healthy", "healthy" if d.reported_healthy else "unhealthy"))
     return rows
+
+
+def _declared(probe: Condition) -> list[tuple[str, str, str]]:
+    """A declared dependency's own conditions, each with what was expected and found."""
+    rows = probe.detail.get("conditions")
+    found: list[tuple[str, str, str]] = []
+    for row in rows if isinstance(rows, list) else ():
+        condition, expected = str(row.get("condition", "")), str(row.get("expected", ""))
+        what = condition.removesuffix(expected).strip() or condition
+        mark = html.badge("ok" if row.get("met") else "down", word="met" if row.get("met") else "not met")
+        found.append((escape(what), escape(expected), f"{mark} {escape(str(row.get('actual', '')))}"))
+    return found
 
 
 def _facts(probe: Condition, functions: int, mode: str) -> list[tuple[str, str, str]]:

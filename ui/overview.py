@@ -126,7 +126,7 @@ def _card(card: Card, where: tzinfo, now: int) -> str:
         + f'<span class="dim">measured {present.age(health.measured_ms, now)}</span></div>'
     )
     chips = "".join(
-        f"<span>{html.term(present.title(d.name), present.gloss(d.name))} "
+        f"<span>{html.term(d.label or present.title(d.name), present.gloss(d.kind or d.name))} "
         f"{html.badge(d.state, word=dependency_word(d))}"
         + (' <span class="dim">required</span>' if d.required and d.name != "readiness" else "")
         + "</span>"

@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services import clock, units
+from services.dependencies.registry import KINDS
 from services.probes.diagnosis import DIAGNOSES, brief
 
 milliseconds, seconds, share, quantity = units.milliseconds, units.seconds, units.share, units.quantity
@@ -61,7 +62,7 @@ GLOSSES: Mapping[str, str] = {
     "redis": "Redis: the fast store that holds queues, limits and short-lived context.",
     "inngest": "Inngest: the service that starts background jobs on schedule.",
     "queue": "Queue: work that waits to be done.",
-}
+} | {kind.name: kind.gloss for kind in KINDS.values()}
 
 # Words that somebody who is no engineer may meet for the first time, in lower case and in the singular.
 TERMS: Mapping[str, str] = {
@@ -118,6 +119,8 @@ SLI_TITLES: Mapping[str, tuple[str, str]] = {
     "redis_ping_latency": ("PING", "ms"),
     "redis_write_latency": ("write round trip", "ms"),
     "queue_aging_p95": ("age of waiting work (p95)", "s"),
+    "dependency_latency": ("latency", "ms"),
+    "dependency_uptime": ("uptime", "ms"),
 }
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.probes.model import Probe, Reading
-from services.probes.registry import probes_of
+from services.probes.own_network import OwnNetwork
+from services.probes.registry import Beats, probes_of
 from services.probes.run import Observation, excuse_if_late, observe
 from services.settings.model import Environment
 from worker.lag import LagMeter
@@ -42,10 +43,13 @@ class Collector:
         lag: LagMeter,
         holds: Callable[[str], bool],
         waits: Callable[[str], bool] = lambda _probe: False,
+        beats: Beats | None = None,
+        network: OwnNetwork | None = None,
         first_look_within_s: float = FIRST_LOOK_WITHIN_S,
     ) -> None:
         self._environments = {environment.name: environment for environment in environments}
-        self._watched = {e.name: [_Watched(probe) for probe in probes_of(e)] for e in environments}
+        self._beats, self._network = beats, network
+        self._watched = {e.name: [_Watched(probe) for probe in probes_of(e, beats)] for e in environments}
         self._slots = {name: asyncio.Semaphore(IN_FLIGHT) for name in self._environments}
         self._fingerprints: dict[str, str] = {}
         self._sink, self._lag, self._holds, self._waits = sink, lag, holds, waits
@@ -62,7 +66,7 @@ class Collector:
         """Look with these secrets from now on; what they prove is taken under this configuration."""
         self._environments[environment.name] = environment
         self._fingerprints[environment.name] = fingerprint
-        fresh = {probe.name: probe for probe in probes_of(environment)}
+        fresh = {probe.name: probe for probe in probes_of(environment, self._beats)}
         for watched in self._watched[environment.name]:
             watched.probe = fresh.get(watched.probe.name, watched.probe)
 
@@ -101,6 +105,8 @@ class Collector:
             except TimeoutError:  # a probe that outlives its own deadline is our fault, not the target's
                 seen = await observe(self._environments[name], _Overdue(watched.probe), {}, lag_ms=lag_ms)
             seen = excuse_if_late(seen, self._lag.worst_since(begun), deadline)
+            if self._network is not None:
+                seen = await self._network.excuse(self._environments[name], seen)
             seen = replace(seen, fingerprint=fingerprint, asked=asked)
             if not seen.reading.code.startswith("prober."):
                 watched.previous = seen.reading.detail

@@ -25,8 +25,10 @@ from runtime.parent import end_with_parent
 from services import place, upkeep
 from services.envs.fingerprint import installation_key
 from services.errors import SettingsError, StoreError
+from services.heartbeats import Calls
 from services.probes.inngest_pulse import NAME as PULSE
 from services.probes.inngest_sync import NAME as SYNC
+from services.probes.own_network import OwnNetwork
 from services.redact import fault
 from services.settings import Settings, load_and_prepare
 from services.settings.model import INSTALLATION, Environment
@@ -139,7 +141,13 @@ class _Process:
             store, owner=_owner(settings.data_dir), address=self._address, environments=tuple(e.name for e in watched)
         )
         self._collector = Collector(
-            watched, sink=self._writer.put, lag=self._lag, holds=self._desk.holds, waits=self._waits
+            watched,
+            sink=self._writer.put,
+            lag=self._lag,
+            holds=self._desk.holds,
+            waits=self._waits,
+            beats=Calls(store),
+            network=OwnNetwork(references=settings.network.reference, environments=settings.environments),
         )
         self._watch = EnvironmentWatch(store, settings, collector=self._collector, holds=self._desk.holds)
         self._replays = ReplayWork(store, settings, owner=self._desk.owner)

@@ -42,6 +42,10 @@ class InstallationKey:
         """One fingerprint over all keys: `<key id>-<24 hex digits>`."""
         return f"{self.id}-{self._digest('environment', json.dumps(dict(marks), sort_keys=True))[:24]}"
 
+    def secret(self, purpose: str, text: str) -> str:
+        """A secret of 40 hex digits that only this installation can make, the same each time."""
+        return self._digest(f"secret:{purpose}", text)[:40]
+
     def _digest(self, purpose: str, text: str) -> str:
         message = f"{purpose}\0{text}".encode("utf-8", "surrogateescape")
         return hmac.new(self.raw, message, hashlib.sha256).hexdigest()

@@ -22,7 +22,7 @@ from services.probes.http import Watch
 from services.probes.inngest import InngestProbe
 from services.probes.model import Probe, Reading
 from services.probes.redis_write import RedisWriteProbe
-from services.settings.model import Dependencies, Environment, Inngest, Redis
+from services.settings.model import Environment, Inngest, Redis, Report
 
 State = Literal["ok", "failed", "unknown"]
 # These say more about the place from which we look than about the value.
@@ -125,7 +125,7 @@ async def _dashboard(document: Document, environment: Environment | None) -> Liv
         return _impossible(
             "dependencies", "neither base_url nor INNGEST_WEBHOOK_URL says where the application is", None
         )
-    limits = environment.dependencies if environment is not None else Dependencies()
+    limits = environment.report if environment is not None else Report()
     probe = DependenciesProbe(
         url=base + PATH, token=SecretStr(token) if token else None, slow_ms=limits.slow_ms, interval_s=60,
         deadline_s=limits.deadline_s,

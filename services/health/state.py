@@ -6,18 +6,18 @@ environment degraded, never green; strict means that the running app reports `re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from services.probes.contradictions import Finding, find
 from services.probes.hysteresis import is_stale
 from services.probes.model import State, dependency_of
+from services.settings.model import STRICT
 from services.store.conditions import Condition
 
 EnvironmentState = Literal["ready", "degraded", "not_ready", "unknown"]
 Policy = Literal["strict", "relaxed", "mixed", "unknown"]
-POLICY_DEPENDENCIES = ("redis", "inngest")
 NEVER = "prober.never"
 UNSEEN = frozenset({NEVER, "prober.stale"})
 _RANK: Mapping[str, int] = {"down": 3, "unknown": 2, "slow": 1, "ok": 0}
@@ -35,6 +35,9 @@ class Dependency:
     configured: bool
     leading: Condition  # the probe that decides
     probes: tuple[Condition, ...]
+    measured: bool = True  # by us; False where only the application's own report speaks of it
+    label: str = ""  # how a declared one is called
+    kind: str = ""  # and its kind
 
     @property
     def healthy(self) -> bool | None:
@@ -83,8 +86,8 @@ def never_seen(environment: str, probe: str, interval_s: float) -> Condition:
     )
 
 
-def reckon(environment: str, conditions: Iterable[Condition], now_ms: int) -> Health:
-    """The state of an environment from its probes' newest results."""
+def reckon(environment: str, conditions: Iterable[Condition], now_ms: int, *, strict: Sequence[str] = STRICT) -> Health:
+    """The state of an environment from its probes' newest results. `strict`: what strict mode is about."""
     found = {condition.probe: condition for condition in conditions}
     shown = {name: current(condition, now_ms) for name, condition in found.items()}
     reported = _reported(shown.get("dependencies"))
@@ -92,12 +95,13 @@ def reckon(environment: str, conditions: Iterable[Condition], now_ms: int) -> He
         _dependency(name, [shown[p] for p in shown if dependency_of(p) == name], found, reported)
         for name in dict.fromkeys(dependency_of(probe) for probe in shown)
     )
+    dependencies += _only_reported(shown.get("dependencies"), reported, {d.name for d in dependencies})
     contradictions = find({name: c for name, c in shown.items() if c.code not in UNSEEN})
     readiness = found.get("readiness")
     return Health(
         environment=environment,
         state=_state(dependencies, contradictions),
-        policy=_policy(reported),
+        policy=_policy(reported, strict),
         version=_version(readiness),
         dependencies=dependencies,
         contradictions=contradictions,
@@ -119,7 +123,10 @@ def _dependency(
     informative = [p for p in probes if p.code != "redis.info_denied"] or probes
     leading = max(informative, key=lambda p: _RANK.get(p.state, 2))
     claim = reported.get(name, {})
-    required = claim.get("required")
+    declared: Mapping[str, Any] = next(
+        (p.detail["declared"] for p in probes if isinstance(p.detail.get("declared"), dict)), {}
+    )
+    required = declared.get("required") or claim.get("required")
     if name == "readiness":
         required = True  # the contract's own answer: an environment that isn't ready is not ready
     return Dependency(
@@ -131,7 +138,33 @@ def _dependency(
         configured=not any(found[p.probe].code.endswith((".not_configured", ".no_token")) for p in probes),
         leading=leading,
         probes=tuple(probes),
+        label=str(declared.get("label") or ""),
+        kind=str(declared.get("kind") or ""),
     )
+
+
+def _only_reported(
+    report: Condition | None, reported: Mapping[str, Mapping[str, Any]], known: Collection[str]
+) -> tuple[Dependency, ...]:
+    """What the application reports and nobody here measures: a row of its own, which says whose word it is."""
+    if report is None:
+        return ()
+    found = []
+    for name, claim in reported.items():
+        healthy, required = claim.get("healthy"), claim.get("required")
+        if name in known or not isinstance(healthy, bool):
+            continue
+        state: State = "ok" if healthy else "down"
+        code = "reported.healthy" if healthy else "reported.unhealthy"
+        row = replace(report, probe=name, state=state, outcome=state, code=code, latency_ms=None,
+                      detail={"words": {"label": name}})  # fmt: skip
+        found.append(
+            Dependency(
+                name=name, state=state, stale=False, required=required if isinstance(required, bool) else None,
+                reported_healthy=healthy, configured=True, leading=row, probes=(row,), measured=False,
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
 def _state(dependencies: tuple[Dependency, ...], contradictions: tuple[Finding, ...]) -> EnvironmentState:
@@ -155,8 +188,8 @@ def _state(dependencies: tuple[Dependency, ...], contradictions: tuple[Finding, 
     return "degraded" if blemished else "ready"
 
 
-def _policy(reported: Mapping[str, Mapping[str, Any]]) -> Policy:
-    flags = [reported.get(name, {}).get("required") for name in POLICY_DEPENDENCIES]
+def _policy(reported: Mapping[str, Mapping[str, Any]], strict: Sequence[str]) -> Policy:
+    flags = [reported.get(name, {}).get("required") for name in strict]
     if not all(isinstance(flag, bool) for flag in flags):
         return "unknown"
     if all(flags):

@@ -210,7 +210,7 @@ def _worker(connection: Connection, now_ms: int) -> WorkerLife:
 
 
 def _card(connection: Connection, environment: Environment, now_ms: int) -> Card:
-    health = reckon(environment.name, wanted(connection, environment), now_ms)
+    health = reckon(environment.name, wanted(connection, environment), now_ms, strict=environment.strict)
     past = spans.load(connection, environment.name, since_ms=now_ms - 30 * DAY_MS, probe=ENVIRONMENT)
     made = [
         with_present(
@@ -303,9 +303,8 @@ def slis_of(dependency: str) -> tuple[str, ...]:
     """The SLIs whose numbers belong to a dependency."""
     if dependency.startswith("queue:"):
         return (f"queue_aging_p95:{dependency.removeprefix('queue:')}",)
-    return {"readiness": ("readiness_uptime",), "redis": ("redis_ping_latency", "redis_write_latency")}.get(
-        dependency, ()
-    )
+    built_in = {"readiness": ("readiness_uptime",), "redis": ("redis_ping_latency", "redis_write_latency")}
+    return built_in.get(dependency, (f"dependency_latency:{dependency}",))
 
 
 def thinned(points: tuple[tuple[int, float | None], ...]) -> tuple[tuple[int, float | None], ...]:

@@ -19,7 +19,7 @@ from services.inngest_sdk import api_token, bare_key, is_hexadecimal
 from services.outside import storable
 from services.probes.model import Check, Measure, Reading, RunSeen
 from services.redact import removing
-from services.settings.model import Environment, Secrets
+from services.settings.model import Environment
 
 _PASSWORD = re.compile(r"^[a-z]+://[^:@/]*:(?P<password>.+)@[^@]*$", re.I)
 MAX_DEPTH, MAX_TEXT = 12, 4000
@@ -27,7 +27,7 @@ MAX_DEPTH, MAX_TEXT = 12, 4000
 
 def cleaned(environment: Environment, reading: Reading) -> Reading:
     """The reading as it may be stored and shown."""
-    text = _cleaner(environment.secrets)
+    text = cleaner(environment)
     return replace(
         reading,
         latency_ms=_finite(reading.latency_ms),
@@ -79,8 +79,9 @@ def _walk(value: Any, text: Callable[[str], str], depth: int = 0) -> Any:
     return _plain(value, text)
 
 
-def _cleaner(secrets: Secrets) -> Callable[[str], str]:
-    remove = removing(*_known(secrets))
+def cleaner(environment: Environment) -> Callable[[str], str]:
+    """A function that makes a text storable and takes this environment's secrets out of it."""
+    remove = removing(*_known(environment))
 
     def clean(text: str) -> str:
         return remove(storable(text[: 2 * MAX_TEXT]))[:MAX_TEXT]  # cut last: a half secret is one, too
@@ -88,11 +89,13 @@ def _cleaner(secrets: Secrets) -> Callable[[str], str]:
     return clean
 
 
-def _known(secrets: Secrets) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _known(environment: Environment) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Every credential in the forms that the environment gives it, and addresses that hold one."""
     credentials: set[str] = set()
     addresses: set[str] = set()
-    for value in (getattr(secrets, name) for name in type(secrets).model_fields):
+    secrets = environment.secrets
+    own = (getattr(secrets, name) for name in type(secrets).model_fields)
+    for value in (*own, *environment.variables.values()):
         if not isinstance(value, SecretStr):
             continue
         text = value.get_secret_value()

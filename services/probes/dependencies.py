@@ -13,7 +13,7 @@ from services.probes import http
 from services.probes.fronts import front_of
 from services.probes.model import Check, Failure, Reading
 from services.probes.readiness import exchange_detail, failed, front_words
-from services.settings.model import Environment
+from services.settings.model import STRICT, Environment
 
 PATH = "/api/runtime/dependencies"
 CHECK = "dependencies.ready"
@@ -39,6 +39,7 @@ class DependenciesProbe:
     slow_ms: float
     interval_s: float
     deadline_s: float
+    strict: tuple[str, ...] = STRICT
     name: str = "dependencies"
 
     @classmethod
@@ -47,19 +48,22 @@ class DependenciesProbe:
         return cls(
             url=environment.base_url + PATH,
             token=environment.secrets.dashboard_token,
-            slow_ms=environment.dependencies.slow_ms,
+            slow_ms=environment.report.slow_ms,
             interval_s=environment.intervals.dependencies,
-            deadline_s=environment.dependencies.deadline_s,
+            deadline_s=environment.report.deadline_s,
+            strict=environment.strict,
         )
 
     async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
         """One request; without a token too, because some applications serve the report openly."""
         headers = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
         answer = await http.get(self.url, deadline_s=self.deadline_s, headers=headers)
-        return judge(answer, slow_ms=self.slow_ms, token_known=self.token is not None)
+        return judge(answer, slow_ms=self.slow_ms, token_known=self.token is not None, strict=self.strict)
 
 
-def judge(answer: http.Answer | Failure, *, slow_ms: float, token_known: bool) -> Reading:
+def judge(
+    answer: http.Answer | Failure, *, slow_ms: float, token_known: bool, strict: tuple[str, ...] = STRICT
+) -> Reading:
     """Read the report against the contract: ready = every required dependency is healthy."""
     if isinstance(answer, Failure):
         return failed("dependencies", answer, (), CHECK)
@@ -76,10 +80,10 @@ def judge(answer: http.Answer | Failure, *, slow_ms: float, token_known: bool) -
             words={"status": answer.status} | front_words(front),
             checks=(Check(name=CHECK, outcome=outcome, value=answer.status),),
         )
-    return _judge_report(answer, body, slow_ms=slow_ms)
+    return _judge_report(answer, body, slow_ms=slow_ms, strict=strict)
 
 
-def _judge_report(answer: http.Answer, body: dict[str, Any], *, slow_ms: float) -> Reading:
+def _judge_report(answer: http.Answer, body: dict[str, Any], *, slow_ms: float, strict: tuple[str, ...]) -> Reading:
     reported = read_report(body)
     total = answer.timings["total"]
     ill_required = [item.name for item in reported if item.required and item.healthy is False]
@@ -106,7 +110,7 @@ def _judge_report(answer: http.Answer, body: dict[str, Any], *, slow_ms: float) 
             threshold=True,
         )
         for item in reported
-        if item.name in {"redis", "inngest"}
+        if item.name in strict
     )
     return Reading(
         code=code,

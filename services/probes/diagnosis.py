@@ -6,10 +6,13 @@ next step. `{words}` in braces are filled from the reading.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.dependencies.kind import Message
+from services.dependencies.registry import KINDS
 from services.probes.model import State
 
 
@@ -282,6 +285,12 @@ _TABLE: tuple[Diagnosis, ...] = (
         "Check that base_url is the application itself and that it serves this contract.",
     ),
     *_http_rows("dependencies", "The application's dependency report"),
+    _ok("reported.healthy", "As the application reports, {label} is healthy. It is not measured here."),
+    _down(
+        "reported.unhealthy",
+        "As the application reports, {label} is unhealthy. It is not measured here.",
+        "Look at {label} and at the application's log. Declare it in greenlight.toml, and it is measured.",
+    ),
     # -- Redis ----------------------------------------------------------------------------------------------------
     _ok("redis.ok", "Redis answers."),
     _ok("redis.write_ok", "Redis accepts writes."),
@@ -767,11 +776,30 @@ _TABLE: tuple[Diagnosis, ...] = (
         "One check could not be stored: {reason}.",
         "Look for what is unusual in the answer; the next check counts again, and the other probes go on.",
     ),
+    _unknown(
+        "prober.own_network",
+        "Not known: nothing outside this machine is reached, so our own network is down.",
+        "Check this machine's network, VPN and name servers. What it watches may be well.",
+        "The target and every reference address could not be reached; nothing counts.",
+    ),
     _unknown("prober.never", "This was not measured yet.", "Wait for the first probe, or press Probe now."),
     _unknown("prober.stale", "This was not measured lately.", "Check that the worker runs."),
 )
 
-DIAGNOSES: Mapping[str, Diagnosis] = {row.code: row for row in _TABLE}
+_SEVERITIES: Mapping[State, str] = {"ok": "none", "slow": "warning", "down": "error", "unknown": "info"}
+
+
+def _of_kinds() -> dict[str, Diagnosis]:
+    return {
+        f"{kind.name}.{code}": Diagnosis(
+            code=f"{kind.name}.{code}", outcome=message.outcome, sentence=message.what, fix=message.fix,
+            background=message.detail, severity=_SEVERITIES[message.outcome],
+        )
+        for kind in KINDS.values() for code, message in kind.messages.items()
+    }  # fmt: skip
+
+
+DIAGNOSES: Mapping[str, Diagnosis] = {row.code: row for row in _TABLE} | _of_kinds()
 
 
 class _Words(dict[str, Any]):
@@ -826,7 +854,21 @@ def brief(code: str) -> str:
     first colon; "" for no code."""
     if not code:
         return ""
-    return _BRIEF.get(code) or diagnosis(code).sentence.split(":")[0].rstrip(".") + "."
+    known = _BRIEF.get(code) or _OF_KINDS.get(code)
+    return known or diagnosis(code).sentence.split(":")[0].rstrip(".") + "."
+
+
+def _briefly(message: Message) -> str:
+    """A kind's sentence about *it*, whose name stands beside it."""
+    if message.brief:
+        return message.brief
+    text = re.sub(r"^\{label\}", "It", message.what.split(":")[0].split("{asked}")[0]).replace("{label}", "it")
+    return text.rstrip(".") + "."
+
+
+_OF_KINDS: Mapping[str, str] = {
+    f"{kind.name}.{code}": _briefly(message) for kind in KINDS.values() for code, message in kind.messages.items()
+}
 
 
 def fix(code: str, words: Mapping[str, Any]) -> str:

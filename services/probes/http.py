@@ -101,16 +101,16 @@ async def post(url: str, body: bytes, *, deadline_s: float, headers: Mapping[str
 
 
 async def send(
-    method: str, url: str, body: bytes, *, deadline_s: float, headers: Mapping[str, str]
+    method: str, url: str, body: bytes, *, deadline_s: float, headers: Mapping[str, str], redirects_fail: bool = True
 ) -> Answer | Failure:
-    """Send a body by any method; like `post`."""
+    """Send a body by any method; like `post`, where a redirect is not wanted as the answer itself."""
     watch = Watch()
     try:
         async with asyncio.timeout(deadline_s):
             outcome = await _exchange(url, headers, watch, method, body)
     except TimeoutError:
         return watch.late(deadline_s)
-    if isinstance(outcome, Answer) and 300 <= outcome.status < 400:
+    if redirects_fail and isinstance(outcome, Answer) and 300 <= outcome.status < 400:
         return watch.failed("redirected", f"HTTP {outcome.status}")
     return outcome
 

@@ -26,7 +26,7 @@ def _judged(measure: Measure, objectives: tuple[Objective, ...]) -> Measure:
     chosen = next((o for o in objectives if o.sli == measure.sli), next((o for o in objectives if o.sli == base), None))
     if chosen is None or chosen.threshold is None or measure.value is None or measure.good is None:
         return measure
-    if base == "readiness_uptime":  # its answer decides, its time alone never does
+    if base in {"readiness_uptime", "dependency_uptime"}:  # the answer decides, its time alone never does
         return measure
     return replace(measure, good=measure.value <= chosen.threshold)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from services.dependencies.probe import DeclaredProbe
+from services.dependencies.registry import KINDS
 from services.probes.dependencies import DependenciesProbe
 from services.probes.inngest import InngestProbe
 from services.probes.inngest_pulse import PulseProbe
@@ -14,10 +19,14 @@ from services.probes.redis_info import RedisInfoProbe
 from services.probes.redis_ping import RedisPingProbe
 from services.probes.redis_write import RedisWriteProbe
 from services.settings.model import INSTALLATION, Environment
+from services.store.heartbeats import Beat
+from services.tables import DeclaredTable
+
+Beats = Callable[[str, str], Sequence[Beat]]  # environment and job → its calls, newest first
 
 
-def probes_of(environment: Environment) -> tuple[Probe, ...]:
-    """Every probe of an environment, readiness first."""
+def probes_of(environment: Environment, beats: Beats | None = None) -> tuple[Probe, ...]:
+    """Every probe of an environment, readiness first. `beats` reads the calls of jobs, where there is a store."""
     if environment.name == INSTALLATION:
         return _of_server(environment)
     return (
@@ -29,6 +38,17 @@ def probes_of(environment: Environment) -> tuple[Probe, ...]:
         InngestProbe.of(environment),
         *_of_server(environment),
         *(QueueProbe.of(environment, queue) for queue in environment.queues),
+        *(_declared(environment, table, beats) for table in environment.dependencies),
+    )
+
+
+def _declared(environment: Environment, table: DeclaredTable, beats: Beats | None) -> Probe:
+    named = {*table.variables(), *table.references()}
+    return DeclaredProbe(
+        kind=KINDS[table.kind],
+        table=table,
+        variables={name: value for name, value in environment.variables.items() if name in named},
+        beats=None if beats is None else partial(beats, environment.name, table.name),
     )
 
 

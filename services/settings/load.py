@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
 from services import place
+from services.dependencies.registry import KINDS
 from services.errors import Problem, SettingsError
 from services.place import ROOT, TEAM_KEYS, TEAM_STEPS, config_path
 from services.settings import installation
@@ -71,7 +72,8 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     _check_unique(tables, source, problems)
     is_built_in = source.startswith(BUILT_IN)
     environments = tuple(
-        _resolve(table, path.parent, variables, stack if is_built_in else None, own, problems) for table in tables
+        _resolve(table, path.parent, variables, stack if is_built_in else None, own, parsed.policy.strict, problems)
+        for table in tables
     )
     problems += installation.access_problems(parsed.access, variables, source)
     drain = installation.drain_seconds(variables, problems)
@@ -90,6 +92,8 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
         durable=parsed.durable,
         soak=parsed.soak,
         access=parsed.access,
+        policy=parsed.policy,
+        network=parsed.network,
         access_tokens=installation.access_tokens(parsed.access, variables),
         drain_seconds=drain,
         worker_port=worker_port,
@@ -106,10 +110,10 @@ def with_current_secrets(environment: Environment) -> Environment:
     if environment.env_path is None:
         return environment
     problems: list[Problem] = []
-    found = _from_env_file(environment.env_path, environment.name, problems)
+    found = _from_env_file(environment.env_path, environment.name, _wanted(environment), problems)
     if problems:
         raise SettingsError(tuple(problems))
-    return environment.model_copy(update={"secrets": _secrets(found)})
+    return environment.model_copy(update={"secrets": _secrets(found), "variables": _variables(environment, found)})
 
 
 def prefixed(environment: Environment, variables: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -170,6 +174,8 @@ def _parse(raw: dict[str, Any], source: str, problems: list[Problem]) -> Setting
             message = item["msg"].removeprefix("Value error, ").rstrip(".")
             if item["type"] == "extra_forbidden":
                 message = "is not a known setting"
+            elif item["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+                message = f"has no known kind: choose one of {', '.join(KINDS)}"
             fix = _FIXES.get(item["type"], "Correct the value; greenlight.example.toml shows a valid one.")
             problems.append(problem(source, _location(item["loc"], raw), message + ".", fix))
         return SettingsFile()
@@ -181,15 +187,28 @@ def _location(loc: tuple[int | str, ...], raw: dict[str, Any]) -> str:
     for depth, part in enumerate(loc):
         if isinstance(part, int):
             name = ""
-            if depth == 1 and loc[0] == "environments":
-                table = raw["environments"][part]
+            if (depth == 1 and loc[0] == "environments") or loc[:4:2] == ("environments", "dependencies"):
+                table = _at(raw, loc[: depth + 1])
                 name = (
                     f' "{table.get("name")}"' if isinstance(table, dict) and isinstance(table.get("name"), str) else ""
                 )
             text += f"[{part}{name}]"
+        elif depth == 4 and loc[:4:2] == ("environments", "dependencies") and part in KINDS:
+            continue  # pydantic's tag of the kind
         else:
             text += f".{part}" if text else part
     return text or "(file)"
+
+
+def _at(raw: Any, loc: tuple[int | str, ...]) -> Any:
+    for part in loc:
+        if isinstance(raw, dict):
+            raw = raw.get(part)
+        elif isinstance(raw, list) and isinstance(part, int):
+            raw = raw[part]
+        else:
+            return None
+    return raw
 
 
 def _check_unique(tables: tuple[EnvironmentTable, ...], source: str, problems: list[Problem]) -> None:
@@ -208,33 +227,68 @@ def _resolve(
     variables: Mapping[str, str],
     stack: dict[str, Any] | None,
     own: Own,
+    strict: tuple[str, ...],
     problems: list[Problem],
 ) -> Environment:
+    wanted = _wanted(table)
     if table.env_file is not None:
-        found, source = _from_env_file(folder / table.env_file, table.name, problems), table.env_file
+        found, source = _from_env_file(folder / table.env_file, table.name, wanted, problems), table.env_file
     elif table.env_prefix is not None:
-        found = {key: variables.get(table.env_prefix + key, "") for key in SECRET_KEYS}
+        found = {key: variables.get(table.env_prefix + key, "") for key in wanted}
         source = f"variables {table.env_prefix}…"
     elif table.name == "local" and stack is not None:
         found, source = installation.stack_secrets(stack, variables), "the running stack"
+        found |= {key: variables.get(key, "") for key in wanted if key not in SECRET_KEYS}
     else:
         found, source = {}, "nowhere: set env_file or env_prefix"
     env_path = None if table.env_file is None else (folder / table.env_file).resolve()
     secrets = _secrets(found)
     is_own = table.name == "local" and stack is not None
     server = installation.server_of(table, secrets, own, is_own=is_own, stack=stack or {})
-    return Environment(**_fields(table), secrets=secrets, secrets_source=source, env_path=env_path, server=server)
+    problems += _unset(table, found, source)
+    return Environment(
+        **_fields(table), secrets=secrets, secrets_source=source, env_path=env_path, server=server,
+        variables=_variables(table, found), strict=strict,
+    )  # fmt: skip
+
+
+def _wanted(table: EnvironmentTable) -> tuple[str, ...]:
+    """The variables that hold secrets of the built-in dependencies, and those that declared ones name."""
+    named = (name for item in table.dependencies for name in (*item.variables(), *item.references()))
+    return tuple(dict.fromkeys((*SECRET_KEYS, *named)))
 
 
 def _secrets(found: Mapping[str, str]) -> Secrets:
-    return Secrets(**{SECRET_KEYS[key]: SecretStr(value) for key, value in found.items() if value})
+    return Secrets(
+        **{SECRET_KEYS[key]: SecretStr(value) for key, value in found.items() if value and key in SECRET_KEYS}
+    )
+
+
+def _variables(table: EnvironmentTable, found: Mapping[str, str]) -> dict[str, SecretStr]:
+    named = {name for item in table.dependencies for name in (*item.variables(), *item.references())}
+    return {name: SecretStr(found[name]) for name in sorted(named) if found.get(name)}
+
+
+def _unset(table: EnvironmentTable, found: Mapping[str, str], source: str) -> list[Problem]:
+    """Headers and bodies that name a variable which is not set: the request would be another one."""
+    return [
+        problem(
+            f'environments "{table.name}"',
+            f'dependencies[{number} "{item.name}"].{field}',
+            f"names the variable {name}, which is not set.",
+            f"Set it where this environment's secrets come from ({source}).",
+        )
+        for number, item in enumerate(table.dependencies)
+        for name, field in item.references().items()
+        if not found.get(name)
+    ]
 
 
 def _fields(table: EnvironmentTable) -> dict[str, Any]:
     return {name: getattr(table, name) for name in EnvironmentTable.model_fields}
 
 
-def _from_env_file(path: Path, environment: str, problems: list[Problem]) -> dict[str, str]:
+def _from_env_file(path: Path, environment: str, wanted: Iterable[str], problems: list[Problem]) -> dict[str, str]:
     """The secrets of an env file, read as everything else reads it. A reference that nobody fills in is no secret."""
     from services.envs.document import UnreadableSource
     from services.envs.reading import read_file
@@ -250,4 +304,4 @@ def _from_env_file(path: Path, environment: str, problems: list[Problem]) -> dic
         problems.append(problem(path, key, message, "Save it as UTF-8."))
         return {}
     unfilled = {entry.key for entry in document.entries if entry.platform or entry.too_long}
-    return {name: "" if name in unfilled else document.filled(name) for name in SECRET_KEYS}
+    return {name: "" if name in unfilled else document.filled(name) for name in wanted}

@@ -5,11 +5,18 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from services.dependencies.registry import KINDS
+from services.tables import DeclaredTable, Milliseconds, Seconds, Table, http_url
+
+if TYPE_CHECKING:
+    Declared = DeclaredTable
+else:  # the table that its kind names
+    Declared = Annotated[Union[tuple(kind.settings for kind in KINDS.values())], Field(discriminator="kind")]  # noqa: UP007
 
 SLI_NAMES = (
     "readiness_uptime",
@@ -19,36 +26,34 @@ SLI_NAMES = (
     "inngest_queue_wait",
     "queue_aging_p95",
     "canary_pass_rate",
+    "dependency_uptime",
+    "dependency_latency",
 )
+QUEUE_AGING = "queue_aging_p95"
+DEPENDENCY_SLIS = ("dependency_uptime", "dependency_latency")  # of every declared dependency
+STRICT = ("redis", "inngest")
 INSTALLATION = "_greenlight"  # stands for this installation itself, where no environment does
 Window = Literal["7d", "28d", "30d", "90d"]
 BurnRule = Literal["page_fast", "page_slow", "ticket_fast", "ticket_slow"]
 # What each burn-rate rule multiplies the budget by (services/slo/burn.py says where they come from).
 BURN_FACTORS: dict[BurnRule, float] = {"page_fast": 14.4, "page_slow": 6, "ticket_fast": 3, "ticket_slow": 1}
 
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Milliseconds = Annotated[float, Field(gt=0, le=600_000, allow_inf_nan=False)]
 
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class Readiness(_Table):
+class Readiness(Table):
     """How `GET /api/health/ready` is judged."""
 
     slow_ms: Milliseconds = Field(1000, description="Slower answers count as `slow`.")
     deadline_s: Seconds = Field(10, description="No answer within this time counts as a failure.")
 
 
-class Dependencies(_Table):
-    """How `GET /api/runtime/dependencies` is judged."""
+class Report(Table):
+    """How `GET /api/runtime/dependencies`, the application's own report, is judged."""
 
     slow_ms: Milliseconds = 2000
     deadline_s: Seconds = 10
 
 
-class Redis(_Table):
+class Redis(Table):
     """How Redis is probed; its URL comes from the environment's secrets (`REDIS_URL`)."""
 
     ping_slow_ms: Milliseconds = 250
@@ -62,7 +67,7 @@ class Redis(_Table):
     )
 
 
-class Inngest(_Table):
+class Inngest(Table):
     """What the environment's Inngest route is expected to be."""
 
     mode: Literal["cloud", "dev"] = "cloud"
@@ -84,10 +89,10 @@ class Inngest(_Table):
     @field_validator("api_url")
     @classmethod
     def _api_url(cls, value: str | None) -> str | None:
-        return None if value is None else _http_url(value)
+        return None if value is None else http_url(value)
 
 
-class Queue(_Table):
+class Queue(Table):
     """One queue in the environment's Redis."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")
@@ -140,7 +145,7 @@ class Queue(_Table):
         return None if self.timezone is None else ZoneInfo(self.timezone)
 
 
-class Objective(_Table):
+class Objective(Table):
     """A promise: the share of good events over a window."""
 
     sli: str
@@ -165,7 +170,7 @@ class Objective(_Table):
         return self
 
 
-class Sli(_Table):
+class Sli(Table):
     """An SLI of the team's own: a number that a probe already finds."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{2,39}$")
@@ -193,10 +198,12 @@ DEFAULT_OBJECTIVES = (
     Objective(sli="inngest_run_success", target=0.99, min_events=10),
     Objective(sli="queue_aging_p95", target=0.99),
     Objective(sli="canary_pass_rate", target=0.95, min_events=10),
+    Objective(sli="dependency_uptime", target=0.99),
+    Objective(sli="dependency_latency", target=0.95),
 )
 
 
-class Intervals(_Table):
+class Intervals(Table):
     """Seconds between two probes. The defaults keep Redis under half of a free plan's commands a month."""
 
     readiness: Seconds = 30
@@ -210,7 +217,7 @@ class Intervals(_Table):
     queues: Seconds = 60
 
 
-class Secrets(_Table):
+class Secrets(Table):
     """What opens the environment's doors. Never printed: `SecretStr` shows asterisks."""
 
     redis_url: SecretStr | None = None
@@ -219,7 +226,7 @@ class Secrets(_Table):
     dashboard_token: SecretStr | None = None
 
 
-class EnvironmentTable(_Table):
+class EnvironmentTable(Table):
     """One `[[environments]]` table as written in the file."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")
@@ -229,7 +236,10 @@ class EnvironmentTable(_Table):
     env_prefix: str | None = Field(None, pattern=r"^[A-Z][A-Z0-9_]{0,39}$")
     simulated: bool = False
     readiness: Readiness = Readiness()
-    dependencies: Dependencies = Dependencies()
+    report: Report = Field(Report(), description="The application's own dependency report.")
+    dependencies: tuple[Declared, ...] = Field(
+        (), max_length=100, description="Dependencies of the team's own: [[environments.dependencies]]."
+    )
     redis: Redis = Redis()
     inngest: Inngest = Inngest()
     queues: tuple[Queue, ...] = ()
@@ -237,10 +247,18 @@ class EnvironmentTable(_Table):
     objectives: tuple[Objective, ...] = DEFAULT_OBJECTIVES
     intervals: Intervals = Intervals()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _report_as_it_was_called(cls, value: Any) -> Any:
+        """Until there were declared dependencies, `[environments.dependencies]` was the table of the report."""
+        if isinstance(value, dict) and isinstance(value.get("dependencies"), dict) and "report" not in value:
+            return {**{k: v for k, v in value.items() if k != "dependencies"}, "report": value["dependencies"]}
+        return value
+
     @field_validator("base_url")
     @classmethod
     def _base_url(cls, value: str) -> str:
-        return _http_url(value)
+        return http_url(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> EnvironmentTable:
@@ -249,26 +267,36 @@ class EnvironmentTable(_Table):
         names = [queue.name for queue in self.queues]
         if len(set(names)) != len(names):
             raise ValueError("two queues have the same name: give each its own")
+        declared = [dependency.name for dependency in self.dependencies]
+        if len(set(declared)) != len(declared):
+            raise ValueError("two dependencies have the same name: give each its own")
         own = [sli.name for sli in self.slis]
         if len(set(own)) != len(own):
             raise ValueError("two slis have the same name: give each its own")
         for objective in self.objectives:
-            self._knows(objective.sli, names, own)
+            self._knows(objective.sli, own)
         promised = [objective.sli for objective in self.objectives]
         if len(set(promised)) != len(promised):
             raise ValueError("two objectives are for the same SLI: keep one of them")
         return self
 
-    def _knows(self, sli: str, queues: list[str], own: list[str]) -> None:
-        base, _, queue = sli.partition(":")
-        if queue and (base != "queue_aging_p95" or queue not in queues):
-            raise ValueError(f"an objective names the SLI {sli!r}, but there is no such queue")
+    def instances(self, sli: str) -> tuple[str, ...]:
+        """Whose series an SLI has one each for: queues, or dependencies; () for any other."""
+        if sli == QUEUE_AGING:
+            return tuple(queue.name for queue in self.queues)
+        return tuple(dependency.name for dependency in self.dependencies) if sli in DEPENDENCY_SLIS else ()
+
+    def _knows(self, sli: str, own: list[str]) -> None:
+        base, _, instance = sli.partition(":")
         if base not in SLI_NAMES and base not in own:
             known = ", ".join((*SLI_NAMES, *own))
             raise ValueError(f"an objective names an unknown SLI; choose one of: {known}")
+        if instance and instance not in self.instances(base):
+            what = "dependency" if base in DEPENDENCY_SLIS else "queue"
+            raise ValueError(f"an objective names the SLI {sli!r}, but there is no such {what}")
 
 
-class Server(_Table):
+class Server(Table):
     """The Inngest server that moves an environment's work: where its API and its events are.
 
     `pulsed`: our own worker is synced with it too, so that a pulse can be sent through it. `worker_url` and `declared`
@@ -290,12 +318,33 @@ class Environment(EnvironmentTable):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
 
     secrets: Secrets = Secrets()
+    variables: dict[str, SecretStr] = Field(default_factory=dict)  # those that declared dependencies name, where set
+    strict: tuple[str, ...] = STRICT  # the dependencies that strict mode is about
     env_path: Path | None = None
     server: Server | None = None
     secrets_source: str = "nowhere: set env_file or env_prefix"
 
 
-class Portal(_Table):
+class Policy(Table):
+    """What the team has decided."""
+
+    strict: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_\-]{0,39}$")], ...] = Field(
+        STRICT,
+        min_length=1,
+        max_length=20,
+        description="Dependencies that strict mode requires the application to require.",
+    )
+
+
+class Network(Table):
+    """How Greenlight tells its own network's trouble from that of what it watches."""
+
+    reference: tuple[Annotated[str, Field(min_length=1, max_length=253)], ...] = Field(
+        (), max_length=5, description="Hosts, as host:port, that answer whenever our own network works."
+    )
+
+
+class Portal(Table):
     """Who may reach the portal."""
 
     allowed_hosts: tuple[str, ...] = Field(
@@ -339,7 +388,7 @@ class Portal(_Table):
         return value
 
 
-class Retention(_Table):
+class Retention(Table):
     """How long measurements are kept; evidence, state changes and sums of whole days are kept for ever."""
 
     raw_days: int = Field(30, ge=1, le=400, description="Single samples.")
@@ -347,7 +396,7 @@ class Retention(_Table):
     hour_days: int = Field(396, ge=31, le=4000, description="Sums of an hour; at least as long as the longest window.")
 
 
-class Slo(_Table):
+class Slo(Table):
     """What a team does about its promises."""
 
     ok: str = Field("Ship as usual.", max_length=500, description="What to do while a promise is kept.")
@@ -360,7 +409,7 @@ class Slo(_Table):
     no_data: str = Field("Make it measurable first: a promise that nobody measures is none.", max_length=500)
 
 
-class Agent(_Table):
+class Agent(Table):
     """An agent that replays may be run against from the page and by the worker."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.\-]{0,59}$")
@@ -372,10 +421,10 @@ class Agent(_Table):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str) -> str:
-        return _http_url(value)
+        return http_url(value)
 
 
-class JudgeTable(_Table):
+class JudgeTable(Table):
     """A model as judge."""
 
     url: str = Field(description="The endpoint that takes messages by POST.")
@@ -392,10 +441,10 @@ class JudgeTable(_Table):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str) -> str:
-        return _http_url(value)
+        return http_url(value)
 
 
-class AccessPerson(_Table):
+class AccessPerson(Table):
     """Somebody's role: by issuer and subject, or by an e-mail that the issuer verified."""
 
     issuer: str = Field(min_length=1, max_length=300)
@@ -410,7 +459,7 @@ class AccessPerson(_Table):
         return self
 
 
-class AccessToken(_Table):
+class AccessToken(Table):
     """A further API token: its secret is in a process variable, never in this file."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")
@@ -418,7 +467,7 @@ class AccessToken(_Table):
     role: Literal["viewer", "operator", "engineer"]
 
 
-class Access(_Table):
+class Access(Table):
     """Who may do what, once people sign in."""
 
     default_role: Literal["viewer", "operator", "engineer"] = Field(
@@ -434,7 +483,7 @@ class Access(_Table):
     tokens: tuple[AccessToken, ...] = ()
 
 
-class Soak(_Table):
+class Soak(Table):
     """What staging must stand before production may be made strict."""
 
     hours: float = Field(24, gt=0, le=24 * 14, allow_inf_nan=False)
@@ -442,7 +491,7 @@ class Soak(_Table):
     canaries: int = Field(3, ge=0, le=100, description="Canary runs that must have passed inside.")
 
 
-class Durable(_Table):
+class Durable(Table):
     """How our own worker's functions run on Inngest."""
 
     retries: int = Field(3, le=20, description="Of a run that fails; two or more.")
@@ -458,7 +507,7 @@ class Durable(_Table):
         return value
 
 
-class Replay(_Table):
+class Replay(Table):
     """How replays are run."""
 
     golden: str | None = Field(None, description="The golden set; unset means the one in golden/.")
@@ -472,7 +521,7 @@ class Replay(_Table):
     judge: JudgeTable | None = None
 
 
-class SettingsFile(_Table):
+class SettingsFile(Table):
     """The whole of `greenlight.toml`."""
 
     portal: Portal = Portal()
@@ -482,6 +531,8 @@ class SettingsFile(_Table):
     durable: Durable = Durable()
     soak: Soak = Soak()
     access: Access = Access()
+    policy: Policy = Policy()
+    network: Network = Network()
     environments: tuple[EnvironmentTable, ...] = ()
 
     @model_validator(mode="after")
@@ -507,7 +558,7 @@ class SettingsFile(_Table):
         return self
 
 
-class Own(_Table):
+class Own(Table):
     """What this installation itself runs on: its worker's Redis, Inngest keys and policy."""
 
     redis_url: SecretStr | None = None
@@ -532,7 +583,7 @@ class Own(_Table):
         return self.inngest_signing_key is not None and self.inngest_event_key is not None
 
 
-class Settings(_Table):
+class Settings(Table):
     """Everything that a process needs to know, resolved and frozen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
@@ -548,7 +599,9 @@ class Settings(_Table):
     durable: Durable = Durable()
     soak: Soak = Soak()
     access: Access = Access()
-    access_tokens: dict[str, SecretStr] = {}  # by name: the secrets of [access] tokens
+    policy: Policy = Policy()
+    network: Network = Network()
+    access_tokens: dict[str, SecretStr] = Field(default_factory=dict)  # by name: the secrets of [access] tokens
     drain_seconds: float = 30.0
     worker_port: int = 8502
     own: Own = Own()
@@ -588,23 +641,3 @@ class Settings(_Table):
             if environment.name == name:
                 return environment
         raise UnknownEnvironment(name, self.names)
-
-
-def _http_url(value: str) -> str:
-    """An absolute http(s) URL without credentials, query or trailing slash, or ValueError in plain words."""
-    if re.search(r"[\s\x00-\x1f\x7f]", value):
-        raise ValueError("holds white space or control characters")
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError("is not a URL that can be read") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("is not an http or https URL with a host name")
-    if parts.username or parts.password:
-        raise ValueError("holds a user name or password: take them out, secrets don't belong in this file")
-    if parts.query or parts.fragment:
-        raise ValueError("holds a query or fragment: give the address alone")
-    if port == 0:
-        raise ValueError("has port 0, which nothing can listen on")
-    return value.rstrip("/")

@@ -10,7 +10,7 @@ from services.slo import chart, incidents, view
 from services.slo.chart import Point
 from services.slo.incidents import Incident
 from services.slo.view import Row, Slos
-from services.slo.what_if import READINESS, REQUIRED, WhatIf, what_if
+from services.slo.what_if import WhatIf, probes_of, what_if
 from services.store import Store, deploys, spans
 from services.store.deploys import Deploy
 
@@ -53,6 +53,6 @@ def strict_would_have(store: Store, environment: Environment, now_ms: int, *, da
     """Had strict mode been on for so many days."""
     begin = now_ms - days * DAY_MS
     with store.read() as connection:
-        found = [s for probe in (*REQUIRED, READINESS)
+        found = [s for probe in probes_of(environment.strict)
                  for s in spans.load(connection, environment.name, since_ms=begin, probe=probe)]  # fmt: skip
-    return what_if(found, from_ms=begin, until_ms=now_ms)
+    return what_if(found, from_ms=begin, until_ms=now_ms, strict=environment.strict)

@@ -21,9 +21,9 @@ from sqlalchemy import Connection
 from services import clock
 from services.clock import HOUR_MS
 from services.errors import GreenlightError
-from services.settings.model import SLI_NAMES, Settings
+from services.settings.model import DEPENDENCY_SLIS, SLI_NAMES, Settings
+from services.settings.model import QUEUE_AGING as QUEUE
 from services.slo import window
-from services.slo.promises import QUEUE
 from services.store import Store, rollups, samples
 from services.store.samples import Sample, SeriesKey
 
@@ -153,13 +153,14 @@ def _rows(file: TextIO, path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 
 def _allowed(settings: Settings) -> dict[str, frozenset[str]]:
-    plain = [name for name in SLI_NAMES if name != QUEUE]
+    many = (QUEUE, *DEPENDENCY_SLIS)  # one series each for several
+    plain = [name for name in SLI_NAMES if name not in many]
     return {
         environment.name: frozenset(
             (
                 *plain,
                 *(sli.name for sli in environment.slis),
-                *(f"{QUEUE}:{queue.name}" for queue in environment.queues),
+                *(f"{sli}:{instance}" for sli in many for instance in environment.instances(sli)),
             )
         )
         for environment in settings.environments

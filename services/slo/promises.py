@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from services.settings.model import Environment, Objective
+from services.settings.model import DEPENDENCY_SLIS, Environment, Objective
+from services.settings.model import QUEUE_AGING as QUEUE
 
-QUEUE = "queue_aging_p95"
 UNITS = {
     "redis_ping_latency": "ms",
     "redis_write_latency": "ms",
     "inngest_queue_wait": "s",
     QUEUE: "s",
     "readiness_uptime": "ms",
+    "dependency_uptime": "ms",
+    "dependency_latency": "ms",
 }
-RATIOS = frozenset({"readiness_uptime", "inngest_run_success", "canary_pass_rate"})
+RATIOS = frozenset({"readiness_uptime", "inngest_run_success", "canary_pass_rate", "dependency_uptime"})
 # Which probe's states explain an SLI's bad events.
 PROBES = {
     "readiness_uptime": "readiness",
@@ -44,29 +46,33 @@ class Promise:
 
 
 def promises(environment: Environment) -> tuple[Promise, ...]:
-    """An objective for queues becomes one for each queue that has none of its own."""
+    """An objective for queues, or for dependencies, becomes one for each that has none of its own."""
     named = {objective.sli for objective in environment.objectives}
     found: list[Promise] = []
     for objective in environment.objectives:
-        if objective.sli != QUEUE:
+        if objective.sli not in {QUEUE, *DEPENDENCY_SLIS}:
             found.append(_promise(environment, objective.sli, objective))
             continue
-        for queue in environment.queues:
-            sli = f"{QUEUE}:{queue.name}"
+        for instance in environment.instances(objective.sli):
+            sli = f"{objective.sli}:{instance}"
             if sli not in named:
                 found.append(_promise(environment, sli, objective))
     return tuple(found)
 
 
 def _promise(environment: Environment, sli: str, objective: Objective) -> Promise:
-    base, _, queue = sli.partition(":")
+    base, _, instance = sli.partition(":")
     own = next((item for item in environment.slis if item.name == base), None)
     threshold = objective.threshold if own is None else own.threshold
     probe = PROBES.get(base)
-    if queue:
-        probe = f"queue:{queue}"
+    if base == QUEUE:
+        probe = f"queue:{instance}"
         if threshold is None:
-            threshold = next((item.threshold_s for item in environment.queues if item.name == queue), None)
+            threshold = next((item.threshold_s for item in environment.queues if item.name == instance), None)
+    if base in DEPENDENCY_SLIS:
+        probe = instance
+        if threshold is None and base == "dependency_latency":
+            threshold = next((item.slow_ms for item in environment.dependencies if item.name == instance), None)
     if own is not None:
         probe = own.probe
     if base == "redis_ping_latency" and threshold is None:

@@ -6,17 +6,18 @@ was measured down counts, beside the times in which it reported not ready anyway
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.clock import DAY_MS
 from services.health.ribbon import Cell, cells
+from services.settings.model import STRICT
 from services.slo.reading import united
 from services.slo.window import Range
 from services.store.spans import Span
 from services.units import seconds
 
-REQUIRED = ("redis.ping", "redis.write", "inngest")
+PROBES: Mapping[str, tuple[str, ...]] = {"redis": ("redis.ping", "redis.write"), "inngest": ("inngest",)}
 READINESS = "readiness"
 CELLS = 90
 
@@ -38,9 +39,15 @@ class WhatIf:
         return sum(high - low for low, high, _ in self.would)
 
 
-def what_if(spans: Iterable[Span], *, from_ms: int, until_ms: int) -> WhatIf:
+def probes_of(strict: Sequence[str]) -> tuple[str, ...]:
+    """The probes that strict mode rests on, readiness included."""
+    return (*(probe for name in strict for probe in PROBES.get(name, (name,))), READINESS)
+
+
+def what_if(spans: Iterable[Span], *, from_ms: int, until_ms: int, strict: Sequence[str] = STRICT) -> WhatIf:
     """From the spans of the probes that strict mode rests on."""
-    kept = [span for span in spans if span.probe in {*REQUIRED, READINESS} and span.until_ms > from_ms]
+    probes = probes_of(strict)
+    kept = [span for span in spans if span.probe in probes and span.until_ms > from_ms]
     inside = [_clipped(span, from_ms, until_ms) for span in kept if span.from_ms < until_ms]
     down = sorted((s for s in inside if s.state == "down" and s.until_ms > s.from_ms), key=lambda s: s.from_ms)
     stretches = united((span.from_ms, span.until_ms) for span in down)

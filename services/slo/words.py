@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.settings.model import Slo
+from services.settings.model import DEPENDENCY_SLIS, Slo
 from services.slo.budget import State
 from services.slo.view import Row
 from services.units import quantity, seconds, share
@@ -19,10 +19,13 @@ TITLES = {
     "inngest_queue_wait": "Inngest queue wait",
     "queue_aging_p95": "Age of waiting work",
     "canary_pass_rate": "Agent quality (canary)",
+    "dependency_uptime": "Uptime",
+    "dependency_latency": "Latency",
 }
 WHAT_IS_GOOD = {
     "readiness_uptime": "the application answered that it is ready",
     "inngest_run_success": "a background run completed",
+    "dependency_uptime": "a check of it succeeded",
     "canary_pass_rate": "a canary case passed",
 }
 NOT_MEASURED = {
@@ -36,9 +39,11 @@ NOT_MEASURED = {
 
 def title(sli: str) -> str:
     """An SLI's name for people."""
-    base, _, queue = sli.partition(":")
+    base, _, instance = sli.partition(":")
     named = TITLES.get(base, base.replace("_", " ").capitalize())
-    return f"{named}, queue {queue}" if queue else named
+    if not instance:
+        return named
+    return f"{named} of {instance}" if base in DEPENDENCY_SLIS else f"{named}, queue {instance}"
 
 
 def good_means(row: Row) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -34,7 +34,7 @@ from services.store import evidence as evidence_store
 from services.units import share
 
 # What a probe that is down means, in words that need no knowledge of it.
-WATCHED: Mapping[str, str] = {
+WATCHED: dict[str, str] = {
     "redis.ping": "Redis did not answer",
     "redis.write": "Redis did not take or give back what was written",
     "dependencies": "The application's dependency report was unhealthy, or could not be read",
@@ -78,7 +78,12 @@ def _reckoned(
     looks = [Look(at_ms=at, good=bool(good), interval_s=every or 60) for at, _, good, every in raw if good is not None]
     strict, changes = _strict(connection, name, now_ms)
     bad = samples.newest_bad(connection, series, since, now_ms + 1, limit=SHOWN)
-    events = [*changes, *_bad_looks(bad), *_down(connection, name, since), *_changed(connection, name, since, now_ms)]
+    events = [
+        *changes,
+        *_bad_looks(bad),
+        *_down(connection, environment, since),
+        *_changed(connection, name, since, now_ms),
+    ]
     proofs = evidence_store.history(connection, name, check="replay.canary", limit=200)
     found = reckon(
         name, settings.soak, strict=strict, events=events, looks=looks,
@@ -129,10 +134,14 @@ def _bad_looks(times: Iterable[int]) -> list[Event]:
     return [Event(at_ms=at, kind=READINESS, why="Readiness failed: the application was not ready") for at in times]
 
 
-def _down(connection: Connection, name: str, since: int) -> list[Event]:
-    found = [s for s in spans.load(connection, name, since_ms=since) if s.state == "down" and s.probe in WATCHED]
+def _down(connection: Connection, environment: Environment, since: int) -> list[Event]:
+    watched = WATCHED | {
+        d.name: f"{d.label} did not answer as expected" for d in environment.dependencies if d.required
+    }
+    past = spans.load(connection, environment.name, since_ms=since)
+    found = [span for span in past if span.state == "down" and span.probe in watched]
     newest = sorted(found, key=lambda span: -span.until_ms)[:SHOWN]
-    return [Event(at_ms=span.until_ms, kind=DEPENDENCY, why=WATCHED[span.probe]) for span in newest]
+    return [Event(at_ms=span.until_ms, kind=DEPENDENCY, why=watched[span.probe]) for span in newest]
 
 
 def _changed(connection: Connection, name: str, since: int, now_ms: int) -> list[Event]:

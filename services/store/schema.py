@@ -160,6 +160,19 @@ evidence = Table(
     ),
 )
 
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("environment", String(40), nullable=False),
+    Column("name", String(40), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("signal", String(10), nullable=False),  # start, ok, fail
+    Column("exit_status", Integer),
+    Column("note", Text, nullable=False),
+    Index("heartbeats_by_job", "environment", "name", "id"),
+)
+
 claims = Table(
     "claims",
     metadata,

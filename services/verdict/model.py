@@ -8,6 +8,7 @@ from typing import Literal
 
 from services.evidence.freshness import Under
 from services.evidence.model import Evidence, Outcome
+from services.settings.model import STRICT
 from services.settings.model import Soak as SoakRules
 
 State = Literal["GO", "NO_GO", "INCONCLUSIVE"]
@@ -23,6 +24,8 @@ class Subject:
     role: str = "other"
     simulated: bool = False
     queues: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()  # declared dependencies that decide
+    strict: tuple[str, ...] = STRICT  # what the running application must require
     staging: str | None = None  # whose soak counts for it; None where it needs none, or where there is none
     needs_soak: bool = False
     soak: SoakRules = field(default_factory=SoakRules)  # what a soak must stand

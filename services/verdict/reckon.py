@@ -110,8 +110,8 @@ def _said(record: Evidence) -> tuple[str, str]:
     said = record.detail.get("why") or (" ".join(reasons) if isinstance(reasons, list) else "")
     if isinstance(said, str) and said:
         return said.rstrip("."), str(record.detail.get("fix") or "")
-    if record.outcome == "fail" and record.check in words.FALSE:
-        return words.FALSE[record.check], ""
+    if record.outcome == "fail" and (meaning := words.false(record.check)):
+        return meaning, ""
     if isinstance(found := record.detail.get("found"), str) and found:
         return found.rstrip("."), str(record.detail.get("remedy") or "")
     known = DIAGNOSES.get(record.code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.dependencies.probe import CHECK as DECLARED
 from services.soak.reckon import CHECK as SOAK
 from services.verdict.model import Subject
 
@@ -43,7 +44,12 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="dependencies",
         title="What it depends on is healthy, measured by us",
-        checks=_always("dependencies.ready", "redis.ping", "redis.write"),
+        checks=lambda subject: (
+            "dependencies.ready",
+            "redis.ping",
+            "redis.write",
+            *(f"{DECLARED}{name}" for name in subject.required),
+        ),
         fix="Open Dependency health: the failing dependency says what to do.",
         step="verify",
     ),
@@ -72,7 +78,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="strict",
         title="The running application enforces strict mode",
-        checks=_always("redis.required", "inngest.required"),
+        checks=lambda subject: tuple(f"{name}.required" for name in subject.strict),
         fix=STRICT,
         step="apply",
     ),

@@ -150,6 +150,8 @@ def subject(settings: Settings, environment: Environment) -> Subject:
         role=environment.role,
         simulated=environment.simulated,
         queues=tuple(queue.name for queue in environment.queues),
+        required=tuple(item.name for item in environment.dependencies if item.required),
+        strict=environment.strict,
         staging=None if staging is None else staging.name,
         needs_soak=environment.role == "production",
         soak=settings.soak,

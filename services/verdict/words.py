@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from services.dependencies.probe import CHECK as DECLARED
+
+REQUIRED = ".required"
 TITLES: Mapping[str, str] = {
     "env.connections": "The inputs work when they are tried",
     "env.validation": "The variables are valid and strict",
@@ -70,6 +73,10 @@ def unit(check: str) -> str:
 
 def needs(check: str) -> str:
     """What to do so that a check is measured at all."""
+    if check.startswith(DECLARED):
+        return "Press Probe now on Dependency health; its row says what is missing."
+    if check.endswith(REQUIRED):
+        return NEEDS.get(check, _REPORT)
     if check.startswith("queue:"):
         return "Give this environment its REDIS_URL, so that its queues can be read."
     return NEEDS.get(check, "Press Verify in the checklist.")
@@ -85,4 +92,15 @@ def title(check: str) -> str:
     """A check in words."""
     if check.startswith("queue:"):
         return f"Work waiting in {check.removeprefix('queue:')} is picked up in time"
+    if check.startswith(DECLARED):
+        return f"The dependency {check.removeprefix(DECLARED)} answers as expected"
+    if check.endswith(REQUIRED):
+        return TITLES.get(check, f"The running application requires {check.removesuffix(REQUIRED)}")
     return TITLES.get(check, check)
+
+
+def false(check: str) -> str:
+    """What it means that a check is false, where that is the same whatever the cause; else ""."""
+    if check.endswith(REQUIRED) and check not in FALSE:
+        return _RELAXED.format(check.removesuffix(REQUIRED))
+    return FALSE.get(check, "")

@@ -1,0 +1,1 @@
+"""What Greenlight watches: a folder for each kind of dependency."""

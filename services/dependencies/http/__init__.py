@@ -1,0 +1,1 @@
+"""An HTTP address, judged by conditions."""

@@ -1,0 +1,51 @@
+"""One request to an HTTP address, and what an answer says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from services.dependencies.kind import Found
+from services.probes import http
+from services.probes.fronts import front_of
+from services.probes.model import Failure
+from services.probes.readiness import exchange_detail, front_words
+from services.tables import filled
+
+if TYPE_CHECKING:
+    from services.dependencies.http.kind import HttpTable
+
+
+async def run(table: HttpTable, variables: Mapping[str, SecretStr]) -> Found | Failure:
+    """Send the request, and turn the answer into facts."""
+    headers = {name: filled(text, variables) for name, text in table.headers.items()}
+    body = filled(table.body, variables).encode()
+    if table.method == "GET" and not body and table.follow_redirects:
+        answer = await http.get(table.url, deadline_s=table.deadline_s, headers=headers)
+    else:
+        answer = await http.send(table.method, table.url, body, deadline_s=table.deadline_s, headers=headers,
+                                 redirects_fail=table.follow_redirects)  # fmt: skip
+    if isinstance(answer, Failure):
+        return answer
+    return judge(table, answer)
+
+
+def judge(table: HttpTable, answer: http.Answer) -> Found:
+    """An answer's facts. A status that nobody asked for is named by what gave it."""
+    facts: dict[str, Any] = {
+        "status": answer.status, "ms": answer.timings["total"], "size": len(answer.body),
+        "cert_days": answer.certificate_days, "header": answer.headers,
+        "body": answer.body.decode("utf-8", "replace"),
+    }  # fmt: skip
+    body = answer.json()
+    if body is not None:
+        facts["json"] = body
+    code, words = "", {"status": answer.status}
+    if not any(text.lstrip().startswith("status") for text in table.expect) and not 200 <= answer.status < 300:
+        front = front_of(answer)
+        code = front.code if front else "bad_status"
+        words |= front_words(front)
+    return Found(facts=facts, latency_ms=answer.timings["total"], code=code, words=words,
+                 detail=exchange_detail(answer) | {"size": len(answer.body)})  # fmt: skip

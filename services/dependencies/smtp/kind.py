@@ -1,0 +1,58 @@
+"""A mail server: greet, encrypt, log in. Nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from services.dependencies.conditions import FactType
+from services.dependencies.kind import Context, Found, Kind
+from services.probes.model import Failure
+from services.tables import DeclaredTable, Host, Port, Variable
+
+
+class SmtpTable(DeclaredTable):
+    """A mail server."""
+
+    facts: ClassVar[Mapping[str, FactType]] = {"ms": "number", "cert_days": "number", "extensions": "texts"}
+
+    kind: Literal["smtp"]
+    host: Host
+    port: Port = 587
+    tls: Literal["starttls", "implicit", "none"] = Field(
+        "starttls", description="starttls (port 587), implicit (port 465), or none."
+    )
+    user_variable: Variable | None = Field(None, description="The variable that holds the user name.")
+    password_variable: Variable | None = Field(None, description="The variable that holds the password.")
+
+    @model_validator(mode="after")
+    def _login(self) -> SmtpTable:
+        if (self.user_variable is None) != (self.password_variable is None):
+            raise ValueError("a login needs both user_variable and password_variable")
+        if self.user_variable is not None and self.tls == "none":
+            raise ValueError('a login over tls = "none" would send the password in the clear: use starttls or implicit')
+        return self
+
+    def variables(self) -> Mapping[str, str]:
+        """The login."""
+        named = {self.user_variable: "user_variable", self.password_variable: "password_variable"}
+        return {name: field for name, field in named.items() if name is not None}
+
+
+async def _run(table: SmtpTable, context: Context) -> Found | Failure:
+    from services.dependencies.smtp.check import run
+
+    return await run(table, context.variables)
+
+
+SMTP = Kind(
+    name="smtp",
+    title="Mail server",
+    gloss="SMTP: how mail is handed to a mail server.",
+    settings=SmtpTable,
+    run=_run,
+    folder=Path(__file__).parent,
+)

@@ -1,0 +1,1 @@
+"""Kinds of dependencies, each through a real server."""
