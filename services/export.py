@@ -115,6 +115,7 @@ def environment_summary(card: Card, as_of_ms: int) -> dict[str, Any]:
                 "required": d.required,
                 "healthy": d.healthy,
                 "configured": d.configured,
+                "measured": d.measured,
                 "stale": d.stale,
                 "finding": d.leading.code,
                 "latency_ms": None if d.leading.latency_ms is None else round(d.leading.latency_ms, 2),

@@ -46,6 +46,7 @@ class DeclaredTable(Table):
     """A dependency that a team declares: `[[environments.dependencies]]`. Each kind adds what it needs."""
 
     facts: ClassVar[Mapping[str, FactType]] = {}  # what its conditions may ask
+    timed: ClassVar[bool] = True  # whether how long a check takes says something of the dependency
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_\-]{0,39}$", description="Its name on every page and in every check.")
     kind: str

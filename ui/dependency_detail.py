@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from html import escape
 from typing import Any
+from urllib.parse import urlsplit
 
 import streamlit as st
 
-from services import clock, export
+from services import access, clock, export, heartbeats
 from services.clock import HOUR_MS
 from services.health import view
 from services.probes.model import dependency_of
 from services.probes.registry import probes_of
 from services.store.samples import Bucket
-from ui import cached, html, present, state, widgets
+from ui import cached, html, present, signin, state, widgets
 
 RANGES = {"1 hour": 1.0, "24 hours": 24.0, "7 days": 168.0, "30 days": 720.0}
 POINTS = 240
@@ -48,6 +49,8 @@ def show(environment: str, name: str) -> None:
         item = next(i for i in cached.environment_view(environment).dependencies if i.dependency.name == name)
         mark = html.simulated() if cached.settings().environment(environment).simulated else ""
         html.show(html.block(f"<p>{mark} {html.badge(item.dependency.state)} {escape(item.word.sentence)}</p>"))
+        if item.dependency.kind == heartbeats.KIND:
+            _address(environment, name)
         _history(environment, name)
         st.subheader("Raw results", anchor=False)
         st.caption("The newest look of each probe, as measured. Secrets never get this far.")
@@ -58,6 +61,31 @@ def show(environment: str, name: str) -> None:
         _evidence(environment, name)
 
     detail()
+
+
+def _address(environment: str, name: str) -> None:
+    """Where a job calls, for those who may set it up: the address is a secret."""
+    st.subheader("Address", anchor=False)
+    refusal = access.why_not(signin.person(), "write_env")
+    if refusal:
+        st.caption(f"The address is a secret. {refusal}")
+        return
+    parts = urlsplit(st.context.url or "")
+    origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else "https://<portal>"
+    url = origin + _base() + heartbeats.address(cached.settings(), environment, name)
+    st.caption("A secret: a job that knows this address reports in this name. Send up to 10 kB of its output along.")
+    st.code(
+        f"curl -fsS -X POST {url}/start   # it starts (if you like)\n"
+        f"curl -fsS -X POST {url}         # it succeeded\n"
+        f"curl -fsS -X POST {url}/fail    # it failed\n"
+        f"curl -fsS -X POST {url}/$?      # by its exit status",
+        language="bash",
+    )
+
+
+def _base() -> str:
+    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{path}" if path else ""
 
 
 def _close() -> None:

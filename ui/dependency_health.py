@@ -63,7 +63,11 @@ def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) 
     if item.word.fix:
         says += f'<p class="dim" style="margin:0">{escape(item.word.fix)}</p>'
     left = html.table(("Condition", "Expected", "Actual"), _conditions(view, item))
-    right = "".join(_sparks(item)) + html.ribbon(item.day, where, label="Last 24 hours", unit="one cell = 30 min")
+    right = (
+        ""
+        if not d.measured
+        else "".join(_sparks(item)) + html.ribbon(item.day, where, label="Last 24 hours", unit="one cell = 30 min")
+    )
     more = (
         ""
         if not d.measured
@@ -85,6 +89,7 @@ def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, 
     d = item.dependency
     rows: list[tuple[str, str, str]] = []
     settings = cached.settings().environment(view.card.name)
+    slow_ms = {table.name: table.slow_ms for table in settings.dependencies}
     for probe in d.probes:
         limit = {
             "readiness": settings.readiness.slow_ms,
@@ -92,13 +97,15 @@ def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, 
             "redis.ping": settings.redis.ping_slow_ms,
             "redis.write": settings.redis.write_slow_ms,
             "inngest": settings.inngest.slow_ms,
-        }.get(probe.probe)
+        }.get(probe.probe) or slow_ms.get(probe.probe)
         expected = f"ok, within {present.milliseconds(limit)}" if limit else "ok"
         latency = "" if probe.latency_ms is None else f", {present.milliseconds(probe.latency_ms)}"
         state_word = html.badge(probe.state, word=present.finding_word(probe.code, probe.state))
-        rows.append((escape(present.title(probe.probe)), escape(expected), f"{state_word}{escape(latency)}"))
+        rows.append((escape(d.label or present.title(probe.probe)), escape(expected), f"{state_word}{escape(latency)}"))
         rows += _declared(probe)
         rows += _facts(probe, settings.inngest.expected_functions, settings.inngest.mode)
+    if d.kind:
+        rows.append(("Required", "–", "yes: it decides the verdict" if d.required else "no"))
     if d.name in {"redis", "inngest"}:
         actual = "not reported" if d.required is None else "required" if d.required else "not required: relaxed"
         rows.append(("Policy in the running app", "required (strict)", escape(actual)))

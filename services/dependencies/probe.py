@@ -80,7 +80,6 @@ class DeclaredProbe:
     ) -> Reading:
         outcome = self.kind.messages[code].outcome
         good = None if outcome == "unknown" else outcome != "down"
-        measured = good is True and latency_ms is not None
         label = self.table.label
         return Reading(
             code=f"{self.kind.name}.{code}",
@@ -93,14 +92,7 @@ class DeclaredProbe:
                 "limit": round(self.table.slow_ms),
             }
             | dict(words),
-            measures=(
-                Measure(sli=UPTIME + self.name, value=latency_ms if measured else None, good=good),
-                Measure(
-                    sli=LATENCY + self.name,
-                    value=latency_ms if measured else None,
-                    good=latency_ms <= self.table.slow_ms if measured and latency_ms is not None else None,
-                ),
-            ),
+            measures=self._measures(latency_ms if good else None, good=good),
             checks=(
                 Check(
                     name=CHECK + self.name,
@@ -110,6 +102,13 @@ class DeclaredProbe:
                 ),
             ),
         )
+
+    def _measures(self, latency_ms: float | None, *, good: bool | None) -> tuple[Measure, ...]:
+        uptime = Measure(sli=UPTIME + self.name, value=latency_ms, good=good)
+        if not self.table.timed:
+            return (uptime,)
+        quick = None if latency_ms is None else latency_ms <= self.table.slow_ms
+        return uptime, Measure(sli=LATENCY + self.name, value=latency_ms, good=quick)
 
 
 def _rounded(timings: Mapping[str, float]) -> dict[str, float]:

@@ -126,7 +126,7 @@ def _dependency(
     declared: Mapping[str, Any] = next(
         (p.detail["declared"] for p in probes if isinstance(p.detail.get("declared"), dict)), {}
     )
-    required = declared.get("required") or claim.get("required")
+    required = declared.get("required") or claim.get("required", declared.get("required"))
     if name == "readiness":
         required = True  # the contract's own answer: an environment that isn't ready is not ready
     return Dependency(

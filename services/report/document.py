@@ -48,7 +48,7 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
         verdict = reckon(facts)
         number, head = evidence_store.tip(connection)
         found = slos.reckoned(connection, environment, now_ms, days=None, minute_days=settings.retention.minute_days)
-        health = health_of(name, wanted(connection, environment), now_ms)
+        health = health_of(name, wanted(connection, environment), now_ms, strict=environment.strict)
         return {
             "kind": kind,
             "environment": name,
@@ -60,8 +60,8 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
             "verdict": _verdict(verdict),
             "policy": currency.policy(connection, name) or "unknown",
             "version": health.version,
-            "flags": {flag.upper().replace(".", "_"): _flag(facts.records.get(flag)) for flag in
-                      ("redis.required", "inngest.required")},
+            "flags": {f"{dependency.upper()}_REQUIRED": _flag(facts.records.get(f"{dependency}.required"))
+                      for dependency in environment.strict},
             "rules": [_rule(finding) for finding in verdict.findings],
             "go": _go(verdicts.signed_go(connection, name)),
             "soak": _soak(connection, settings, environment, now_ms),

@@ -30,7 +30,8 @@ SLI_NAMES = (
     "dependency_latency",
 )
 QUEUE_AGING = "queue_aging_p95"
-DEPENDENCY_SLIS = ("dependency_uptime", "dependency_latency")  # of every declared dependency
+DEPENDENCY_LATENCY = "dependency_latency"
+DEPENDENCY_SLIS = ("dependency_uptime", DEPENDENCY_LATENCY)  # of every declared dependency
 STRICT = ("redis", "inngest")
 INSTALLATION = "_greenlight"  # stands for this installation itself, where no environment does
 Window = Literal["7d", "28d", "30d", "90d"]
@@ -284,7 +285,9 @@ class EnvironmentTable(Table):
         """Whose series an SLI has one each for: queues, or dependencies; () for any other."""
         if sli == QUEUE_AGING:
             return tuple(queue.name for queue in self.queues)
-        return tuple(dependency.name for dependency in self.dependencies) if sli in DEPENDENCY_SLIS else ()
+        if sli not in DEPENDENCY_SLIS:
+            return ()
+        return tuple(d.name for d in self.dependencies if d.timed or sli != DEPENDENCY_LATENCY)
 
     def _knows(self, sli: str, own: list[str]) -> None:
         base, _, instance = sli.partition(":")

@@ -47,7 +47,7 @@ def evaluate(table: HeartbeatTable, beats: Sequence[Beat], now_ms: int) -> Found
         {"at": clock.iso(beat.at_ms), "signal": beat.signal, "exit_status": beat.exit_status, "note": beat.note[:200]}
         for beat in beats[:SHOWN]
     ]
-    return Found(facts=facts, latency_ms=None if took_s is None else took_s * 1000, code=code, words=words,
+    return Found(facts=facts, latency_ms=None, code=code, words=words,
                  detail={"calls": rows, "facts": facts})  # fmt: skip
 
 

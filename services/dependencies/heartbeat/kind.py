@@ -19,6 +19,7 @@ class HeartbeatTable(DeclaredTable):
     """A job that calls us, every so often or by a cron."""
 
     facts: ClassVar[Mapping[str, FactType]] = {"age_s": "number", "took_s": "number", "exit_status": "number"}
+    timed: ClassVar[bool] = False
 
     kind: Literal["heartbeat"]
     every_s: float | None = Field(None, gt=0, le=366 * 86_400, description="Seconds between two runs.")
