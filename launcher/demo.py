@@ -3,13 +3,15 @@ Redis of its own, generated keys, and 30 days of generated history."""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from launcher import redis_server
-from launcher.environment import PYTHON
+from launcher.environment import PYTHON, ROOT
 from launcher.lock import Stack, free_port, write_private
 from launcher.processes import Child
 
@@ -21,13 +23,17 @@ _INTERVALS = (
 POLICY = {"staging": "true", "production": "false"}  # the story: staging is strict already, production is next
 
 
-def start(stack: Stack, taken: set[int], logs: Path) -> tuple[list[Child], dict[str, Any]]:
-    """Start both environments; returns their processes and what the stack's note says of them."""
+def start(stack: Stack, taken: set[int], logs: Path, *, portal: str) -> tuple[list[Child], dict[str, Any]]:
+    """Start both environments; returns their processes and what the stack's note says of them.
+
+    `portal` is the portal's address, to which their schedulers report.
+    """
     folder = stack.data / "demo"
     children: list[Child] = []
     tables = []
     ports: dict[str, int] = {}
     web_ports: dict[str, int] = {}
+    mail_ports: dict[str, int] = {}
     for index, name in enumerate(NAMES):
         password = stack.secret(f"demo/{name}.redis_password")
         redis_port, web_port = (
@@ -43,10 +49,8 @@ def start(stack: Stack, taken: set[int], logs: Path) -> tuple[list[Child], dict[
         )
         env_file = folder / f"{name}.env"
         _write_env_file(env_file, name, f"redis://:{password}@127.0.0.1:{redis_port}/0", web_port)
-        variables = {"GREENLIGHT_SWARM_DEMO": "1", "GREENLIGHT_PARENT_PID": str(os.getpid())}
-        command = [str(PYTHON), "-m", "examples.swarm", "--env-file", str(env_file), "--port", str(web_port)]
-        children.append(Child(f"swarm-{name}", command, logs=logs, variables=variables))
-        tables.append(_table(name, web_port, env_file))
+        mail_ports[name] = free_port(web_port + 1, taken)
+        tables.append(_table(name, web_port, mail_ports[name], env_file))
     settings = folder / "demo.toml"
     agents = ", ".join(
         f'{{ name = "{name} swarm", url = "http://127.0.0.1:{port}/api/agent", environment = "{name}" }}'
@@ -54,7 +58,26 @@ def start(stack: Stack, taken: set[int], logs: Path) -> tuple[list[Child], dict[
     )
     head = f"# Written by start.py --demo.\n[replay]\nagents = [{agents}]\n"
     settings.write_text(head + "\n".join(tables), encoding="utf-8")
+    beats = _heartbeats(stack.data, settings, portal)
+    for name in NAMES:
+        variables = {
+            "GREENLIGHT_SWARM_DEMO": "1", "GREENLIGHT_PARENT_PID": str(os.getpid()),
+            "GREENLIGHT_SWARM_DATABASE": str(folder / f"{name}.sqlite"),
+            "GREENLIGHT_SWARM_MAIL_PORT": str(mail_ports[name]), "GREENLIGHT_SWARM_HEARTBEAT": beats.get(name, ""),
+        }  # fmt: skip
+        command = [str(PYTHON), "-m", "examples.swarm", "--env-file", str(folder / f"{name}.env"),
+                   "--port", str(web_ports[name])]  # fmt: skip
+        children.append(Child(f"swarm-{name}", command, logs=logs, variables=variables))
     return children, {"demo_config": str(settings), "demo_redis_ports": ports}
+
+
+def _heartbeats(data: Path, settings: Path, portal: str) -> dict[str, str]:
+    """Where each environment's scheduler reports; the program that knows is asked. {} where it can't say."""
+    command = [str(PYTHON), str(ROOT / "scripts" / "heartbeats.py"), "--json", "--base-url", portal]
+    variables = os.environ | {"GREENLIGHT_DATA": str(data), "GREENLIGHT_CONFIG": str(settings)}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    found = json.loads(done.stdout) if done.returncode == 0 else []
+    return {item["environment"]: item["url"] for item in found}
 
 
 def _redis_port(stack: Stack, name: str, password: str, index: int) -> int:
@@ -111,7 +134,7 @@ def _quoted(value: str) -> str:
     return f"'{value}'" if any(c in value for c in " #\\") else value
 
 
-def _table(name: str, port: int, env_file: Path) -> str:
+def _table(name: str, port: int, mail_port: int, env_file: Path) -> str:
     role = name if name in {"staging", "production"} else "other"
     path = str(env_file).replace("\\", "/")
     return f"""
@@ -128,4 +151,30 @@ queues = [
   {{ name = "email", kind = "list", key = "caio:{name}:queue:email", timestamp_field = "enqueued_at" }},
   {{ name = "approvals", kind = "list", key = "caio:{name}:queue:approvals", timestamp_field = "enqueued_at" }},
 ]
+[[environments.dependencies]]
+name = "mail"
+kind = "smtp"
+title = "Mail server"
+host = "127.0.0.1"
+port = {mail_port}
+tls = "none"
+interval_s = 10
+deadline_s = 5
+[[environments.dependencies]]
+name = "scheduler"
+kind = "heartbeat"
+title = "Fallback scheduler"
+every_s = 60
+grace_s = 30
+interval_s = 10
+deadline_s = 5
+[[environments.dependencies]]
+name = "liveness"
+kind = "http"
+title = "Liveness route"
+required = true
+url = "http://127.0.0.1:{port}/api/health/live"
+interval_s = 10
+deadline_s = 5
+expect = ["status == 200", "ms < 2000"]
 """

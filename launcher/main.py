@@ -140,7 +140,7 @@ def _start(stack: Stack, options: argparse.Namespace, children: list[Child], sto
         note |= served.note
     if options.demo:
         with step("Starting the simulated environments"):
-            swarm, described = demo.start(stack, taken, logs)
+            swarm, described = demo.start(stack, taken, logs, portal=f"http://127.0.0.1:{options.port}")
             children.extend(swarm)
         note |= described
     address = f"http://{'localhost' if options.host == '127.0.0.1' else options.host}:{options.port}"

@@ -19,12 +19,14 @@ from starlette.types import ASGIApp
 from examples.swarm import runs
 from examples.swarm.agent.degrade import Weakness, named
 from examples.swarm.agent.engine import answer
+from examples.swarm.beside import DatabaseCheck, MailCheck, MailServer, beat
 from examples.swarm.faults import Faults, FaultyContract, InngestSwitch, control
 from examples.swarm.jobs import QUEUES, WORK_S, Work
 from examples.swarm.policy import Policy
 from runtime import Contract, TokenPolicy, mount
 from runtime.envelope import EnvelopeFile
 from runtime.fallback import FallbackScheduler
+from runtime.heartbeat import Heartbeat
 from runtime.inngest_route import InngestCheck
 from runtime.redis_check import RedisCheck, client_for
 from runtime.token import bearer
@@ -34,7 +36,7 @@ PATH = "/inngest"
 
 def build(policy: Policy, *, allow_faults: bool = False, work: bool = True) -> ASGIApp:
     """The application. `allow_faults` opens the fault switches; `work=False` leaves the queues alone (tests)."""
-    client = client_for(policy.redis_url)
+    client, faults = client_for(policy.redis_url), Faults()
     traces = EnvelopeFile(path=policy.trace_file, known_secrets=_secrets(policy)) if policy.trace_file else None
     labour = Work(policy, client, traces)
 
@@ -42,9 +44,18 @@ def build(policy: Policy, *, allow_faults: bool = False, work: bool = True) -> A
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(_scheduler(labour).run())]
         tasks += [asyncio.create_task(_steady(labour, queue)) for queue in QUEUES if work]
+        if policy.heartbeat_url:
+            own = Heartbeat(url=policy.heartbeat_url)
+            tasks.append(asyncio.create_task(beat(own, lambda: "scheduler_stopped" in faults.on)))
+        mail = None
+        if policy.mail_port is not None:
+            mail = MailServer(port=policy.mail_port, is_down=lambda: "mail_down" in faults.on)
+            await mail.start()
         yield
         for task in tasks:
             task.cancel()
+        if mail is not None:
+            await mail.stop()
         if client is not None:
             await client.aclose()
 
@@ -62,6 +73,8 @@ def build(policy: Policy, *, allow_faults: bool = False, work: bool = True) -> A
                     mode=lambda: "cloud" if policy.signing_key else "dev",
                     has_keys=lambda: bool(policy.signing_key and policy.event_key),
                 ),
+                *([] if policy.database is None else [DatabaseCheck(path=policy.database)]),
+                *([] if policy.mail_port is None else [MailCheck(port=policy.mail_port)]),
             ),
             token=token,
             environment=policy.environment,
@@ -69,7 +82,7 @@ def build(policy: Policy, *, allow_faults: bool = False, work: bool = True) -> A
         ),
     )
     app.add_route("/api/agent", _agent(token, named(policy.agent_weakness)), methods=["POST"])
-    return _faulty(app, policy, labour, client, token) if allow_faults else app
+    return _faulty(app, policy, labour, client, token, faults) if allow_faults else app
 
 
 def _agent(token: TokenPolicy, weakness: Weakness) -> Callable[[Request], Awaitable[Response]]:
@@ -90,10 +103,14 @@ def _agent(token: TokenPolicy, weakness: Weakness) -> Callable[[Request], Awaita
 
 
 def _faulty(
-    app: FastAPI, policy: Policy, labour: Work, client: redis.asyncio.Redis | None, token: TokenPolicy
+    app: FastAPI,
+    policy: Policy,
+    labour: Work,
+    client: redis.asyncio.Redis | None,
+    token: TokenPolicy,
+    faults: Faults,
 ) -> ASGIApp:
     """The application with fault switches before it."""
-    faults = Faults()
 
     def admits(request: Request) -> bool:
         return token.admits(bearer(request.headers.get("authorization")))

@@ -26,6 +26,8 @@ DESCRIPTIONS = {
     "runs_fail": "the newest background run failed",
     "redis_read_only": "Redis becomes a read-only replica",
     "redis_full": "Redis' memory is full",
+    "mail_down": "the mail server turns everybody away",
+    "scheduler_stopped": "the fallback scheduler sends no heartbeat",
 }
 CONTRACT_PATHS = ("/api/health/ready", "/api/runtime/dependencies")
 

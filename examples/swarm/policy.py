@@ -28,6 +28,9 @@ class Policy:
     trace_file: Path | None
     version: str
     agent_weakness: str
+    database: Path | None = None
+    mail_port: int | None = None
+    heartbeat_url: str | None = field(default=None, repr=False)
 
     def queue_key(self, name: str) -> str:
         """The Redis key of a queue."""
@@ -57,6 +60,9 @@ def read(env_file: str | None) -> Policy:
         trace_file=Path(trace) if trace and _is_on(get("TRACE_ENVELOPE_ENABLED") or "true") else None,
         version=get("APP_VERSION") or "demo-1",
         agent_weakness=get("AGENT_WEAKNESS") or "",
+        database=Path(database) if (database := get("GREENLIGHT_SWARM_DATABASE")) else None,
+        mail_port=int(mail_port) if (mail_port := get("GREENLIGHT_SWARM_MAIL_PORT")) else None,
+        heartbeat_url=get("GREENLIGHT_SWARM_HEARTBEAT") or None,
     )
 
 

@@ -139,6 +139,10 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | SettingsFile.model_json_schema()
 
 
+# The table of the application's own report was once called as the list of declared dependencies is now.
+_BOTH = "Rename the table dependencies, with slow_ms and deadline_s, to report: dependencies is a list now."
+
+
 def _read_toml(path: Path, problems: list[Problem]) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -152,7 +156,8 @@ def _read_toml(path: Path, problems: list[Problem]) -> dict[str, Any]:
     except IsADirectoryError:
         problems.append(problem(path, "(file)", "is a folder.", "Point GREENLIGHT_CONFIG at a TOML file."))
     except tomllib.TOMLDecodeError as error:
-        problems.append(problem(path, "(syntax)", f"is not valid TOML: {error}.", "Correct that line."))
+        fix = _BOTH if "'dependencies'" in str(error) else "Correct that line."
+        problems.append(problem(path, "(syntax)", f"is not valid TOML: {error}.", fix))
     except UnicodeDecodeError:
         problems.append(problem(path, "(encoding)", "is not UTF-8 text.", "Save it as UTF-8."))
     except OSError as error:

@@ -32,9 +32,9 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Cli
         'headers = { A = "${TOKEN}" }\n'
     )
     path = heartbeats.PATH + heartbeats.identifier(installation_key(data), "p", "backup")
-    with running(data, GREENLIGHT_CONFIG=str(data / "greenlight.toml")) as url:
-        with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
-            yield client, store, path
+    served = running(data, GREENLIGHT_CONFIG=str(data / "greenlight.toml"))
+    with served as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+        yield client, store, path
     store.close()
 
 

@@ -9,11 +9,17 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 
+from examples.swarm import beside
 from examples.swarm.app import build
 from examples.swarm.faults import DESCRIPTIONS
 from examples.swarm.policy import read
+from runtime.heartbeat import Heartbeat
 from services import ledger
 from services.probes.diagnosis import sentence
 from services.probes.registry import probes_of
@@ -23,7 +29,7 @@ from services.settings.model import Settings
 from services.store import Store
 from services.store.migrate import migrate
 from tests.conftest import ROOT, RealRedis, Served, free_port
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, wait_until
 from tests.ui.test_pages import forget_cached, markup_of
 
 TOKEN = "swarm-test-token"
@@ -86,6 +92,11 @@ def watched(
         "DASHBOARD_AUTH_TOKEN": TOKEN,
         "TRACE_ENVELOPE_FILE": str(tmp_path / "traces.jsonl"),
     }
+    mail_port = free_port()
+    values |= {
+        "GREENLIGHT_SWARM_DATABASE": str(tmp_path / "swarm.sqlite"),
+        "GREENLIGHT_SWARM_MAIL_PORT": str(mail_port),
+    }
     env_file.write_text("".join(f"{k}={v}\n" for k, v in values.items()))
     served = serve(build(read(str(env_file)), allow_faults=True, work=False), port=port)
     config = tmp_path / "greenlight.toml"
@@ -98,12 +109,18 @@ def watched(
         simulated = true
         inngest = {{ api_url = "http://127.0.0.1:{port}" }}
         readiness = {{ deadline_s = 4 }}
-        dependencies = {{ deadline_s = 4 }}
+        report = {{ deadline_s = 4 }}
         [[environments.queues]]
         name = "email"
         kind = "list"
         key = "caio:staging:queue:email"
         timestamp_field = "enqueued_at"
+        [[environments.dependencies]]
+        name = "mail"
+        kind = "smtp"
+        host = "127.0.0.1"
+        port = {mail_port}
+        tls = "none"
         """
     )
     for name in list(os.environ):
@@ -131,12 +148,49 @@ CASES: dict[str, dict[str, str]] = {
     "wrong_function_count": {"inngest": "inngest.function_count"},
     "runs_fail": {"inngest.runs": "runs.newest_failed"},
     "redis_read_only": {"redis.write": "redis.read_only"},
+    "mail_down": {"mail": "smtp.busy", "dependencies": "dependencies.degraded"},
     "redis_full": {"redis.write": "redis.out_of_memory", "redis.info": "redis.memory_high"},
 }
 
 
 def test_every_fault_has_a_case() -> None:
-    assert set(CASES) == set(DESCRIPTIONS)
+    assert {*CASES, "scheduler_stopped"} == set(DESCRIPTIONS), "a heartbeat that stays out needs its time"
+
+
+def test_the_scheduler_reports_until_it_is_stopped(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    async def take(request: Request) -> Response:
+        calls.append(request.url.path)
+        return Response(status_code=200)
+
+    url = serve(
+        Starlette(routes=[Route("/beat/{rest:path}", take, methods=["POST"]), Route("/beat", take, methods=["POST"])])
+    ).url
+    stopped = [False]
+    monkeypatch.setattr(beside, "BEAT_S", 0.05)
+
+    async def go() -> None:
+        task = asyncio.create_task(beside.beat(Heartbeat(url=f"{url}/beat"), lambda: stopped[0]))
+        await asyncio.to_thread(wait_until, lambda: len(calls) >= 2)
+        stopped[0] = True
+        await asyncio.sleep(0.2)
+        kept = len(calls)
+        await asyncio.sleep(0.3)
+        assert len(calls) <= kept + 1, "one may have been under way"
+        task.cancel()
+        calls.clear()
+        async with Heartbeat(url=f"{url}/beat").around():
+            pass
+        with pytest.raises(ValueError, match="x"):
+            async with Heartbeat(url=f"{url}/beat").around():
+                raise ValueError("x")
+        assert await Heartbeat(url="http://127.0.0.1:1/beat").call() is False
+
+    asyncio.run(go())
+    assert calls == ["/beat/start", "/beat", "/beat/start", "/beat/fail"]
 
 
 def test_a_swarm_without_faults_is_well(watched: Watched) -> None:
@@ -159,7 +213,9 @@ def test_each_fault_leads_to_its_own_diagnosis(watched: Watched, fault: str) -> 
     said = sentence(seen[first].reading.code, seen[first].reading.words)
     assert said.split(":", maxsplit=1)[0].replace("'", "&#x27;") in watched.page()
     watched.switch(fault, on=False)
-    assert {item.outcome for item in watched.look().values()} == {"ok"}
+    wait_until(
+        lambda: {item.outcome for item in watched.look().values()} == {"ok"}
+    )  # the report is a second old at most
 
 
 def test_faults_are_for_holders_of_the_token_and_known_names(watched: Watched) -> None:

@@ -74,6 +74,7 @@ def test_the_table_of_the_report_may_keep_its_old_name(tmp_path: Path) -> None:
         (declared(name='"a"', kind='"tcp"', host='"h"', port="1", interval_s="5", deadline_s="10"), ("two intervals",)),
         (declared(name='"a"', kind='"model_api"', provider='"compatible"'), ("needs url",)),
         ('objectives = [{ sli = "dependency_uptime:x", target = 0.9, burn = [] }]\n', ("there is no such dependency",)),
+        ("dependencies = { slow_ms = 1 }\n" + declared(name='"a"', kind='"tcp"', host='"h"', port="1"), ("to report",)),
         ("dependencies = 5\n", ("dependencies",)),
         ("dependencies = [5]\n", ("dependencies[0]",)),
         ("[policy]\nstrict = []\n", ("policy.strict",)),
