@@ -89,7 +89,7 @@ def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, 
     d = item.dependency
     rows: list[tuple[str, str, str]] = []
     settings = cached.settings().environment(view.card.name)
-    slow_ms = {table.name: table.slow_ms for table in settings.dependencies}
+    slow_ms = {table.name: table.slow_ms for table in settings.dependencies if table.timed}
     for probe in d.probes:
         limit = {
             "readiness": settings.readiness.slow_ms,

@@ -196,7 +196,7 @@ def term(text: str, explanation: str) -> str:
 def findings(words: Sequence[Word], *, most: int) -> str:
     """What is wrong and what to do, worst first."""
     items = [
-        f"<li>{badge(w.state, word=_subject(w))} <span>{escape(w.sentence)}</span>"
+        f"<li>{badge(w.state, word=None if w.named else _subject(w))} <span>{escape(w.sentence)}</span>"
         + (f'<div class="fix dim">{escape(w.fix)}</div>' if w.fix else "")
         + "</li>"
         for w in words[:most]

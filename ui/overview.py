@@ -129,6 +129,7 @@ def _card(card: Card, where: tzinfo, now: int) -> str:
         f"<span>{html.term(d.label or present.title(d.name), present.gloss(d.kind or d.name))} "
         f"{html.badge(d.state, word=dependency_word(d))}"
         + (' <span class="dim">required</span>' if d.required and d.name != "readiness" else "")
+        + ("" if d.measured else ' <span class="dim">as reported</span>')
         + "</span>"
         for d in health.dependencies
     )

@@ -48,6 +48,7 @@ class Word:
     subject: str
     sentence: str
     fix: str
+    named: bool = False  # the sentence names its subject
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,6 +199,7 @@ def word_for(condition: Condition, subject: str) -> Word:
         subject=subject,
         sentence=sentence(condition.code, words),
         fix=fix(condition.code, words),
+        named="label" in words,
     )
 
 
