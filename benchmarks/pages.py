@@ -22,10 +22,11 @@ from typing import Any
 
 from benchmarks.probing import _free_port
 from benchmarks.table import Figure
-from services import clock, ledger, simulation
+from services import clock, simulation
 from services.clock import DAY_MS
-from services.probes.model import Check, Measure, Reading
-from services.probes.run import Observation
+from services.dependencies.model import Check, Measure, Reading
+from services.dependencies.run import Observation
+from services.health import record as ledger
 from services.settings import load
 from services.store import Store, samples, workers
 from services.store.migrate import migrate

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.table import Figure
-from services.probes.readiness import ReadinessProbe
+from services.dependencies.app.readiness import ReadinessProbe
 from services.settings.model import Environment, Intervals
 from services.store import Store
 from services.store.migrate import migrate

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from benchmarks.table import Figure
-from services import ledger
-from services.probes.model import Check, Measure, Reading
-from services.probes.run import Observation
+from services.dependencies.model import Check, Measure, Reading
+from services.dependencies.run import Observation
+from services.health import record as ledger
 from services.store import Store, samples
 from services.store.migrate import migrate
 from services.store.samples import Sample

@@ -24,7 +24,7 @@ from services.envs.findings import Mode
 from services.envs.plan import Action, Refused
 from services.envs.writing import Preview
 from services.errors import SettingsError
-from services.place import TEAM_KEYS
+from services.paths import TEAM_KEYS
 
 VALUES = {
     "redis_url": "REDIS_URL",

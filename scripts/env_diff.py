@@ -19,7 +19,7 @@ from services.envs.findings import Mode
 from services.envs.relations import Side
 from services.envs.table import as_json, as_markdown, as_table, rows_of
 from services.errors import SettingsError
-from services.place import TEAM_KEYS
+from services.paths import TEAM_KEYS
 
 
 def main(arguments: list[str] | None = None) -> int:

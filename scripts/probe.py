@@ -14,7 +14,7 @@ from typing import Any
 from services import clock
 from services.crash import guarded
 from services.errors import SettingsError, UnknownEnvironment
-from services.health.state import Health
+from services.health.evaluate import Health
 from services.settings import Environment, load
 
 EXIT = {"ready": 0, "degraded": 0, "not_ready": 1, "unknown": 3}
@@ -43,17 +43,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def _look(environment: Environment) -> Health:
     """One look at everything, side by side; a single look decides, so no hysteresis."""
-    from services.health.state import reckon
-    from services.ledger import first_condition
-    from services.probes.registry import probes_of
-    from services.probes.run import observe
+    from services.dependencies.probes import probes_of
+    from services.dependencies.run import observe
+    from services.health.evaluate import reckon
+    from services.health.record import first_condition
 
     seen = await asyncio.gather(*(observe(environment, probe, {}, lag_ms=0) for probe in probes_of(environment)))
     return reckon(environment.name, [first_condition(item) for item in seen], clock.now_ms())
 
 
 def _document(environment: Environment, health: Health) -> dict[str, Any]:
-    from services.probes.diagnosis import fix, sentence
+    from services.dependencies.messages import fix, sentence
 
     def words(detail: Any) -> dict[str, Any]:
         return dict(detail.get("words") or {})

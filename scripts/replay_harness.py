@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.crash import guarded
 from services.errors import GreenlightError
-from services.place import ROOT, database_url
+from services.paths import ROOT, database_url
 from services.units import share
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def _own_agent(given: str | None, run: Run) -> str:
 def _mark(spec: str) -> str:
     """A keyed hash of an agent's specification, to tell whether another one is the same; the key stays here."""
     from services.envs.fingerprint import installation_key
-    from services.place import data_dir
+    from services.paths import data_dir
 
     return installation_key(data_dir()).mark("replay agent", spec)
 

@@ -21,7 +21,7 @@ from services.envs.relations import Side
 from services.envs.rules import SEVERITIES
 from services.envs.validation import Validation, validate
 from services.errors import GreenlightError, SettingsError
-from services.place import TEAM_KEYS, config_path
+from services.paths import TEAM_KEYS, config_path
 
 if TYPE_CHECKING:
     from services.envs.live import Live

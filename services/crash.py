@@ -16,7 +16,7 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
 
-from services import place
+from services import paths as place
 from services.errors import GreenlightError, StoreError
 
 P = ParamSpec("P")

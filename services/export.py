@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from services import clock
-from services.health.state import NEVER
+from services.health.evaluate import NEVER
 from services.health.view import Card, EnvironmentView
 from services.verdict.model import Verdict
 

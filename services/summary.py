@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from services import clock
 from services.clock import DAY_MS
+from services.dependencies.messages import fix, sentence
 from services.evidence.model import Evidence
-from services.health.state import Dependency, Health, reckon
+from services.health.evaluate import Dependency, Health, reckon
 from services.health.view import wanted
-from services.probes.diagnosis import fix, sentence
 from services.settings.model import Environment, Settings
 from services.slo import view, words
 from services.slo.view import Row

@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request
 from playwright.sync_api import Page
 from starlette.responses import JSONResponse, Response
 
-from services.inngest_sdk import api_token
+from services.dependencies.inngest.sdk import api_token
 from services.slo.changes import sign
 from services.store import Store, conditions
 from tests import portal

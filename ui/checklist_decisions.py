@@ -7,10 +7,10 @@ from html import escape
 
 import streamlit as st
 
-from services import decisions
 from services.access import local_operator, plain
-from services.decisions import Decision
 from services.errors import GreenlightError
+from services.evidence import decisions
+from services.evidence.decisions import Decision
 from services.verdict import signing
 from ui import cached, html, signin, state
 

@@ -7,10 +7,11 @@ from html import escape
 
 import streamlit as st
 
-from services import decisions, export
+from services import export
 from services.checklist.view import Campaign, Checklist
 from services.clock import iso
-from services.decisions import Decision
+from services.evidence import decisions
+from services.evidence.decisions import Decision
 from ui import checklist_decisions, html, present, widgets
 
 COLUMNS = ("at", "environment", "decision", "holds", "by", "verified", "note", "under_fingerprint", "record",

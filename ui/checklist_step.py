@@ -9,7 +9,7 @@ import streamlit as st
 
 from services import clock
 from services.checklist.view import Checklist, StepView, hand_over
-from services.decisions import Decision
+from services.evidence.decisions import Decision
 from services.soak.reckon import CHECK as SOAK
 from services.soak.reckon import Soak
 from services.verdict import words

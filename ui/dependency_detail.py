@@ -11,9 +11,9 @@ import streamlit as st
 
 from services import access, clock, export, heartbeats
 from services.clock import HOUR_MS
+from services.dependencies.model import dependency_of
+from services.dependencies.probes import probes_of
 from services.health import view
-from services.probes.model import dependency_of
-from services.probes.registry import probes_of
 from services.store.samples import Bucket
 from ui import cached, html, present, signin, state, widgets
 

@@ -9,9 +9,11 @@ from typing import Any
 import streamlit as st
 
 from services import summary
+from services.dependencies.inngest import pulse as inngest_pulse
+from services.dependencies.inngest import runs as inngest_runs
+from services.dependencies.inngest import sync as inngest_sync
+from services.dependencies.messages import fix, sentence
 from services.health.moving import Moving
-from services.probes import inngest_pulse, inngest_runs, inngest_sync
-from services.probes.diagnosis import fix, sentence
 from services.store.conditions import Condition
 from services.units import milliseconds, seconds
 from ui import cached, html, present

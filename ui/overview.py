@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from html import escape
 
-from services.health.state import Dependency
+from services.health.evaluate import Dependency
 from services.health.view import Card, Overview, WorkerLife
 from services.verdict.view import Told
 from ui import html, present, verdicts

@@ -9,8 +9,9 @@ from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services import clock, units
+from services.dependencies.messages import MESSAGES, brief
 from services.dependencies.registry import KINDS
-from services.probes.diagnosis import DIAGNOSES, brief
+from services.slo.promises import WORDS
 
 milliseconds, seconds, share, quantity = units.milliseconds, units.seconds, units.share, units.quantity
 
@@ -56,13 +57,9 @@ LOOKS: Mapping[str, Look] = {
     "mixed": Look(word="partly strict", tone="warn", symbol="warning"),
 }
 
-GLOSSES: Mapping[str, str] = {
-    "readiness": "Readiness: whether the application itself says that it can work.",
-    "dependencies": "Dependency report: what the application says of the services that it needs.",
-    "redis": "Redis: the fast store that holds queues, limits and short-lived context.",
-    "inngest": "Inngest: the service that starts background jobs on schedule.",
-    "queue": "Queue: work that waits to be done.",
-} | {kind.name: kind.gloss for kind in KINDS.values()}
+GLOSSES: Mapping[str, str] = {kind.name: kind.gloss for kind in KINDS.values()} | {
+    name: words for kind in KINDS.values() for name, words in kind.glosses.items()
+}
 
 # Words that somebody who is no engineer may meet for the first time, in lower case and in the singular.
 TERMS: Mapping[str, str] = {
@@ -82,29 +79,11 @@ TERMS: Mapping[str, str] = {
     "worker": "Worker: the part of Greenlight that measures; it runs beside these pages.",
 }
 
-TITLES: Mapping[str, str] = {
-    "readiness": "Readiness",
-    "dependencies": "Dependency report",
-    "redis": "Redis",
-    "inngest": "Inngest",
-    "redis.ping": "Redis PING",
-    "redis.write": "Redis write",
-    "redis.info": "Redis condition",
-    "inngest.pulse": "Pulse",
-    "inngest.sync": "Registration",
-    "inngest.runs": "Runs",
-}
+TITLES: Mapping[str, str] = {name: words for kind in KINDS.values() for name, words in kind.titles.items()}
 
 # Findings that stand for the state "slow" without anything being slow, in their own word.
-FINDING_WORDS: Mapping[str, str] = {
-    "prober.stale": "stale",
-    "prober.never": "not measured yet",
-    "queue.late": "late",
-    "redis.memory_high": "nearly full",
-    "redis.clients_high": "nearly full",
-    "redis.evicting": "losing keys",
-    "redis.save_failed": "not saved",
-    "dependencies.degraded": "degraded",
+FINDING_WORDS: Mapping[str, str] = {"prober.stale": "stale", "prober.never": "not measured yet"} | {
+    code: word for kind in KINDS.values() for code, word in kind.states.items()
 }
 
 POLICIES: Mapping[str, str] = {
@@ -114,14 +93,7 @@ POLICIES: Mapping[str, str] = {
     "unknown": "Policy unknown: the application's own report could not be read.",
 }
 
-SLI_TITLES: Mapping[str, tuple[str, str]] = {
-    "readiness_uptime": ("readiness answer", "ms"),
-    "redis_ping_latency": ("PING", "ms"),
-    "redis_write_latency": ("write round trip", "ms"),
-    "queue_aging_p95": ("age of waiting work (p95)", "s"),
-    "dependency_latency": ("latency", "ms"),
-    "dependency_uptime": ("uptime", "ms"),
-}
+SLI_TITLES: Mapping[str, tuple[str, str]] = {name: (words.short, words.unit) for name, words in WORDS.items()}
 
 
 def look(state: str) -> Look:
@@ -136,8 +108,9 @@ def finding_word(code: str, state: str) -> str:
 
 def title(name: str) -> str:
     """A dependency's or probe's name for people."""
-    if name.startswith("queue:"):
-        return f"Queue {name.removeprefix('queue:')}"
+    first, _, instance = name.partition(":")
+    if instance and first in KINDS:
+        return f"{KINDS[first].title} {instance}"
     return TITLES.get(name, name)
 
 
@@ -145,7 +118,7 @@ def cause(code: str) -> str:
     """What a span's cause adds to its state: the probe that was worst, or the finding, in words."""
     if not code:
         return ""
-    return f": {brief(code) if code in DIAGNOSES else title(code)}"
+    return f": {brief(code) if code in MESSAGES else title(code)}"
 
 
 def gloss(name: str) -> str:

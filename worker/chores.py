@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from services import clock, summary, upkeep
 from services.evidence.model import ChainBreak
-from services.health.state import reckon
+from services.health.evaluate import reckon
 from services.replay import asking
 from services.settings.model import Settings
 from services.store import Store, conditions, evidence

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.probes.model import Probe, Reading
-from services.probes.own_network import OwnNetwork
-from services.probes.registry import Beats, probes_of
-from services.probes.run import Observation, excuse_if_late, observe
+from services.dependencies.model import Probe, Reading
+from services.dependencies.own_network import OwnNetwork
+from services.dependencies.probes import Beats, probes_of
+from services.dependencies.run import Observation, excuse_if_late, observe
 from services.settings.model import Environment
 from worker.lag import LagMeter
 

@@ -14,9 +14,9 @@ from typing import Literal
 
 from runtime.fallback import FallbackScheduler, Task
 from services import clock
+from services.dependencies.inngest.pulse import NAME as PULSE
 from services.errors import StoreError
 from services.health.moving import moves_work
-from services.probes.inngest_pulse import NAME as PULSE
 from services.redact import fault
 from services.settings.model import Settings
 from services.store import Store, claims, conditions, schedules

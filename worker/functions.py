@@ -11,8 +11,8 @@ from typing import Any
 import inngest
 
 from services import clock
-from services.probes.inngest_pulse import EVENT as PULSE_EVENT
-from services.probes.inngest_sync import APP_ID
+from services.dependencies.inngest.pulse import EVENT as PULSE_EVENT
+from services.dependencies.inngest.sync import APP_ID
 from services.replay.runs import WrongRun
 from services.settings.model import Durable, Own
 from worker.duties import Duty, Roster

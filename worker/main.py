@@ -22,13 +22,14 @@ import inngest
 import uvicorn
 
 from runtime.parent import end_with_parent
-from services import place, upkeep
+from services import paths as place
+from services import upkeep
+from services.dependencies.inngest.pulse import NAME as PULSE
+from services.dependencies.inngest.sync import NAME as SYNC
+from services.dependencies.own_network import OwnNetwork
 from services.envs.fingerprint import installation_key
 from services.errors import SettingsError, StoreError
 from services.heartbeats import Calls
-from services.probes.inngest_pulse import NAME as PULSE
-from services.probes.inngest_sync import NAME as SYNC
-from services.probes.own_network import OwnNetwork
 from services.redact import fault
 from services.settings import Settings, load_and_prepare
 from services.settings.model import INSTALLATION, Environment

@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from services import clock, inngest_sdk
-from services.probes import http, inngest_sync
-from services.probes.inngest import signature
-from services.probes.inngest_api import Refusal
-from services.probes.inngest_sync import SyncProbe
-from services.probes.model import Failure
+from services import clock
+from services.dependencies import http_client as http
+from services.dependencies.inngest import sdk as inngest_sdk
+from services.dependencies.inngest import sync as inngest_sync
+from services.dependencies.inngest.api import Refusal
+from services.dependencies.inngest.route import signature
+from services.dependencies.inngest.sync import SyncProbe
+from services.dependencies.model import Failure
 from services.settings.model import Environment, Own
 from services.store import Store, workers
 from worker.app import PATH

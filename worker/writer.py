@@ -12,9 +12,9 @@ import logging
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 
-from services import ledger
+from services.dependencies.run import Observation, set_aside
 from services.errors import StoreError, StoreFault, StoreRejected
-from services.probes.run import Observation, set_aside
+from services.health import record as ledger
 from services.redact import fault
 from services.store import Store
 

@@ -101,7 +101,7 @@ def _fault(step: Step, before: Set[tuple[str, str]]) -> str:
     """What is wrong with a step, for a sentence; "" where nothing is. `before` are the keys of the steps above it."""
     above = {id_ for id_, _ in before}
     late = [name for name in step.after if name not in above]
-    strange = [name for name in step.checks if name not in words.TITLES]
+    strange = [name for name in step.checks if not words.is_known(name)]
     nowhere = [place for _, place in step.links if place.partition("?")[0] not in PAGES]
     blank = next((why for text in step.texts if (why := _unfilled(text))), "")
     if step.keys & before:

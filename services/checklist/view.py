@@ -8,10 +8,10 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from services import decisions
 from services.checklist import steps as table
 from services.checklist.steps import Blanks, Step
-from services.decisions import Decision
+from services.evidence import decisions
+from services.evidence.decisions import Decision
 from services.settings.model import Environment, Settings
 from services.soak import reading as soaks
 from services.soak.reckon import CHECK as SOAK

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import SecretStr
 
-from services.probes.model import Failure, State
+from services.dependencies.model import Failure, State
 from services.tables import DeclaredTable
 
 if TYPE_CHECKING:
@@ -61,20 +61,65 @@ Run = Callable[[Any, Context], Awaitable[Found | Failure]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CheckWords:
+    """A check of the verdict in words that need no knowledge of its kind.
+
+    `false`: what it means that it is false, where that is the same whatever the cause. `needs`: what to do so that
+    it is measured at all. `unit` of its value: ms, s, share, or "" for words and plain numbers.
+    """
+
+    title: str
+    false: str = ""
+    needs: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SliWords:
+    """An SLI in words. `probe`: whose states explain its bad events. `ratio`: an event is good or bad by itself,
+    without a threshold; else `threshold(environment)` is what an objective without one takes."""
+
+    title: str
+    short: str
+    unit: str = ""
+    ratio: bool = False
+    good: str = ""
+    not_measured: str = ""
+    probe: str | None = None
+    threshold: Callable[[Any], float | None] = lambda _environment: None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """One sort of dependency. `run(table, context)` does one check; `folder` holds its messages."""
+    """One sort of dependency; `folder` holds its messages.
+
+    A kind that can be declared has `settings` and `run(table, context)`, which does one check. A built-in one has
+    probes of its own (`services/dependencies/probes.py`), and says here what they mean: `titles` of probes, `states`
+    that are none of slowness in their own word, `breaks` (what a probe that is down means for a soak), `strict` (the
+    probes on which strict mode rests).
+    """
 
     name: str
     title: str
     gloss: str
-    settings: type[DeclaredTable]
-    run: Run
     folder: Path
+    settings: type[DeclaredTable] | None = None
+    run: Run | None = None
+    checks: Mapping[str, CheckWords] = field(default_factory=dict)
+    slis: Mapping[str, SliWords] = field(default_factory=dict)
+    glosses: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
+    states: Mapping[str, str] = field(default_factory=dict)
+    breaks: Mapping[str, str] = field(default_factory=dict)
+    strict: tuple[str, ...] = ()
 
     @property
     def messages(self) -> Mapping[str, Message]:
-        """By code: those that every kind may say, and the kind's own, which come first."""
-        return read_messages(SHARED) | read_messages(self.folder / "messages.toml")
+        """By code, such as `http.refused`: those that every declared kind may say, and the kind's own."""
+        own = read_messages(self.folder / "messages.toml")
+        if self.run is None:
+            return own
+        return {f"{self.name}.{code}": message for code, message in (read_messages(SHARED) | own).items()}
 
 
 @cache

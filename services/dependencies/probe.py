@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from services.dependencies.conditions import evaluate
 from services.dependencies.kind import Context, Found, Kind
-from services.probes.model import Check, Failure, Measure, Reading
+from services.dependencies.model import Check, Failure, Measure, Reading
 from services.tables import DeclaredTable
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class DeclaredProbe:
         try:
             async with asyncio.timeout(self.table.deadline_s + OWN_S):
                 context = Context(variables=self.variables, previous=previous, beats=self.beats)
+                assert self.kind.run is not None  # noqa: S101 - a table is of a kind that can be declared
                 found = await self.kind.run(self.table, context)
         except TimeoutError:  # a kind that has no phases of its own to tell apart
             found = Failure(code="timeout", detail=f"no answer within {self.table.deadline_s:g} s")
@@ -78,7 +79,7 @@ class DeclaredProbe:
     def _reading(
         self, code: str, words: Mapping[str, Any], latency_ms: float | None, detail: Mapping[str, Any]
     ) -> Reading:
-        outcome = self.kind.messages[code].outcome
+        outcome = self.kind.messages[f"{self.kind.name}.{code}"].outcome
         good = None if outcome == "unknown" else outcome != "down"
         label = self.table.label
         return Reading(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from services.errors import Problem, SettingsError
-from services.place import team_keys
+from services.paths import team_keys
 
 Relation = Literal["must_differ", "must_match", "may_differ", "templated"]
 Need = Literal["required", "recommended", "optional"]

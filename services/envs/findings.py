@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from services import inngest_sdk
+from services.dependencies.inngest import sdk as inngest_sdk
 from services.envs import kinds
 from services.envs.catalogue import FLAGS, Catalogue, Key
 from services.envs.document import Document, Entry

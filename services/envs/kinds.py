@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from services import inngest_sdk, redis_address
+from services.dependencies.inngest import sdk as inngest_sdk
+from services.dependencies.redis import address as redis_address
 from services.envs.catalogue import Key
 from services.redact import KNOWN_SECRETS
 

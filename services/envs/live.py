@@ -10,18 +10,18 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
-from services import redis_address
+from services.dependencies.app.report import PATH, DependenciesProbe
+from services.dependencies.http_client import Watch
+from services.dependencies.inngest.route import InngestProbe
+from services.dependencies.messages import fix, message, sentence
+from services.dependencies.model import Probe, Reading
+from services.dependencies.redis import address as redis_address
+from services.dependencies.redis import wire as redis_wire
+from services.dependencies.redis.write import RedisWriteProbe
 from services.envs import kinds
 from services.envs.document import Document
 from services.envs.findings import Mode
 from services.envs.rules import Finding, finding
-from services.probes import redis_wire
-from services.probes.dependencies import PATH, DependenciesProbe
-from services.probes.diagnosis import diagnosis, fix, sentence
-from services.probes.http import Watch
-from services.probes.inngest import InngestProbe
-from services.probes.model import Probe, Reading
-from services.probes.redis_write import RedisWriteProbe
 from services.settings.model import Environment, Inngest, Redis, Report
 
 State = Literal["ok", "failed", "unknown"]
@@ -171,7 +171,7 @@ async def _asked(name: str, probe: Probe, rule: str, key: str) -> Live:
 def _judged(name: str, reading: Reading, rule: str, key: str) -> Live:
     code = reading.code
     what, then = sentence(code, reading.words), fix(code, reading.words)
-    outcome = diagnosis(code).outcome
+    outcome = message(code).outcome
     # A report of something unhealthy came through: the connection itself works.
     works = outcome in {"ok", "slow"} or code in {"dependencies.unhealthy", "dependencies.ready_contradicts"}
     if works:

@@ -19,7 +19,7 @@ from services.envs.relations import Side
 from services.envs.rules import Finding
 from services.envs.validation import Validation, validate
 from services.evidence.model import Evidence, Outcome, due_again
-from services.probes.hysteresis import is_stale
+from services.health.hysteresis import is_stale
 from services.settings.load import prefixed
 from services.settings.model import Environment, Settings
 from services.store import Store, conditions, snapshots

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services import redis_address
+from services.dependencies.redis import address as redis_address
 from services.settings.model import Environment
 
 MONTH_S = 30 * 86_400

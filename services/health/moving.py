@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from services import clock
 from services.clock import DAY_MS
-from services.health import state
-from services.probes import inngest_pulse, inngest_runs, inngest_sync
+from services.dependencies.inngest import pulse as inngest_pulse
+from services.dependencies.inngest import runs as inngest_runs
+from services.dependencies.inngest import sync as inngest_sync
+from services.health import evaluate as state
 from services.settings.model import Environment, Settings
 from services.store import Store, conditions, schedules
 from services.store import inngest_runs as runs_store

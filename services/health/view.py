@@ -8,14 +8,17 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from services import currency
 from services.clock import HOUR_MS
+from services.dependencies.messages import brief, fix, sentence
+from services.dependencies.model import dependency_of
+from services.dependencies.probe import LATENCY
+from services.dependencies.registry import KINDS, SLIS
+from services.evidence import current as currency
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
 from services.health.budget import CommandShare, command_share
+from services.health.evaluate import NEVER, Dependency, Health, never_seen, reckon
 from services.health.ribbon import Cell, cells, with_present
-from services.health.state import NEVER, Dependency, Health, never_seen, reckon
-from services.probes.diagnosis import brief, fix, sentence
 from services.settings.model import Environment, Settings
 from services.store import Store, conditions, samples, spans, workers
 from services.store import evidence as evidence_store
@@ -233,7 +236,7 @@ def _card(connection: Connection, environment: Environment, now_ms: int) -> Card
 
 def wanted(connection: Connection, environment: Environment) -> list[Condition]:
     """Conditions of probes that the settings still ask for: a queue taken out of them is history."""
-    from services.probes.registry import probes_of
+    from services.dependencies.probes import probes_of
 
     found = {c.probe: c for c in conditions.load(connection, environment.name)}
     return [
@@ -303,10 +306,14 @@ def _dependency_view(
 
 def slis_of(dependency: str) -> tuple[str, ...]:
     """The SLIs whose numbers belong to a dependency."""
-    if dependency.startswith("queue:"):
-        return (f"queue_aging_p95:{dependency.removeprefix('queue:')}",)
-    built_in = {"readiness": ("readiness_uptime",), "redis": ("redis_ping_latency", "redis_write_latency")}
-    return built_in.get(dependency, (f"dependency_latency:{dependency}",))
+    first, _, instance = dependency.partition(":")
+    if instance:
+        return tuple(f"{sli}:{instance}" for sli in KINDS[first].slis) if first in KINDS else ()
+    own = tuple(
+        sli for sli, words in SLIS.items() if words.unit == "ms" and dependency_of(words.probe or "") == dependency
+    )
+    built_in = any(dependency in kind.titles for kind in KINDS.values())
+    return own if built_in else (f"{LATENCY}{dependency}",)
 
 
 def thinned(points: tuple[tuple[int, float | None], ...]) -> tuple[tuple[int, float | None], ...]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.outside import NotJson, parse_json
-from services.place import ROOT
+from services.paths import ROOT
 from services.redact import scrub
 from services.replay.agents import MAX_REPLY_BYTES, read_reply
 from services.replay.model import Answer, Trouble

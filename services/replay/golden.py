@@ -11,7 +11,7 @@ from typing import Any
 
 from services.errors import Problem, SettingsError
 from services.outside import NotJson, parse_json
-from services.place import ROOT
+from services.paths import ROOT
 from services.replay import soundness
 from services.replay.expectations import KINDS
 from services.replay.model import Criterion, GoldenCase, GoldenSet

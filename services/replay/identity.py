@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from services.errors import SettingsError
-from services.place import ROOT
+from services.paths import ROOT
 from services.replay import golden, rubric
 from services.settings.model import Settings
 

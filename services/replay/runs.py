@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from services import access, clock, currency, decisions
+from services import access, clock
 from services.access import Person
 from services.errors import GreenlightError
+from services.evidence import current as currency
+from services.evidence import decisions
 from services.evidence.freshness import Under
 from services.replay import bodies, comparison, gate, golden, rubric
 from services.replay.comparison import Basis, Comparison

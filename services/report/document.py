@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from services import clock, currency, decisions
-from services.decisions import Decision
-from services.health.state import reckon as health_of
+from services import clock
+from services.evidence import current as currency
+from services.evidence import decisions
+from services.evidence.decisions import Decision
+from services.health.evaluate import reckon as health_of
 from services.health.view import wanted
 from services.settings.model import Environment, Settings
 from services.slo import view as slos

@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from services import inngest_sdk, redis_address
+from services.dependencies.inngest import sdk as inngest_sdk
+from services.dependencies.redis import address as redis_address
 from services.errors import Problem, SettingsError
-from services.place import database_address
+from services.paths import database_address
 from services.settings.model import Access, EnvironmentTable, Own, Secrets, Server
 
 STACK_FILE = "stack.json"

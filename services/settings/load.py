@@ -14,15 +14,16 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from services import place
+from services import paths as place
 from services.dependencies.registry import KINDS
 from services.errors import Problem, SettingsError
-from services.place import ROOT, TEAM_KEYS, TEAM_STEPS, config_path
+from services.paths import ROOT, TEAM_KEYS, TEAM_STEPS, config_path
 from services.settings import installation
 from services.settings.installation import problem
 from services.settings.model import Agent, Environment, EnvironmentTable, Own, Secrets, Settings, SettingsFile
 
 BUILT_IN = "built-in"
+DECLARABLE = tuple(name for name, kind in KINDS.items() if kind.settings is not None)
 MAX_FILE_BYTES = 1 << 20
 
 SECRET_KEYS: Mapping[str, str] = {
@@ -180,7 +181,7 @@ def _parse(raw: dict[str, Any], source: str, problems: list[Problem]) -> Setting
             if item["type"] == "extra_forbidden":
                 message = "is not a known setting"
             elif item["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-                message = f"has no known kind: choose one of {', '.join(KINDS)}"
+                message = f"has no known kind: choose one of {', '.join(DECLARABLE)}"
             fix = _FIXES.get(item["type"], "Correct the value; greenlight.example.toml shows a valid one.")
             problems.append(problem(source, _location(item["loc"], raw), message + ".", fix))
         return SettingsFile()
@@ -198,7 +199,7 @@ def _location(loc: tuple[int | str, ...], raw: dict[str, Any]) -> str:
                     f' "{table.get("name")}"' if isinstance(table, dict) and isinstance(table.get("name"), str) else ""
                 )
             text += f"[{part}{name}]"
-        elif depth == 4 and loc[:4:2] == ("environments", "dependencies") and part in KINDS:
+        elif depth == 4 and loc[:4:2] == ("environments", "dependencies") and part in DECLARABLE:
             continue  # pydantic's tag of the kind
         else:
             text += f".{part}" if text else part

@@ -16,7 +16,8 @@ from services.tables import DeclaredTable, Milliseconds, Seconds, Table, http_ur
 if TYPE_CHECKING:
     Declared = DeclaredTable
 else:  # the table that its kind names
-    Declared = Annotated[Union[tuple(kind.settings for kind in KINDS.values())], Field(discriminator="kind")]  # noqa: UP007
+    _TABLES = tuple(kind.settings for kind in KINDS.values() if kind.settings is not None)
+    Declared = Annotated[Union[_TABLES], Field(discriminator="kind")]  # noqa: UP007
 
 SLI_NAMES = (
     "readiness_uptime",

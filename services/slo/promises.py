@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from services.settings.model import DEPENDENCY_SLIS, Environment, Objective
+from services.dependencies.kind import SliWords
+from services.dependencies.registry import SLIS
+from services.settings.model import DEPENDENCY_LATENCY, DEPENDENCY_SLIS, Environment, Objective
 from services.settings.model import QUEUE_AGING as QUEUE
 
-UNITS = {
-    "redis_ping_latency": "ms",
-    "redis_write_latency": "ms",
-    "inngest_queue_wait": "s",
-    QUEUE: "s",
-    "readiness_uptime": "ms",
-    "dependency_uptime": "ms",
-    "dependency_latency": "ms",
-}
-RATIOS = frozenset({"readiness_uptime", "inngest_run_success", "canary_pass_rate", "dependency_uptime"})
-# Which probe's states explain an SLI's bad events.
-PROBES = {
-    "readiness_uptime": "readiness",
-    "redis_ping_latency": "redis.ping",
-    "redis_write_latency": "redis.write",
-    "inngest_run_success": "inngest",
-    "inngest_queue_wait": "inngest",
-}
+# SLIs that belong to no kind: the replays', and those that every declared dependency has.
+_OWN: dict[str, SliWords] = {
+    "canary_pass_rate": SliWords(
+        title="Agent quality (canary)", short="canary", ratio=True, good="a canary case passed",
+        not_measured="No canary ran. Name an agent of this environment under [replay] agents in the settings.",
+    ),
+    "dependency_uptime": SliWords(
+        title="Uptime", short="uptime", unit="ms", ratio=True, good="a check of it succeeded"
+    ),
+    "dependency_latency": SliWords(title="Latency", short="latency", unit="ms"),
+}  # fmt: skip
+WORDS: Mapping[str, SliWords] = _OWN | dict(SLIS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,23 +60,21 @@ def promises(environment: Environment) -> tuple[Promise, ...]:
 def _promise(environment: Environment, sli: str, objective: Objective) -> Promise:
     base, _, instance = sli.partition(":")
     own = next((item for item in environment.slis if item.name == base), None)
-    threshold = objective.threshold if own is None else own.threshold
-    probe = PROBES.get(base)
+    if own is not None:
+        return Promise(
+            sli=sli, objective=objective, unit=own.unit, threshold=own.threshold, probe=own.probe, kind="value"
+        )
+    known = WORDS.get(base, SliWords(title=base, short=base))
+    threshold, probe = objective.threshold, known.probe
     if base == QUEUE:
         probe = f"queue:{instance}"
         if threshold is None:
             threshold = next((item.threshold_s for item in environment.queues if item.name == instance), None)
     if base in DEPENDENCY_SLIS:
         probe = instance
-        if threshold is None and base == "dependency_latency":
+        if threshold is None and base == DEPENDENCY_LATENCY:
             threshold = next((item.slow_ms for item in environment.dependencies if item.name == instance), None)
-    if own is not None:
-        probe = own.probe
-    if base == "redis_ping_latency" and threshold is None:
-        threshold = environment.redis.ping_slow_ms
-    if base == "redis_write_latency" and threshold is None:
-        threshold = environment.redis.write_slow_ms
     return Promise(
-        sli=sli, objective=objective, unit=own.unit if own is not None else UNITS.get(base, ""), threshold=threshold,
-        probe=probe, kind="ratio" if base in RATIOS else "value",
+        sli=sli, objective=objective, unit=known.unit, probe=probe, kind="ratio" if known.ratio else "value",
+        threshold=known.threshold(environment) if threshold is None else threshold,
     )  # fmt: skip

@@ -6,10 +6,11 @@ was measured down counts, beside the times in which it reported not ready anyway
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from services.clock import DAY_MS
+from services.dependencies.registry import strict_probes
 from services.health.ribbon import Cell, cells
 from services.settings.model import STRICT
 from services.slo.reading import united
@@ -17,7 +18,6 @@ from services.slo.window import Range
 from services.store.spans import Span
 from services.units import seconds
 
-PROBES: Mapping[str, tuple[str, ...]] = {"redis": ("redis.ping", "redis.write"), "inngest": ("inngest",)}
 READINESS = "readiness"
 CELLS = 90
 
@@ -41,7 +41,7 @@ class WhatIf:
 
 def probes_of(strict: Sequence[str]) -> tuple[str, ...]:
     """The probes that strict mode rests on, readiness included."""
-    return (*(probe for name in strict for probe in PROBES.get(name, (name,))), READINESS)
+    return (*(probe for name in strict for probe in strict_probes(name)), READINESS)
 
 
 def what_if(spans: Iterable[Span], *, from_ms: int, until_ms: int, strict: Sequence[str] = STRICT) -> WhatIf:

@@ -6,41 +6,18 @@ from collections.abc import Sequence
 
 from services.settings.model import DEPENDENCY_SLIS, Slo
 from services.slo.budget import State
+from services.slo.promises import WORDS
 from services.slo.view import Row
 from services.units import quantity, seconds, share
 
 STATES: tuple[State, ...] = ("broken", "at_risk", "no_data", "ok")
 ENOUGH = 0.5  # with less of the window observed, a sentence says of how much it speaks
-TITLES = {
-    "readiness_uptime": "Readiness uptime",
-    "redis_ping_latency": "Redis PING latency",
-    "redis_write_latency": "Redis write latency",
-    "inngest_run_success": "Inngest run success",
-    "inngest_queue_wait": "Inngest queue wait",
-    "queue_aging_p95": "Age of waiting work",
-    "canary_pass_rate": "Agent quality (canary)",
-    "dependency_uptime": "Uptime",
-    "dependency_latency": "Latency",
-}
-WHAT_IS_GOOD = {
-    "readiness_uptime": "the application answered that it is ready",
-    "inngest_run_success": "a background run completed",
-    "dependency_uptime": "a check of it succeeded",
-    "canary_pass_rate": "a canary case passed",
-}
-NOT_MEASURED = {
-    "canary_pass_rate": "No canary ran. Name an agent of this environment under [replay] agents in the settings.",
-    "inngest_run_success": "No run was read. Give this environment its INNGEST_SIGNING_KEY (and inngest.api_url, if "
-    "self-hosted), or import the past with scripts/import_history.py.",
-    "inngest_queue_wait": "No waiting time was read. Give this environment its INNGEST_SIGNING_KEY (and "
-    "inngest.api_url, if self-hosted), or import the past with scripts/import_history.py.",
-}
 
 
 def title(sli: str) -> str:
     """An SLI's name for people."""
     base, _, instance = sli.partition(":")
-    named = TITLES.get(base, base.replace("_", " ").capitalize())
+    named = WORDS[base].title if base in WORDS else base.replace("_", " ").capitalize()
     if not instance:
         return named
     return f"{named} of {instance}" if base in DEPENDENCY_SLIS else f"{named}, queue {instance}"
@@ -50,8 +27,8 @@ def good_means(row: Row) -> str:
     """When a measurement of this SLI counts as good."""
     promise = row.promise
     base = promise.sli.split(":", 1)[0]
-    if base in WHAT_IS_GOOD:
-        return f"good when {WHAT_IS_GOOD[base]}"
+    if base in WORDS and WORDS[base].good:
+        return f"good when {WORDS[base].good}"
     return f"good within {quantity(promise.threshold, promise.unit)}"
 
 
@@ -92,7 +69,8 @@ def _no_data(row: Row) -> str:
     if row.standing.unknown:
         return f"Not known: {row.standing.unknown} measurements could not be made in {row.window_days} days."
     base = row.promise.sli.split(":", 1)[0]
-    return NOT_MEASURED.get(base, f"Not measured in the last {row.window_days} days. Check that the worker runs.")
+    own = WORDS[base].not_measured if base in WORDS else ""
+    return own or f"Not measured in the last {row.window_days} days. Check that the worker runs."
 
 
 def policy(row: Row, slo: Slo) -> str:

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from services import clock, currency
+from services import clock
 from services.clock import HOUR_MS
-from services.decisions import waived_canaries
+from services.dependencies.registry import BREAKS
+from services.evidence import current as currency
 from services.evidence import freshness
+from services.evidence.decisions import waived_canaries
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence, due_again
 from services.settings.model import Environment, Settings
@@ -33,13 +35,6 @@ from services.store import Store, deploys, samples, snapshots, spans
 from services.store import evidence as evidence_store
 from services.units import share
 
-# What a probe that is down means, in words that need no knowledge of it.
-WATCHED: dict[str, str] = {
-    "redis.ping": "Redis did not answer",
-    "redis.write": "Redis did not take or give back what was written",
-    "dependencies": "The application's dependency report was unhealthy, or could not be read",
-    "inngest": "Inngest could not call the application as it should",
-}
 SHOWN = 20
 
 
@@ -135,7 +130,7 @@ def _bad_looks(times: Iterable[int]) -> list[Event]:
 
 
 def _down(connection: Connection, environment: Environment, since: int) -> list[Event]:
-    watched = WATCHED | {
+    watched = dict(BREAKS) | {
         d.name: f"{d.label} did not answer as expected" for d in environment.dependencies if d.required
     }
     past = spans.load(connection, environment.name, since_ms=since)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from services import place
+from services import paths as place
 from services.errors import StoreUnreachable
 from services.store.troubles import translate, unstorable
 

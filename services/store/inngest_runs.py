@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from services.probes.model import RunSeen
+from services.dependencies.model import RunSeen
 from services.store.schema import inngest_runs as table
 
 CHUNK = 500  # ids in one question: SQLite allows 32,766 parameters

@@ -6,9 +6,9 @@ real one. The verdict depends on the facts alone, never on the order in which th
 
 from __future__ import annotations
 
+from services.dependencies.messages import MESSAGES, brief
 from services.evidence.freshness import Under, why_stale
 from services.evidence.model import Evidence, Outcome
-from services.probes.diagnosis import DIAGNOSES, brief
 from services.soak.reckon import CHECK as SOAK
 from services.soak.reckon import meets
 from services.verdict import words
@@ -114,7 +114,7 @@ def _said(record: Evidence) -> tuple[str, str]:
         return meaning, ""
     if isinstance(found := record.detail.get("found"), str) and found:
         return found.rstrip("."), str(record.detail.get("remedy") or "")
-    known = DIAGNOSES.get(record.code)
+    known = MESSAGES.get(record.code)
     if known is not None and known.outcome != "ok":
         return brief(record.code).rstrip("."), "" if "{" in known.fix else known.fix
     return ("it was measured and is false" if record.outcome == "fail" else "it could not be measured"), ""

@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from services import access, clock, decisions
+from services import access, clock
 from services.access import Person
-from services.decisions import Decision, Refused
+from services.evidence import decisions
+from services.evidence.decisions import Decision, Refused
 from services.settings.model import Environment, Settings
 from services.store import Store
 from services.store import evidence as evidence_store

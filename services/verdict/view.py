@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from services import clock, currency, decisions
-from services.decisions import Decision
+from services import clock
+from services.evidence import current as currency
+from services.evidence import decisions
+from services.evidence.decisions import Decision
 from services.evidence.model import Evidence, worth_writing
 from services.report import exports
 from services.report.exports import Export

@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services import clock, ledger
+from services import clock
+from services.health import record as ledger
 from services.store import Store, workers
 from services.store.migrate import migrate
 from services.store.workers import Worker

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from services import clock, ledger
+from services import clock
+from services.health import record as ledger
 from services.store import Store
 from services.store.migrate import migrate
 from tests.portal import TOKEN, running

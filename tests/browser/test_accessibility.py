@@ -8,7 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from services import clock, ledger
+from services import clock
+from services.health import record as ledger
 from services.store import Store
 from services.store.migrate import migrate
 from tests import portal

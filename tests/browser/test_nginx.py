@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from services import clock, ledger
+from services import clock
+from services.health import record as ledger
 from services.store import Store
 from services.store.migrate import migrate
 from tests.conftest import free_port

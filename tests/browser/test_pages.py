@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from services import clock, decisions, ledger
-from services.probes.model import Check, Measure, Reading
-from services.probes.run import Observation
+from services import clock
+from services.dependencies.model import Check, Measure, Reading
+from services.dependencies.run import Observation
+from services.evidence import decisions
+from services.health import record as ledger
 from services.store import Store, workers
 from services.store.migrate import migrate
 from services.store.workers import Worker

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from services import decisions
 from services.access import LEAST, ROLES, Action, Person, Role
+from services.evidence import decisions
 from services.evidence.model import Evidence
 from services.replay import golden, runs
 from services.settings import load

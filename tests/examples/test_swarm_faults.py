@@ -20,10 +20,10 @@ from examples.swarm.app import build
 from examples.swarm.faults import DESCRIPTIONS
 from examples.swarm.policy import read
 from runtime.heartbeat import Heartbeat
-from services import ledger
-from services.probes.diagnosis import sentence
-from services.probes.registry import probes_of
-from services.probes.run import Observation, observe
+from services.dependencies.messages import sentence
+from services.dependencies.probes import probes_of
+from services.dependencies.run import Observation, observe
+from services.health import record as ledger
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services import inngest_sdk
+from services.dependencies.inngest import sdk as inngest_sdk
 from tests.conftest import ROOT, RealRedis, free_port
 from tests.patience import PATIENCE_S, answers, wait_until
 from tests.worker.conftest import RealWorker, start_worker  # noqa: F401 - a fixture of these tests too

@@ -47,7 +47,7 @@ def kept(store: Store) -> set[str]:
 
 
 def all_runs(server: Inngest) -> list[dict[str, object]]:
-    from services.probes.inngest_api import rfc3339
+    from services.dependencies.inngest.api import rfc3339
 
     query = {"from": rfc3339(clock.now_ms() - 3_600_000), "until": rfc3339(clock.now_ms() + 60_000), "limit": "100"}
     return list(server.api("GET", "/v2/runs", params=query).get("data") or [])

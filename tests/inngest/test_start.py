@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from launcher import inngest_server
-from services import clock, inngest_sdk
+from services import clock
+from services.dependencies.inngest import sdk as inngest_sdk
 from services.store import Store, conditions
 from services.store.conditions import Condition
 from tests.conftest import ROOT

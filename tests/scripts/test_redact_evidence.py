@@ -103,7 +103,7 @@ def test_wrong_usage(tmp_path: Path) -> None:
 
 
 def test_a_condition_s_detail_is_redacted_too(store: Store, database_url: str, tmp_path: Path) -> None:
-    from services import ledger
+    from services.health import record as ledger
 
     item = seen(clock.now_ms() / 1000, environment="local")
     reading = item.reading.__class__(code="readiness.not_ready", detail={"body": {"note": SECRET}})

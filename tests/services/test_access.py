@@ -9,10 +9,11 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from services import access, decisions, requests
+from services import access, requests
 from services.access import LEAST, ROLES, Action, Forbidden, Person
 from services.envs import writing
 from services.errors import SettingsError
+from services.evidence import decisions
 from services.replay import asking, runs
 from services.replay.asking import Wish
 from services.settings import load

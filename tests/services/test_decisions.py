@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services import decisions
 from services.access import Forbidden, Person
-from services.decisions import Refused
+from services.evidence import decisions
+from services.evidence.decisions import Refused
 from services.settings import load
 from services.settings.model import Environment
 from services.store import Store, evidence

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services import deployed
-from services.probes import readiness
-from services.probes.http import Answer
+from services.dependencies.app import readiness
+from services.dependencies.http_client import Answer
 
 DIGEST = "registry.example.org/team/a-service-with-a-long-name/and-a-longer-path-still@sha256:" + "ab" * 32
 

@@ -5,7 +5,7 @@ import itertools
 import inngest
 import pytest
 
-from services import inngest_sdk
+from services.dependencies.inngest import sdk as inngest_sdk
 
 ENVIRONMENTS = [
     dict(

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from services import ledger
+from services.dependencies.model import Check, Measure, Reading
+from services.dependencies.run import Observation
 from services.errors import StoreError
-from services.probes.model import Check, Measure, Reading
-from services.probes.run import Observation
+from services.health import record as ledger
 from services.store import Store, conditions, evidence, samples, spans
 from services.store.migrate import migrate
 

@@ -9,9 +9,9 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services import redis_address
+from services.dependencies.redis import address as redis_address
+from services.dependencies.redis.address import Address, Trouble, read
 from services.envs import catalogue, kinds
-from services.redis_address import Address, Trouble, read
 from tests.fuzzing import fuzz
 
 PART = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12)

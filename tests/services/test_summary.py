@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from services import clock, ledger, summary
-from services.probes.model import Reading, RunSeen
+from services import clock, summary
+from services.dependencies.model import Reading, RunSeen
+from services.health import record as ledger
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, evidence

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from services import clock, ledger, upkeep
+from services import clock, upkeep
+from services.health import record as ledger
 from services.settings import load
 from services.store import Store, evidence, samples
 from tests.services.test_ledger import seen

@@ -9,9 +9,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from services import clock, ledger
-from services.probes.model import Reading
-from services.probes.run import Observation
+from services import clock
+from services.dependencies.model import Reading
+from services.dependencies.run import Observation
+from services.health import record as ledger
 from services.store import Store, workers
 from services.store.migrate import migrate
 from services.store.workers import Worker

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from services.probes.diagnosis import DIAGNOSES
+from services.dependencies.messages import MESSAGES
 from ui import html, present
 from ui.guard import is_loopback
 
@@ -67,7 +67,7 @@ def test_every_piece_escapes_what_it_is_given() -> None:
 
 
 def test_no_sentence_breaks_out_of_its_html_block() -> None:
-    assert not any("\n" in row.sentence + row.fix for row in DIAGNOSES.values())
+    assert not any("\n" in row.what + row.fix for row in MESSAGES.values())
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.probes.model import Reading
-from services.probes.run import Observation
+from services.dependencies.model import Reading
+from services.dependencies.run import Observation
 from services.settings.model import Environment
 from tests.patience import until
 from worker import collector as module

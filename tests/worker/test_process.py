@@ -16,7 +16,7 @@ import pytest
 
 from services import clock, requests
 from services.access import local_operator
-from services.health.state import reckon
+from services.health.evaluate import reckon
 from services.health.view import worker_life
 from services.settings import load
 from services.settings.installation import WORKER_FUNCTIONS

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.probes.diagnosis import sentence
-from services.probes.model import Check, Measure
-from services.probes.run import Observation
+from services.dependencies.messages import sentence
+from services.dependencies.model import Check, Measure
+from services.dependencies.run import Observation
 from services.store import Store, conditions, evidence, samples
 from tests.services.test_ledger import seen
 from worker import writer as module

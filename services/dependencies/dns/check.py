@@ -10,8 +10,8 @@ import dns.exception
 import dns.resolver
 
 from services.dependencies.kind import Found
+from services.dependencies.model import Failure
 from services.outside import storable
-from services.probes.model import Failure
 
 if TYPE_CHECKING:
     from services.dependencies.dns.kind import DnsTable

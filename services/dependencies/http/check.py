@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from services.dependencies import http_client as http
+from services.dependencies.app.readiness import exchange_detail, front_words
+from services.dependencies.fronts import front_of
 from services.dependencies.kind import Found
-from services.probes import http
-from services.probes.fronts import front_of
-from services.probes.model import Failure
-from services.probes.readiness import exchange_detail, front_words
+from services.dependencies.model import Failure
 from services.tables import filled
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
+from services.dependencies import http_client as http
+from services.dependencies.app.readiness import exchange_detail, front_words
+from services.dependencies.fronts import front_of
 from services.dependencies.kind import Found
+from services.dependencies.model import Failure
 from services.outside import storable
-from services.probes import http
-from services.probes.fronts import front_of
-from services.probes.model import Failure
-from services.probes.readiness import exchange_detail, front_words
 
 if TYPE_CHECKING:
     from services.dependencies.model_api.kind import ModelApiTable

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from services.dependencies.conditions import FactType
 from services.dependencies.kind import Context, Found, Kind
-from services.probes.model import Failure
+from services.dependencies.model import Failure
 from services.tables import DeclaredTable, Variable, http_url
 
 ADDRESSES = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}

@@ -12,9 +12,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
+from services.dependencies import network
 from services.dependencies.kind import Found
-from services.probes import network
-from services.probes.model import Failure
+from services.dependencies.model import Failure
 
 if TYPE_CHECKING:
     from services.dependencies.postgres.kind import PostgresTable

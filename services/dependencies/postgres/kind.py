@@ -10,7 +10,7 @@ from pydantic import Field
 
 from services.dependencies.conditions import FactType
 from services.dependencies.kind import Context, Found, Kind
-from services.probes.model import Failure
+from services.dependencies.model import Failure
 from services.tables import DeclaredTable, Variable
 
 

@@ -11,12 +11,12 @@ import aiosmtplib
 from pydantic import SecretStr
 
 from services import clock
+from services.dependencies import network
+from services.dependencies.app.readiness import rounded
+from services.dependencies.http_client import Watch, tls_code, tls_context
 from services.dependencies.kind import Found
+from services.dependencies.model import Failure
 from services.outside import storable
-from services.probes import network
-from services.probes.http import Watch, tls_code, tls_context
-from services.probes.model import Failure
-from services.probes.readiness import rounded
 
 if TYPE_CHECKING:
     from services.dependencies.smtp.kind import SmtpTable

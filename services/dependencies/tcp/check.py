@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from services.dependencies.app.readiness import rounded
+from services.dependencies.http_client import Watch, certificate_of, open_stream
 from services.dependencies.kind import Found
+from services.dependencies.model import Failure
 from services.outside import storable
-from services.probes.http import Watch, certificate_of, open_stream
-from services.probes.model import Failure
-from services.probes.readiness import rounded
 
 if TYPE_CHECKING:
     from services.dependencies.tcp.kind import TcpTable

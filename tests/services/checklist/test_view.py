@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from services import clock, decisions
+from services import clock
 from services.access import local_operator
 from services.checklist import steps as table
 from services.checklist.view import Checklist, checklist, hand_over
 from services.envs.fingerprint import Snapshot
 from services.errors import SettingsError
+from services.evidence import decisions
 from services.evidence.model import Evidence
 from services.settings import load
 from services.settings.model import Settings

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from services.checklist import steps
+from services.dependencies.registry import BREAKS
 from services.report.document import LIMITS, RISKS
-from services.soak.reading import WATCHED
 from services.verdict import rules, words
 
 LONGEST = 26  # words in a sentence; look.md asks for less than 20 in what is said of a state
@@ -22,13 +22,15 @@ def told() -> Iterator[tuple[str, str]]:
     for step in steps.load():
         for text in (step.title, step.why, *step.how, step.if_not, step.confirm_words):
             yield f"step {step.id}", text
-    for name in ("TITLES", "FALSE", "NEEDS", "AGAIN"):
-        for check, text in getattr(words, name).items():
-            yield f"{name} of {check}", text
+    for check in (*words.KNOWN, "redis.required", "queue:email", "dependency:crm"):
+        for text in (words.title(check), words.false(check), words.needs(check)):
+            yield f"check {check}", text
+    for check, text in words.AGAIN.items():
+        yield f"again {check}", text
     for rule in rules.RULES:
         yield f"rule {rule.id}", rule.title
         yield f"rule {rule.id}", rule.fix
-    for text in (*LIMITS, *RISKS, *WATCHED.values(), words.VERIFY_AGAIN):
+    for text in (*LIMITS, *RISKS, *BREAKS.values(), words.VERIFY_AGAIN):
         yield "report or soak", text
 
 

@@ -63,7 +63,7 @@ HOURLY = {"every_s": 3600, "grace_s": 300}
 def test_what_calls_or_silence_say(calls: Any, more: dict[str, Any], code: str) -> None:
     found = evaluate(table(**more), beats(*calls), NOW)
     assert found.code == code
-    assert HEARTBEAT.messages[code].what
+    assert HEARTBEAT.messages[f"heartbeat.{code}"].what
 
 
 def test_a_cron_is_read_in_its_zone() -> None:

@@ -20,12 +20,12 @@ from fastapi import FastAPI, Request
 from pydantic import SecretStr, ValidationError
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from services.dependencies import http_client as http
+from services.dependencies.messages import brief, fix, sentence
+from services.dependencies.model import Reading
 from services.dependencies.probe import DeclaredProbe
 from services.dependencies.registry import KINDS
-from services.probes import http
-from services.probes.diagnosis import brief, fix, sentence
-from services.probes.model import Reading
-from services.probes.run import observe
+from services.dependencies.run import observe
 from services.settings.model import Environment
 from tests.conftest import RawServer, Served, free_port
 
@@ -35,6 +35,7 @@ SECRET = "planted-kind-secret-0815"
 def look(variables: dict[str, str] | None = None, **fields: Any) -> Reading:
     """One check of a declared dependency."""
     kind = KINDS[fields["kind"]]
+    assert kind.settings is not None
     table = kind.settings.model_validate({"name": "crm", "deadline_s": 30, "slow_ms": 60_000, **fields})
     secrets = {name: SecretStr(value) for name, value in (variables or {}).items()}
     environment = Environment(name="e", base_url="http://127.0.0.1:1", variables=secrets)
@@ -60,10 +61,10 @@ def code(variables: dict[str, str] | None = None, **fields: Any) -> str:
 
 def test_every_kind_has_messages_that_say_what_to_do() -> None:
     for kind in KINDS.values():
-        for name, message in kind.messages.items():
-            assert message.what[:1].isupper() or message.what.startswith("{"), (kind.name, name)
-            assert message.what.endswith((".", "{asked}")), (kind.name, name)
-            assert "{" not in brief(f"{kind.name}.{name}"), (kind.name, name)
+        for code, message in kind.messages.items():
+            assert message.what[:1].isupper() or message.what.startswith("{"), code
+            assert message.what.endswith((".", "{asked}", "{how}")), code
+            assert "{" not in brief(code), code
 
 
 # -- http ---------------------------------------------------------------------------------------------------------------

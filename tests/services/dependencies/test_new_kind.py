@@ -58,10 +58,11 @@ import services.dependencies.registry as registry
 from echo.kind import ECHO
 registry.KINDS = {**registry.KINDS, "echo": ECHO}  # the one line
 
-from services import clock, ledger
+from services import clock
+from services.health import record as ledger
 from services.health import view
-from services.probes.registry import probes_of
-from services.probes.run import observe
+from services.dependencies.probes import probes_of
+from services.dependencies.run import observe
 from services.report.document import document
 from services.settings import load
 from services.slo import view as slos

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from services.health.state import never_seen, reckon
-from services.probes.model import Check, Measure, Reading
-from services.probes.run import Observation
+from services.dependencies.model import Check, Measure, Reading
+from services.dependencies.registry import BREAKS
+from services.dependencies.run import Observation
+from services.health.evaluate import never_seen, reckon
 from services.settings.model import Environment
 from services.slo.promises import promises
 from services.slo.words import title
-from services.soak.reading import WATCHED
 from services.store.conditions import Condition
 from services.verdict import reckon as verdicts
 from services.verdict import words
@@ -75,8 +75,8 @@ def test_strict_mode_is_about_what_the_team_says() -> None:
     verdict = verdicts.reckon(Facts(subject=Subject(name="e", strict=("redis", "postgres")), now_ms=NOW))
     (rule,) = (finding for finding in verdict.findings if finding.rule == "strict")
     assert [check.check for check in rule.checks] == ["redis.required", "postgres.required"]
-    assert words.title("postgres.required") == "The running application requires postgres"
-    assert "postgres" in words.false("postgres.required")
+    assert words.title("postgres.required") == "The running application requires PostgreSQL"
+    assert "PostgreSQL" in words.false("postgres.required")
 
 
 ENVIRONMENT = Environment.model_validate(
@@ -130,4 +130,4 @@ def test_evidence_of_a_failing_one_says_why_in_its_own_words() -> None:
     assert verdict.state == "NO_GO"
     assert rule.why == "CRM is not reached: nothing listens at its address."
     assert rule.fix == "Start it, or correct its address in greenlight.toml."
-    assert "crm" not in WATCHED
+    assert "crm" not in BREAKS

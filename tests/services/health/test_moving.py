@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from services import clock, ledger
+from services import clock
+from services.dependencies.model import Reading
+from services.dependencies.run import Observation
+from services.health import record as ledger
 from services.health.moving import document, moving
-from services.probes.model import Reading
-from services.probes.run import Observation
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, schedules

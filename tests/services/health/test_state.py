@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from services.health.state import Health, reckon
-from services.probes.diagnosis import diagnosis
+from services.dependencies.messages import message
+from services.health.evaluate import Health, reckon
 from services.store.conditions import Condition
 
 NOW = 1_000_000_000
 
 
 def condition(probe: str, code: str, *, age_s: float = 1, interval_s: float = 30, **detail: Any) -> Condition:
-    outcome = diagnosis(code).outcome
+    outcome = message(code).outcome
     return Condition(
         environment="e", probe=probe, at_ms=int(NOW - age_s * 1000), interval_s=interval_s, state=outcome,
         since_ms=NOW - 5000, outcome=outcome, failures=0, successes=0, code=code, latency_ms=1.0, detail=detail,

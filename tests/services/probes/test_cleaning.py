@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from services.inngest_sdk import api_token
-from services.probes import measures
-from services.probes.cleaning import cleaned
-from services.probes.model import Check, Measure, Reading, RunSeen
-from services.probes.run import observe
+from services.dependencies import measures
+from services.dependencies.cleaning import cleaned
+from services.dependencies.inngest.sdk import api_token
+from services.dependencies.model import Check, Measure, Reading, RunSeen
+from services.dependencies.run import observe
 from services.settings.model import Environment, Secrets, Sli
 
 KEY = "signkey-prod-" + "ab" * 32

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from services.probes.contradictions import RULES, find
-from services.probes.diagnosis import diagnosis
+from services.dependencies.messages import message
+from services.health.contradictions import RULES, find
 from services.store.conditions import Condition
 
 
 def condition(probe: str, code: str, **detail: Any) -> Condition:
-    outcome = diagnosis(code).outcome
+    outcome = message(code).outcome
     return Condition(
         environment="e", probe=probe, at_ms=0, interval_s=30, state=outcome, since_ms=0, outcome=outcome,
         failures=0, successes=0, code=code, latency_ms=1.0, detail=detail,

@@ -5,41 +5,41 @@ from pathlib import Path
 
 import pytest
 
-from services.probes import diagnosis
-from services.probes.redis_wire import ERROR_WORDS
+from services.dependencies import messages
+from services.dependencies.redis.wire import ERROR_WORDS
 
-ROWS = list(diagnosis.DIAGNOSES.values())
+ROWS = list(messages.MESSAGES.values())
 
 
 def test_every_red_or_amber_thing_says_what_to_do() -> None:
-    assert all(row.fix and row.sentence for row in ROWS if row.outcome in {"down", "slow"})
+    assert all(row.fix and row.what for row in ROWS if row.outcome in {"down", "slow"})
 
 
 def test_sentences_are_short_enough_to_be_read() -> None:
-    too_long = [r.code for r in ROWS if max(len(r.sentence.split()), len(r.fix.split())) > 22]
+    too_long = [r.what for r in ROWS if max(len(r.what.split()), len(r.fix.split())) > 22]
     assert not too_long
 
 
 def test_what_is_told_without_a_reading_s_words_has_no_holes() -> None:
-    for code in diagnosis.DIAGNOSES:
-        assert re.fullmatch(r"[A-Z][^{}…]+\.", diagnosis.brief(code)), code
-    assert diagnosis.brief("") == ""
+    for code in messages.MESSAGES:
+        assert re.fullmatch(r"[A-Z][^{}…]+\.", messages.brief(code)), code
+    assert messages.brief("") == ""
 
 
 def test_every_code_that_the_probes_use_has_a_row() -> None:
-    folder = Path(diagnosis.__file__).parent
-    text = "\n".join(p.read_text() for p in folder.glob("*.py") if p.name != "diagnosis.py")
+    folder = Path(messages.__file__).parent
+    text = "\n".join(path.read_text() for path in folder.rglob("*.py"))
     used = set(re.findall(r'"((?:readiness|dependencies|redis|inngest|queue|prober|pulse|runs|sync)\.[a-z_]+)"', text))
     names = {"redis.ping", "redis.write", "redis.info", "redis.condition", "readiness.ready", "dependencies.ready",
              "inngest.route", "inngest.functions", "inngest.pulse", "inngest.moves_work", "inngest.runs",
              "inngest.stuck_runs", "inngest.sync", "inngest.registered"}  # fmt: skip
-    assert used - names <= set(diagnosis.DIAGNOSES)
+    assert used - names <= set(messages.MESSAGES)
     assert len(used) > 50
 
 
 @pytest.mark.parametrize("code", [code for _, code in ERROR_WORDS])
 def test_every_redis_error_word_has_a_row(code: str) -> None:
-    assert diagnosis.diagnosis(f"redis.{code}").outcome == "down"
+    assert messages.message(f"redis.{code}").outcome == "down"
 
 
 @pytest.mark.parametrize("phase", ["name_not_found", "refused", "timeout", "closed", "tls_expired", "tls_failed",
@@ -47,12 +47,12 @@ def test_every_redis_error_word_has_a_row(code: str) -> None:
                                    "unreachable", "compressed"])  # fmt: skip
 @pytest.mark.parametrize("dependency", ["readiness", "dependencies", "inngest"])
 def test_every_http_failure_has_a_row_for_every_route(dependency: str, phase: str) -> None:
-    assert diagnosis.diagnosis(f"{dependency}.{phase}").outcome == "down"
+    assert messages.message(f"{dependency}.{phase}").outcome == "down"
 
 
 def test_an_unheard_of_code_is_unknown() -> None:
-    assert diagnosis.diagnosis("redis.of_tomorrow").outcome == "unknown"
+    assert messages.message("redis.of_tomorrow").outcome == "unknown"
 
 
 def test_missing_words_leave_a_mark_and_no_crash() -> None:
-    assert "?" in diagnosis.sentence("redis.slow", {})
+    assert "?" in messages.sentence("redis.slow", {})

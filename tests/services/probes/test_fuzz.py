@@ -11,12 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from services.dependencies import http_client as http
+from services.dependencies.app import readiness
+from services.dependencies.app import report as dependencies
+from services.dependencies.cleaning import cleaned
+from services.dependencies.http_client import Answer
+from services.dependencies.inngest import api as inngest_api
+from services.dependencies.inngest import route as inngest
+from services.dependencies.inngest.api import Api
+from services.dependencies.model import Failure, Reading
 from services.outside import NotJson, parse_json
-from services.probes import dependencies, http, inngest, inngest_api, readiness
-from services.probes.cleaning import cleaned
-from services.probes.http import Answer
-from services.probes.inngest_api import Api
-from services.probes.model import Failure, Reading
 from services.settings.model import Environment, Inngest, Secrets
 from tests.conftest import RawServer
 from tests.fuzzing import fuzz

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import trustme
 
-from services.probes import http
-from services.probes.http import Answer
-from services.probes.model import Failure
+from services.dependencies import http_client as http
+from services.dependencies.http_client import Answer
+from services.dependencies.model import Failure
 from tests.conftest import RawServer, free_port
 
 Start = Callable[[Callable[[socket.socket], None]], RawServer]

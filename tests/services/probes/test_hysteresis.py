@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.probes.hysteresis import Track, is_stale, step
+from services.health.hysteresis import Track, is_stale, step
 
 
 def states(*outcomes: str) -> list[str]:

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from services.probes.http import Answer
-from services.probes.inngest import InngestProbe, Looks, judge
-from services.probes.model import Reading
+from services.dependencies.http_client import Answer
+from services.dependencies.inngest.route import InngestProbe, Looks, judge
+from services.dependencies.model import Reading
 from services.settings.model import Inngest
 from tests.conftest import Served
 

@@ -12,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services import clock, inngest_sdk
-from services.probes.inngest_api import Api, rfc3339
-from services.probes.inngest_pulse import PulseProbe
-from services.probes.inngest_runs import PAGE, PAGES_AT_MOST, RunsProbe
-from services.probes.inngest_sync import Registered, SyncProbe, verdict
-from services.probes.model import Reading
+from services import clock
+from services.dependencies.inngest import sdk as inngest_sdk
+from services.dependencies.inngest.api import Api, rfc3339
+from services.dependencies.inngest.pulse import PulseProbe
+from services.dependencies.inngest.runs import PAGE, PAGES_AT_MOST, RunsProbe
+from services.dependencies.inngest.sync import Registered, SyncProbe, verdict
+from services.dependencies.model import Reading
 from tests.conftest import RawServer, Served
 
 KEY = "ab" * 32

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.probes.measures import counted
-from services.probes.model import Measure, Reading
+from services.dependencies.measures import counted
+from services.dependencies.model import Measure, Reading
 from services.settings.model import Environment, Objective, Sli
 
 PING = Measure(sli="redis_ping_latency", value=120.0, good=True)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from services.probes import http, network
-from services.probes.http import Answer, Watch
-from services.probes.model import Failure
+from services.dependencies import http_client as http
+from services.dependencies import network
+from services.dependencies.http_client import Answer, Watch
+from services.dependencies.model import Failure
 from tests.conftest import RawServer, free_port
 from tests.services.probes.test_http import OK, reply
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from services.probes import own_network
-from services.probes.model import Check, Measure, Reading
-from services.probes.own_network import OwnNetwork, target_of
-from services.probes.run import Observation
+from services.dependencies import own_network
+from services.dependencies.model import Check, Measure, Reading
+from services.dependencies.own_network import OwnNetwork, target_of
+from services.dependencies.run import Observation
 from services.settings.model import Environment
 from tests.conftest import RawServer, free_port
 

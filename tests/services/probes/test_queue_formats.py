@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from services.probes.model import Reading
-from services.probes.queues import QueueProbe
+from services.dependencies.model import Reading
+from services.dependencies.queue.probe import QueueProbe
 from services.settings.model import Queue
 from tests.conftest import RawServer, RealRedis
 from tests.fuzzing import fuzz

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from services.probes.diagnosis import fix
-from services.probes.model import Reading
-from services.probes.queue_age import aging_of_all, oldest_share_rank, p95, time_of
-from services.probes.queues import QueueProbe
+from services.dependencies.messages import fix
+from services.dependencies.model import Reading
+from services.dependencies.queue.age import aging_of_all, oldest_share_rank, p95, time_of
+from services.dependencies.queue.probe import QueueProbe
 from services.settings.model import Queue
 from tests.conftest import RealRedis
 from tests.fuzzing import fuzz

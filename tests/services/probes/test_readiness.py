@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from services.probes import dependencies, readiness
-from services.probes.diagnosis import sentence
-from services.probes.http import Answer
-from services.probes.model import Failure, Reading
+from services.dependencies.app import readiness
+from services.dependencies.app import report as dependencies
+from services.dependencies.http_client import Answer
+from services.dependencies.messages import sentence
+from services.dependencies.model import Failure, Reading
 
 
 def answer(status: int, body: Any, ms: float = 5.0) -> Answer:

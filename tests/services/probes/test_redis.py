@@ -14,12 +14,13 @@ import redis
 import trustme
 from pydantic import SecretStr
 
-from services.probes import diagnosis, http
-from services.probes.model import Reading
-from services.probes.queues import QueueProbe
-from services.probes.redis_info import RedisInfoProbe, judge, read_info
-from services.probes.redis_ping import RedisPingProbe
-from services.probes.redis_write import RedisWriteProbe
+from services.dependencies import http_client as http
+from services.dependencies import messages as diagnosis
+from services.dependencies.model import Reading
+from services.dependencies.queue.probe import QueueProbe
+from services.dependencies.redis.info import RedisInfoProbe, judge, read_info
+from services.dependencies.redis.ping import RedisPingProbe
+from services.dependencies.redis.write import RedisWriteProbe
 from services.settings.model import Queue
 from tests.conftest import RawServer, RealRedis, free_port
 from tests.patience import wait_until

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.probes.model import Check, Measure, Reading
-from services.probes.registry import probes_of
-from services.probes.run import Observation, excuse_if_late, observe
+from services.dependencies.model import Check, Measure, Reading
+from services.dependencies.probes import probes_of
+from services.dependencies.run import Observation, excuse_if_late, observe
 from services.settings.model import Environment, Queue
 
 ENVIRONMENT = Environment(name="e", base_url="http://127.0.0.1:1")

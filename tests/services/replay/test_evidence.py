@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from services import clock, currency
+from services import clock
 from services.envs.fingerprint import Snapshot
+from services.evidence import current as currency
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
 from services.replay import asking, golden, identity, judge_llm, rubric, runs

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from services import clock, decisions
+from services import clock
 from services.access import local_operator
+from services.evidence import decisions
 from services.replay import canary, golden, report, runs
 from services.replay.agents import open_agent
 from services.replay.gate import GateResult, GateRules

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from services import clock, decisions
+from services import clock
 from services.access import local_operator
 from services.envs.fingerprint import Snapshot
+from services.evidence import decisions
 from services.report.blocks import Bars, Heading, Table, Words
 from services.report.document import KINDS, LIMITS, RISKS, Kind
 from services.report.make import Report, report

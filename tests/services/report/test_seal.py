@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from scripts import completion_report, verify_report
-from services import clock, ledger
+from services import clock
+from services.health import record as ledger
 from services.report import exports, seal
 from services.report.make import Report, report
 from services.report.seal import FORMATS, NoReport

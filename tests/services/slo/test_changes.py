@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services import ledger
 from services.access import Person
+from services.health import record as ledger
 from services.slo import changes
 from services.slo.changes import WrongChange, sign, signed
 from services.store import Store, deploys

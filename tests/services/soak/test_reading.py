@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from services import clock, currency, ledger
+from services import clock
 from services.envs.fingerprint import Snapshot
+from services.evidence import current as currency
 from services.evidence.model import Evidence
+from services.health import record as ledger
 from services.settings import load
 from services.settings.model import Settings
 from services.soak import reading

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import text
 
-from services import ledger
 from services.database_address import read
+from services.health import record as ledger
 from services.store import Store, evidence, samples
 from services.store.migrate import check, migrate
 from tests.services.test_ledger import seen

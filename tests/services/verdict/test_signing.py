@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from services import clock, decisions
+from services import clock
 from services.access import Forbidden, Person, local_operator
-from services.decisions import Refused
 from services.envs.fingerprint import Snapshot
+from services.evidence import decisions
+from services.evidence.decisions import Refused
 from services.settings.model import Settings
 from services.store import Store, evidence, snapshots
 from services.verdict import signing

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from services import clock, decisions, ledger
+from services import clock
 from services.access import local_operator
 from services.envs.fingerprint import InstallationKey, Snapshot
+from services.evidence import decisions
 from services.evidence.model import Evidence
+from services.health import record as ledger
 from services.health.view import raw_evidence
 from services.settings import load
 from services.store import Store, evidence, snapshots

@@ -1,0 +1,1 @@
+"""The application itself: its readiness route and its own dependency report."""

@@ -1,0 +1,1 @@
+"""Inngest, which starts background jobs."""

@@ -1,0 +1,222 @@
+"""How is an Inngest server asked? Its REST API v2 and GraphQL, answers as values. Source: inngest.md §4.
+
+The signing key opens the API: it goes into one header and never into an address, an error or a reading.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from pydantic import SecretStr
+
+from services.dependencies import http_client as http
+from services.dependencies.inngest.sdk import api_token, bare_key, is_hexadecimal
+from services.dependencies.model import FINAL, Failure, RunSeen
+from services.settings.model import Environment
+
+OPEN = ("QUEUED", "RUNNING")
+DEFAULT_WAIT_S = 60
+LONGEST_WAIT_S = 3600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """The server did not give what was asked: `key_refused`, `no_api`, `limited`, `error`, or `no_answer`.
+
+    `why` fills the diagnosis' sentence; `wait_s` is how long it asked us to wait.
+    """
+
+    code: str
+    why: str = ""
+    wait_s: int = 0
+
+
+UNUSABLE = Refusal(code="key_refused", why="it is not hexadecimal")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A page of the list of runs; `cursor` None where it was the last one."""
+
+    runs: tuple[RunSeen, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Api:
+    """A server's API."""
+
+    url: str
+    key: SecretStr | None
+
+    @classmethod
+    def of(cls, environment: Environment) -> Api:
+        """The API of an environment whose Inngest server may be asked; a dev server takes no key."""
+        server = environment.server
+        assert server is not None  # noqa: S101 - the registry looked
+        return cls(url=server.api_url, key=environment.secrets.inngest_signing_key if server.cloud else None)
+
+    async def runs(self, query: Mapping[str, object], *, deadline_s: float) -> Page | Refusal:
+        """A page of `/v2/runs`."""
+        found = await self._get("/v2/runs", query, deadline_s)
+        return found if isinstance(found, Refusal) else _page(found)
+
+    async def runs_of_event(self, event_id: str, *, deadline_s: float) -> Page | Refusal:
+        """The runs that an event started. Of the three ways to ask, this one is right while they are in progress."""
+        found = await self._get(f"/v2/events/{event_id}/runs", {}, deadline_s)
+        return found if isinstance(found, Refusal) else _page(found)
+
+    async def progress_ms(self, run_id: str, *, deadline_s: float) -> int | None:
+        """The newest moment that a run's trace names (in the future for a sleep); None where it can't be told."""
+        found = await self._get(f"/v2/runs/{run_id}/trace", {}, deadline_s)
+        return None if isinstance(found, Refusal) else max(_moments(found), default=None)
+
+    async def is_dev(self, *, deadline_s: float) -> bool | None:
+        """Whether it is a dev server, which forgets its runs at a restart; None where it doesn't say."""
+        answer = await http.get(f"{self.url}/dev", deadline_s=deadline_s)
+        return None if isinstance(answer, Failure) else {200: True, 404: False}.get(answer.status)
+
+    async def graphql(self, query: str, *, deadline_s: float) -> Mapping[str, Any] | Refusal:
+        """The `data` of a GraphQL query: self-hosted servers only, and not with `--no-ui`."""
+        if self._unusable:
+            return UNUSABLE
+        body = json.dumps({"query": query}).encode()
+        headers = {"Content-Type": "application/json"} | self._headers()
+        found = self._read(await http.post(f"{self.url}/v0/gql", body, deadline_s=deadline_s, headers=headers))
+        if isinstance(found, Refusal):
+            return found
+        data = found.get("data")
+        return data if isinstance(data, dict) else Refusal(code="error", why="its answer holds no data")
+
+    async def _get(self, path: str, query: Mapping[str, object], deadline_s: float) -> dict[str, Any] | Refusal:
+        if self._unusable:
+            return UNUSABLE
+        text = urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)
+        address = f"{self.url}{path}" + (f"?{text}" if text else "")
+        return self._read(await http.get(address, deadline_s=deadline_s, headers=self._headers()))
+
+    def _read(self, answer: http.Answer | Failure) -> dict[str, Any] | Refusal:
+        """The answer's body; a server that gives our token back gives it to nobody further."""
+        if isinstance(answer, Failure) or not self._token:
+            return _read(answer)
+        return _read(replace(answer, body=answer.body.replace(self._token.encode(), b"[removed]")))
+
+    @property
+    def _unusable(self) -> bool:
+        return self.key is not None and not is_hexadecimal(bare_key(self.key.get_secret_value()))
+
+    @property
+    def _token(self) -> str:
+        return "" if self.key is None else api_token(self.key.get_secret_value())
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"} if self._token else {}
+
+
+def no_answer(failure: Failure) -> Refusal:
+    """A failed exchange in words."""
+    return Refusal(code="no_answer", why=_WHY.get(failure.code, "it did not answer"))
+
+
+def _read(answer: http.Answer | Failure) -> dict[str, Any] | Refusal:
+    if isinstance(answer, Failure):
+        return no_answer(answer)
+    if answer.status in {401, 403}:
+        return Refusal(code="key_refused", why=f"HTTP {answer.status}")
+    if answer.status in {404, 405, 501}:
+        return Refusal(code="no_api", why=f"HTTP {answer.status}")
+    if answer.status == 429:
+        return Refusal(code="limited", why="HTTP 429", wait_s=_wait(answer.headers))
+    body = answer.json()
+    if answer.status != 200 or not isinstance(body, dict):
+        return Refusal(code="error", why=f"HTTP {answer.status}" if answer.status != 200 else "its answer is no JSON")
+    return body
+
+
+def _wait(headers: Mapping[str, str]) -> int:
+    text = headers.get("retry-after", "")
+    return min(int(text), LONGEST_WAIT_S) if text.isdecimal() else DEFAULT_WAIT_S
+
+
+def _page(body: Mapping[str, Any]) -> Page:
+    rows, page = body.get("data"), body.get("page")
+    cursor = page.get("cursor") if isinstance(page, dict) and page.get("hasMore") is True else None
+    found = (_run(row) for row in rows) if isinstance(rows, list) else ()  # `data` is absent when there are none
+    return Page(runs=tuple(run for run in found if run), cursor=cursor if isinstance(cursor, str) and cursor else None)
+
+
+def _run(row: object) -> RunSeen | None:
+    """A row; None where it lacks what makes it a run. The rest may be missing."""
+    if not isinstance(row, dict) or not isinstance(row.get("id"), str) or row.get("status") not in {*FINAL, *OPEN}:
+        return None
+    return RunSeen(
+        id=row["id"][:60],
+        app=_text(row.get("app"), "id"),
+        function=_text(row.get("function"), "name") or _text(row.get("function"), "id"),
+        status=row["status"],
+        queued_ms=moment_ms(row.get("queuedAt")),
+        started_ms=moment_ms(row.get("startedAt")),
+        ended_ms=moment_ms(row.get("endedAt")),
+    )
+
+
+def _text(value: object, key: str) -> str:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found[:120] if isinstance(found, str) else ""
+
+
+def moment_ms(text: object) -> int | None:
+    """An RFC 3339 time as ms since 1970; None for anything else, the year 1 of an unset Go time included."""
+    if not isinstance(text, str):
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if found.tzinfo is None or found.year < 2000:
+        return None
+    return int(found.timestamp() * 1000)
+
+
+def rfc3339(at_ms: int) -> str:
+    """A moment as the API takes it."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moments(value: object, depth: int = 0) -> list[int]:
+    """Every moment in a nested answer: a trace's shape is the server's own affair, its times are progress."""
+    if depth > 40:
+        return []
+    if isinstance(value, dict):
+        return [m for item in value.values() for m in _moments(item, depth + 1)]
+    if isinstance(value, list):
+        return [m for item in value for m in _moments(item, depth + 1)]
+    found = moment_ms(value)
+    return [] if found is None else [found]
+
+
+# Why there was no answer, by the failure's code.
+_WHY: Mapping[str, str] = {
+    "name_not_found": "its host name is not known",
+    "name_unanswered": "no name server says where it is",
+    "no_connection": "no connection came about in time",
+    "refused": "nothing listens at its address",
+    "unreachable": "there is no network route to it",
+    "timeout": "it did not answer in time",
+    "closed": "it closed the connection without a full answer",
+    "tls_expired": "its TLS certificate has expired",
+    "tls_untrusted": "its TLS certificate is not signed by an authority known here",
+    "tls_wrong_host": "its TLS certificate is for another host name",
+    "tls_failed": "no encrypted connection could be made",
+    "too_large": "its answer is larger than 1 MiB, so it was not read",
+    "not_http": "what answers is not a web server",
+    "compressed": "it answers compressed although asked not to",
+    "redirected": "it sends us to another address",
+    "fragmented": "its answer comes in thousands of tiny pieces",
+    "unsendable": "our request holds a character that HTTP can't carry",
+}

@@ -1,0 +1,142 @@
+"""What is registered with the Inngest server: our functions, their crons, our address? Compared with what we serve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from services.dependencies.inngest.api import Api, Refusal
+from services.dependencies.model import Check, Reading
+from services.settings.model import Environment
+
+NAME = "inngest.sync"
+APP_ID = "greenlight-worker"
+QUERY = "{ apps { name url method error functionCount } functions { slug triggers { type value } } }"
+DEADLINE_S = 5.0
+SHOWN = 40
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registered:
+    """What the server knows of our app; `functions` are (name, cron or event), `url` where it calls us."""
+
+    url: str
+    error: str
+    functions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncProbe:
+    """One question to the server."""
+
+    api: Api
+    worker_url: str
+    declared: tuple[tuple[str, str], ...]
+    interval_s: float
+    deadline_s: float = DEADLINE_S + 1
+    name: str = NAME
+
+    @classmethod
+    def of(cls, environment: Environment) -> SyncProbe:
+        """The probe of an environment whose Inngest server our worker is synced with."""
+        server = environment.server
+        assert server is not None  # noqa: S101 - the registry looked
+        return cls(
+            api=Api.of(environment),
+            worker_url=server.worker_url,
+            declared=server.declared,
+            interval_s=environment.intervals.inngest_pulse,
+        )
+
+    async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - nothing to remember
+        """Compare once."""
+        found = await registered(self.api)
+        if isinstance(found, Refusal):
+            code = "no_answer" if found.code in {"no_answer", "limited"} else "no_api"
+            return Reading(code=f"sync.{code}", words={"why": found.why}, detail={"declared": _shown(self.declared)})
+        return self._compared(found)
+
+    def _compared(self, found: Registered | None) -> Reading:
+        detail: dict[str, Any] = {"declared": _shown(self.declared), "worker_url": self.worker_url}
+        if found is not None:
+            detail |= {"url": found.url, "registered": _shown(found.functions)}
+        code, words = verdict(found, self.declared, self.worker_url)
+        good = code == "sync.ok"
+        check = Check(name="inngest.registered", outcome="pass" if good else "fail", value=code, threshold="sync.ok")
+        return Reading(code=code, detail=detail, words=words, checks=(check,))
+
+
+async def registered(api: Api) -> Registered | Refusal | None:
+    """What the server knows of our app; None where it knows nothing of it."""
+    data = await api.graphql(QUERY, deadline_s=DEADLINE_S)
+    if isinstance(data, Refusal):
+        return data
+    apps, functions = data.get("apps"), data.get("functions")
+    if not isinstance(apps, list):
+        return Refusal(code="no_api", why="its answer names no apps")
+    own = next((app for app in apps if isinstance(app, dict) and app.get("name") == APP_ID), None)
+    if own is None:
+        return None
+    listed = functions if isinstance(functions, list) else []
+    named = (_function(item) for item in listed if isinstance(item, dict))
+    return Registered(
+        url=str(own.get("url") or "")[:200],
+        error=str(own.get("error") or "")[:200],
+        functions=tuple(sorted(item for item in named if item is not None)),
+    )
+
+
+def _function(item: Mapping[str, Any]) -> tuple[str, str] | None:
+    slug = item.get("slug")
+    if not isinstance(slug, str) or not slug.startswith(f"{APP_ID}-"):
+        return None
+    triggers = item.get("triggers")
+    values = [str(t.get("value")) for t in triggers if isinstance(t, dict)] if isinstance(triggers, list) else []
+    return slug.removeprefix(f"{APP_ID}-")[:80], ", ".join(values)[:120]
+
+
+Place = Literal["ours", "elsewhere"]
+
+
+def place(url: str, worker_url: str) -> Place:
+    """Whether the registered address is this worker's. The server writes `localhost` for 127.0.0.1."""
+    return "ours" if _address(url) == _address(worker_url) else "elsewhere"
+
+
+def _address(url: str) -> tuple[str, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return url, None
+    host = parts.hostname or ""
+    return "localhost" if host in {"127.0.0.1", "::1", "0.0.0.0"} else host, port
+
+
+def verdict(
+    found: Registered | None, declared: tuple[tuple[str, str], ...], worker_url: str
+) -> tuple[str, dict[str, Any]]:
+    """Which code the comparison comes to. With nothing declared (a look from outside the worker) names aren't held
+    against anything."""
+    if found is None:
+        return "sync.absent", {}
+    if worker_url and place(found.url, worker_url) == "elsewhere":
+        return "sync.repointed", {"url": found.url}
+    if found.error:
+        return "sync.error", {"why": found.error}
+    difference = _difference(dict(found.functions), dict(declared)) if declared else ""
+    return ("sync.differs", {"difference": difference}) if difference else ("sync.ok", {})
+
+
+def _difference(known: Mapping[str, str], served: Mapping[str, str]) -> str:
+    parts = [f"{name} is missing" for name in served if name not in known]
+    parts += [f"{name} is no longer served" for name in known if name not in served]
+    parts += [f"{name} runs at {known[name]} instead of {served[name]}"
+              for name in served if name in known and known[name] and known[name] != served[name]]  # fmt: skip
+    return "; ".join(parts)[:300]
+
+
+def _shown(functions: tuple[tuple[str, str], ...]) -> list[list[str]]:
+    return [list(item) for item in functions[:SHOWN]]

@@ -1,0 +1,54 @@
+"""Which state does a run of outcomes add up to? Three failures in a row turn it down, two successes bring it back.
+
+Source: design.md, "Probing". The first reading ever, and the first after a gap, decides by itself: there is no
+earlier state to protect from flapping, and saying "unknown" of something just measured would be less than the truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from services.dependencies.model import State
+
+FAILURES_TO_TURN_DOWN = 3
+SUCCESSES_TO_COME_BACK = 2
+STALE_AFTER_INTERVALS = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Track:
+    """A probe's state with the runs of outcomes that lead to the next."""
+
+    state: State = "unknown"
+    since_ms: int = 0
+    failures: int = 0
+    successes: int = 0
+
+
+def step(track: Track, outcome: State, at_ms: int) -> Track:
+    """The track after one more outcome. An unknown outcome is neither success nor failure: it ends both runs."""
+    failures = track.failures + 1 if outcome == "down" else 0
+    successes = track.successes + 1 if outcome in {"ok", "slow"} else 0
+    state = _next_state(track.state, outcome, failures, successes)
+    since = at_ms if state != track.state else track.since_ms
+    return replace(track, state=state, since_ms=since, failures=failures, successes=successes)
+
+
+def _next_state(state: State, outcome: State, failures: int, successes: int) -> State:
+    if outcome == "unknown" or state == "unknown":
+        return outcome
+    if outcome == "down":
+        return "down" if failures >= FAILURES_TO_TURN_DOWN else state
+    if state == "down":
+        return outcome if successes >= SUCCESSES_TO_COME_BACK else "down"
+    return outcome
+
+
+def stale_after_ms(interval_s: float) -> int:
+    """Milliseconds after which a reading no longer speaks for the present."""
+    return int(interval_s * STALE_AFTER_INTERVALS * 1000)
+
+
+def is_stale(at_ms: int, interval_s: float, now_ms: int) -> bool:
+    """Too old to speak for now; also when it lies in the future, as after a clock that was set back."""
+    return abs(now_ms - at_ms) > stale_after_ms(interval_s)

@@ -1,0 +1,218 @@
+"""How do observations become samples, states, spans and evidence, in one durable transaction?
+
+The place where probes, health, evidence and store meet; the worker hands batches in, nobody else writes results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from services import deployed
+from services.dependencies.inngest.pulse import SUCCESS, WAIT
+from services.dependencies.run import Observation
+from services.evidence.model import Evidence, worth_writing
+from services.health.evaluate import reckon
+from services.health.hysteresis import Track, is_stale, stale_after_ms, step
+from services.store import Store, conditions, deploys, inngest_runs, samples
+from services.store import evidence as evidence_store
+from services.store import spans as span_store
+from services.store.conditions import Condition
+from services.store.deploys import Deploy
+from services.store.samples import Sample
+from services.store.spans import ENVIRONMENT, Span, StoredSpan
+
+PULSES = ("pulse", "greenlight-worker-pulse")  # our own, which the pulse's probe has counted already
+RUN_SPEAKS_S = 3600  # for so long does a finished run say that work moves, where no other comes
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the ledger remembers between batches, by environment, so that it needn't ask the store each time.
+
+    Another worker may have written meanwhile: whoever takes over an environment must forget it first.
+    """
+
+    series: dict[tuple[str, str], int] = field(default_factory=dict)
+    environments: dict[str, _Known] = field(default_factory=dict)
+
+    def forget(self, environment: str) -> None:
+        """Drop what is known of an environment; it is read again from the store."""
+        self.environments.pop(environment, None)
+
+
+@dataclass(slots=True)
+class _Known:
+    conditions: dict[str, Condition]
+    evidence: dict[str, Evidence]
+    spans: dict[str, StoredSpan]
+    version: str | None  # the last one that the readiness answer named, or that somebody told of
+
+    def copy(self) -> _Known:
+        return _Known(dict(self.conditions), dict(self.evidence), dict(self.spans), self.version)
+
+
+def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
+    """Write a batch of observations: all or nothing. Returns the number of samples now durable.
+
+    Raises StoreError; `memory` then still describes what the store holds.
+    """
+    if not batch:
+        return 0
+    ordered = sorted(batch, key=lambda item: item.at_ms)
+    series = dict(memory.series)
+    touched: dict[str, _Known] = {}
+    with store.write() as connection:
+        for name in dict.fromkeys(item.environment for item in ordered):
+            known = memory.environments.get(name)
+            touched[name] = known.copy() if known is not None else _load(connection, name)
+        changed: dict[tuple[str, str], Condition] = {}
+        proofs: list[Evidence] = []
+        seen: list[Span] = []
+        deployed: list[Deploy] = []
+        for item in ordered:
+            known = touched[item.environment]
+            deployed += _deploy(item, known)
+            condition = _condition(item, known.conditions.get(item.probe))
+            known.conditions[item.probe] = changed[item.environment, item.probe] = condition
+            seen.append(_span(condition))
+            for proof in item.evidence(_version(item, known)):
+                if item.asked or worth_writing(proof, known.evidence.get(proof.check)):
+                    known.evidence[proof.check] = proof
+                    proofs.append(proof)
+        written = samples.append(connection, (s for item in ordered for s in item.samples()), series)
+        written += sum(_runs(connection, item, series) for item in ordered if item.reading.runs)
+        conditions.save(connection, changed.values())
+        seen += [_overall(name, known, ordered[-1].at_ms) for name, known in touched.items()]
+        _observe(connection, seen, touched)
+        for deploy in deployed:
+            told = deploys.newest(connection, deploy.environment)  # a pipeline may have been first
+            if told is None or told.version != deploy.version:
+                deploys.note(connection, deploy)
+        if proofs:
+            evidence_store.append(store, connection, proofs)
+    memory.series = series
+    memory.environments |= touched
+    return written
+
+
+def _runs(connection: Connection, item: Observation, series: dict[tuple[str, str], int]) -> int:
+    """Finished Inngest runs: kept once each, and counted where a pulse did not count them. Returns the samples."""
+    new = inngest_runs.keep(connection, item.environment, item.reading.runs)
+    counted = [run for run in new if run.status != "CANCELLED" and run.function not in PULSES]
+    found = [
+        Sample(environment=item.environment, sli=SUCCESS, at_ms=run.at_ms, value=run.took_s,
+               good=run.status == "COMPLETED", interval_s=RUN_SPEAKS_S)
+        for run in counted
+    ]  # fmt: skip
+    found += [
+        Sample(environment=item.environment, sli=WAIT, at_ms=run.at_ms, value=run.wait_s,
+               good=run.wait_s <= item.wait_slow_s, interval_s=RUN_SPEAKS_S)
+        for run in counted
+        if run.wait_s is not None
+    ]  # fmt: skip
+    return samples.append(connection, found, series) if found else 0
+
+
+def _load(connection: Connection, environment: str) -> _Known:
+    return _Known(
+        conditions={c.probe: c for c in conditions.load(connection, environment)},
+        evidence={e.check: e for e in evidence_store.latest(connection, environment)},
+        spans=span_store.newest(connection, environment),
+        version=None if (last := deploys.newest(connection, environment)) is None else last.version,
+    )
+
+
+def _observe(connection: Connection, seen: Iterable[Span], touched: Mapping[str, _Known]) -> None:
+    """Lengthen or begin spans; after a time longer than its gap a probe counts as not observed meanwhile."""
+    changes = span_store.Changes()
+    for span in seen:
+        known = touched[span.environment]
+        before = known.spans.get(span.probe)
+        known.spans[span.probe] = changes.observe(before, span, gap_ms=_gap(known, span.probe))
+    changes.apply(connection)
+
+
+def _gap(known: _Known, probe: str) -> int:
+    if probe in known.conditions:
+        return stale_after_ms(known.conditions[probe].interval_s)
+    return min(stale_after_ms(condition.interval_s) for condition in known.conditions.values())
+
+
+def _condition(item: Observation, before: Condition | None) -> Condition:
+    track = Track()
+    if before is not None and not is_stale(before.at_ms, before.interval_s, item.at_ms):
+        track = Track(
+            state=before.state,  # type: ignore[arg-type]  # the store holds what hysteresis made
+            since_ms=before.since_ms,
+            failures=before.failures,
+            successes=before.successes,
+        )
+    after = step(track, item.outcome, item.at_ms)
+    reading = item.reading
+    return Condition(
+        environment=item.environment,
+        probe=item.probe,
+        at_ms=item.at_ms,
+        interval_s=item.interval_s,
+        state=after.state,
+        since_ms=after.since_ms,
+        outcome=item.outcome,
+        failures=after.failures,
+        successes=after.successes,
+        code=reading.code,
+        latency_ms=reading.latency_ms,
+        detail=dict(reading.detail) | {"words": dict(reading.words)},
+    )
+
+
+def first_condition(item: Observation) -> Condition:
+    """The condition of something looked at for the first time: its outcome is its state."""
+    return _condition(item, None)
+
+
+def _span(condition: Condition) -> Span:
+    """The cause belongs to the span only where it explains its state, so that one bad look makes no new span."""
+    explains = condition.outcome == condition.state and condition.state != "ok"
+    return Span(
+        environment=condition.environment,
+        probe=condition.probe,
+        state=condition.state,
+        code=condition.code if explains else "",
+        from_ms=condition.at_ms,
+        until_ms=condition.at_ms,
+    )
+
+
+def _overall(environment: str, known: _Known, at_ms: int) -> Span:
+    """The environment's own state, for its ribbon."""
+    health = reckon(environment, known.conditions.values(), at_ms)
+    worst = next((d.leading.probe for d in health.dependencies if d.state == "down"), "")
+    return Span(
+        environment=environment,
+        probe=ENVIRONMENT,
+        state=health.state,
+        code=worst if health.state != "ready" else "",
+        from_ms=at_ms,
+        until_ms=at_ms,
+    )
+
+
+def _deploy(item: Observation, known: _Known) -> tuple[Deploy, ...]:
+    """A deploy seen: the readiness answer names another version than the last one that was known."""
+    now, before = item.reading.version, known.version
+    if item.probe != "readiness" or now is None or now == before:
+        return ()
+    known.version = now
+    source = deploys.FIRST if before is None else "seen"
+    return (Deploy(environment=item.environment, at_ms=item.at_ms, version=known.version, source=source),)
+
+
+def _version(item: Observation, known: _Known) -> str | None:
+    """The deployed version that the readiness answer last named."""
+    if item.reading.version is not None:
+        return item.reading.version
+    readiness = known.conditions.get("readiness")
+    return None if readiness is None else deployed.named_by(readiness.detail)

@@ -1,1 +1,0 @@
-"""Probes: one look at one dependency, with a deadline, ending in a reading."""
