@@ -19,8 +19,9 @@ from runtime import Contract, Dependency, TokenPolicy, mount
 from runtime.body_limit import BodyLimit
 from services import access, clock, export, redact
 from services.access import Forbidden, Person
+from services.dependencies.inngest import status
 from services.errors import SettingsError, StoreError, StoreRejected, UnknownEnvironment
-from services.health import moving, view
+from services.health import view
 from services.settings import Settings
 from services.store import Store
 from services.verdict import view as verdicts
@@ -160,7 +161,7 @@ def _facts(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callabl
     @app.get("/api/v1/environments/{name}/inngest", dependencies=[Depends(guard)])
     def inngest(name: str) -> dict[str, Any]:
         """How work moves through Inngest: pulse, registration, runs of the last day, stuck ones, schedules."""
-        return moving.document(moving.moving(get_store(), settings, name, clock.now_ms()))
+        return status.document(status.moving(get_store(), settings, name, clock.now_ms()))
 
 
 def _time(milliseconds: int | None) -> str | None:

@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 
 from services import clock
 from services.access import Person
-from services.replay import asking, view
-from services.replay.asking import Wish
+from services.replay import start, view
 from services.replay.runs import WrongRun
+from services.replay.start import Wish
 from services.settings import Settings
 from services.store import Store, replays
 from services.store.replays import Run
@@ -47,7 +47,7 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
     def ask(wish: ReplayWish, person: Person = Depends(guard)) -> dict[str, Any]:  # noqa: B008 - FastAPI reads it
         """Ask the workers for a replay; its id tells how it goes on."""
         try:
-            run = asking.ask(get_store(), settings, Wish(**wish.model_dump()), by=person)
+            run = start.ask(get_store(), settings, Wish(**wish.model_dump()), by=person)
         except WrongRun as error:
             raise HTTPException(404, str(error)) from error
         return _short(run)

@@ -103,7 +103,7 @@ def _ask(store: Store, days: int = DAYS, slis: tuple[str, ...] = SLIS) -> float:
     environment = _environment(days)
     begun = time.perf_counter()
     with store.read() as connection:
-        found = view.reckoned(connection, environment, END, days=days)
+        found = view.computed(connection, environment, END, days=days)
         points = [chart.points(connection, "bench", sli, found.rows[0].from_ms, found.as_of_ms) for sli in slis]
     took = (time.perf_counter() - begun) * 1000
     if len(found.rows) != SERIES or not all(len(each) >= days for each in points):

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from ui import cached, dependency_detail, dependency_health, html, moving, state, widgets
+from ui import cached, dependency_detail, dependency_health, html, state, widgets
+from ui import inngest_status as moving
 
 QUESTION = "What condition is each dependency in, what does it mean, and what is to be done?"
 names = cached.settings().names

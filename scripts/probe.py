@@ -45,11 +45,11 @@ async def _look(environment: Environment) -> Health:
     """One look at everything, side by side; a single look decides, so no hysteresis."""
     from services.dependencies.probes import probes_of
     from services.dependencies.run import observe
-    from services.health.evaluate import reckon
+    from services.health.evaluate import evaluate
     from services.health.record import first_condition
 
     seen = await asyncio.gather(*(observe(environment, probe, {}, lag_ms=0) for probe in probes_of(environment)))
-    return reckon(environment.name, [first_condition(item) for item in seen], clock.now_ms())
+    return evaluate(environment.name, [first_condition(item) for item in seen], clock.now_ms())
 
 
 def _document(environment: Environment, health: Health) -> dict[str, Any]:

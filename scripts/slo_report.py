@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="slo_report.py", description=__doc__)
     parser.add_argument("--env", help="environment (default: the first one configured)")
     parser.add_argument("--window", choices=WINDOWS, help="one window for all (default: each objective's own)")
-    parser.add_argument("--as-of", type=_time, metavar="TIME", help="reckon as of then: ISO 8601 with zone (now)")
+    parser.add_argument("--as-of", type=_time, metavar="TIME", help="evaluate as of then: ISO 8601 with zone (now)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args(arguments)
     try:

@@ -125,7 +125,7 @@ def _others(paths: list[Path], settings: Settings | None, environment: Environme
         return tuple(Side(name=path.name, role="other", document=reading.read_file(path)) for path in paths)
     if settings is None or environment is None:
         return ()
-    from services.envs.watching import neighbours, sides
+    from services.envs.inspect import neighbours, sides
 
     return sides(neighbours(environment, settings))
 
@@ -155,7 +155,7 @@ def _live(
 
 
 def _connections(found: Live) -> dict[str, dict[str, object]]:
-    from services.envs.watching import connection_fields
+    from services.envs.inspect import connection_fields
 
     return connection_fields(found)
 
@@ -164,7 +164,7 @@ def _keep(settings: Settings, environment: Environment, document: Document, vali
     """Leave evidence; a store that can't take it is said, and changes nothing about the result."""
     from services import clock
     from services.envs import fingerprint
-    from services.envs.watching import Look, record
+    from services.envs.inspect import Look, record
     from services.errors import StoreError
     from services.store import Store
     from services.store.migrate import check

@@ -16,7 +16,7 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
 
-from services import paths as place
+from services import paths
 from services.errors import GreenlightError, StoreError
 
 P = ParamSpec("P")
@@ -65,7 +65,7 @@ def in_words(run: Callable[P, int]) -> Callable[P, int]:
 def _noted(name: str, error: Exception) -> str:
     reference = secrets.token_hex(4)
     kind = type(error).__name__
-    file = place.data_dir() / "logs" / "crashes.log"
+    file = paths.data_dir() / "logs" / "crashes.log"
     lines = [f"{datetime.now(UTC).isoformat(timespec='seconds')} {reference} {name} {kind}", *_frames(error)]
     try:
         _append(file, "\n".join(lines) + "\n")

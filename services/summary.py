@@ -1,5 +1,5 @@
 """What would somebody want to read each morning? One written summary an environment: its dependencies, queues, errors
-of the last day and budgets. Kept as evidence; nothing in it is reckoned anew that a page shows too."""
+of the last day and budgets. Kept as evidence; nothing in it is computed anew that a page shows too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services import clock
 from services.clock import DAY_MS
 from services.dependencies.messages import fix, sentence
 from services.evidence.model import Evidence
-from services.health.evaluate import Dependency, Health, reckon
+from services.health.evaluate import Dependency, Health, evaluate
 from services.health.view import wanted
 from services.settings.model import Environment, Settings
 from services.slo import view, words
@@ -82,10 +82,10 @@ def _is_written(connection: Connection, environment: str, due_ms: int) -> bool:
 
 
 def _of(connection: Connection, environment: Environment, settings: Settings, now: int) -> tuple[Health, Summary]:
-    health = reckon(environment.name, wanted(connection, environment), now, strict=environment.strict)
+    health = evaluate(environment.name, wanted(connection, environment), now, strict=environment.strict)
     minute_days = settings.retention.minute_days
-    own = view.reckoned(connection, environment, now, days=None, minute_days=minute_days)
-    day = view.reckoned(connection, environment, now, days=1, minute_days=minute_days)
+    own = view.computed(connection, environment, now, days=None, minute_days=minute_days)
+    day = view.computed(connection, environment, now, days=1, minute_days=minute_days)
     tallies = inngest_runs.tallies(connection, environment.name, since_ms=now - DAY_MS)
     queues = [d for d in health.dependencies if d.name.startswith("queue:")]
     mark = " (simulated)" if environment.simulated else ""

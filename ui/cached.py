@@ -105,7 +105,7 @@ def promises_kept(name: str) -> tuple[str, str]:
 
 
 def forget_promises() -> None:
-    """Reckon promises anew at the next look: what counts was changed."""
+    """Compute promises anew at the next look: what counts was changed."""
     for kept in (slo_view, slo_depth, slo_markup, promises_kept):
         kept.clear()
 
@@ -154,8 +154,8 @@ def forget_decisions() -> None:
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
 def moving_markup(name: str, zone_name: str) -> str:
     """How work is moved in an environment as markup, in a time zone."""
-    from services.health.moving import moving
-    from ui import moving as section
+    from services.dependencies.inngest.status import moving
+    from ui import inngest_status as section
     from ui import present
 
     now = clock.now_ms()

@@ -9,10 +9,10 @@ from html import escape
 from services.checklist.view import Checklist, StepView
 from services.health.view import WorkerLife
 from services.report.blocks import Block, Heading, Table, Words
+from services.soak import evaluate as computed
 from services.soak import reading as soaks
-from services.soak import reckon as reckoned
-from services.soak.reckon import CHECK as SOAK
-from services.soak.reckon import Event, Soak
+from services.soak.evaluate import CHECK as SOAK
+from services.soak.evaluate import Event, Soak
 from services.units import share
 from ui import html, overview, present, state, verdicts
 
@@ -122,7 +122,7 @@ def _broken(found: Soak, where: tzinfo) -> list[str]:
         (after, "Since then (it stands all the same)"),
         (found.events[len(after):], "What began it anew"),
     ):  # fmt: skip
-        rows = [(_when(group, where), escape(group[0].why)) for group in reckoned.alike(events)[:MOST]]
+        rows = [(_when(group, where), escape(group[0].why)) for group in computed.alike(events)[:MOST]]
         made += [html.table(("When", title), rows)] if rows else []
     return made
 

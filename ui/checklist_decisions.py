@@ -11,7 +11,7 @@ from services.access import local_operator, plain
 from services.errors import GreenlightError
 from services.evidence import decisions
 from services.evidence.decisions import Decision
-from services.verdict import signing
+from services.verdict import sign_off as signing
 from ui import cached, html, signin, state
 
 ASKED_FOR, PRESSED = "decision-asked-for", "decision-just-pressed"

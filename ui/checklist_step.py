@@ -10,8 +10,8 @@ import streamlit as st
 from services import clock
 from services.checklist.view import Checklist, StepView, hand_over
 from services.evidence.decisions import Decision
-from services.soak.reckon import CHECK as SOAK
-from services.soak.reckon import Soak
+from services.soak.evaluate import CHECK as SOAK
+from services.soak.evaluate import Soak
 from services.verdict import words
 from services.verdict.model import Standing
 from ui import cached, checklist, checklist_decisions, html, present, signin, widgets

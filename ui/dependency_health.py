@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from services import export
-from services.health.budget import CommandShare
+from services.dependencies.redis.budget import CommandShare
 from services.health.view import DependencyView, EnvironmentView
 from services.store.conditions import Condition
 from ui import cached, html, overview, present

@@ -10,8 +10,8 @@ import streamlit as st
 from services.envs import document, table, view
 from services.envs.catalogue import Catalogue
 from services.envs.document import Document, UnreadableSource
+from services.envs.inspect import has_source
 from services.envs.relations import Comparison, Row
-from services.envs.watching import has_source
 from ui import cached, env_drift, html, present, state, widgets
 
 SHOWN = 300

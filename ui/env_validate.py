@@ -10,10 +10,10 @@ import streamlit as st
 from services import clock, export
 from services.envs import view
 from services.envs.document import UnreadableSource
+from services.envs.inspect import has_source
 from services.envs.rules import RULES, Finding
 from services.envs.validation import Validation
 from services.envs.view import ValidationView
-from services.envs.watching import has_source
 from ui import cached, env_drift, html, present, state, widgets
 
 COLUMNS = ("severity", "key", "rule", "line", "message", "fix")

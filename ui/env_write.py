@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from services import clock
-from services.envs import view, watching, writer, writing
+from services.envs import inspect, view, writer, writing
 from services.envs.catalogue import FLAGS, Catalogue, Key
 from services.envs.document import UnreadableSource
 from services.envs.fingerprint import installation_key
@@ -89,7 +89,7 @@ def _make_preview(
     assert environment.env_path is not None  # noqa: S101 - page() has looked
     try:
         made = writing.preview(
-            environment.env_path, catalogue, watching.mode_of(environment), given, enforce=enforce, insist=insist
+            environment.env_path, catalogue, inspect.mode_of(environment), given, enforce=enforce, insist=insist
         )
     except (Refused, UnreadableSource) as error:
         html.show(html.answer("fail", "This can't be written.", str(error)))
@@ -146,11 +146,11 @@ def _write(environment: Environment, waiting: Preview) -> None:
 def _record(environment: Environment) -> None:
     """Validated again: what now stands there is evidence."""
     settings, now = cached.settings(), clock.now_ms()
-    seen = watching.look(
+    seen = inspect.look(
         environment, settings, cached.catalogue(), key=installation_key(settings.data_dir),
-        reported=watching.reported_by_the_app(cached.store(), environment.name, now), now_ms=now,
+        reported=inspect.reported_by_the_app(cached.store(), environment.name, now), now_ms=now,
     )  # fmt: skip
-    watching.record(cached.store(), seen, by=str(signin.person()), now_ms=now, always=True)
+    inspect.record(cached.store(), seen, by=str(signin.person()), now_ms=now, always=True)
 
 
 def _done(environment: Environment) -> None:

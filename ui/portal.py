@@ -17,10 +17,10 @@ from streamlit import config
 
 from services.errors import Problem, SettingsError
 from ui import cached, redirect_uri
-from ui.first_paint import FirstPaint
 from ui.guard import LOOPBACK_NAMES, Guard
+from ui.login_redirect import LoginRedirect
 from ui.peers import is_loopback, keep_real_peers
-from ui.way_back import WayBack
+from ui.preload import Preload
 
 SHELL = Path(__file__).with_name("shell.py")
 PAGES = Path(__file__).resolve().parents[1] / "pages"
@@ -50,12 +50,12 @@ def options(routes: list[Route]) -> dict[str, Any]:
         base=base,
         identity_headers=tuple(filter(None, (settings.access.proxy_user_header, settings.access.proxy_role_header))),
     )
-    way_back = [Middleware(WayBack, base=base)] if _signs_in() else []
+    login_redirect = [Middleware(LoginRedirect, base=base)] if _signs_in() else []
     paths = {f"{base}/", *(f"{base}/{file.stem}" for file in PAGES.glob("*.py"))}
-    first_paint = Middleware(FirstPaint, pages=frozenset(paths), base=base)
+    preload = Middleware(Preload, pages=frozenset(paths), base=base)
     if base:  # a proxy passes the whole path on; health checks and programs on this machine ask at the root
         routes = [*routes, *(_below(base, route) for route in routes)]
-    return {"routes": routes, "middleware": [guard, first_paint, *way_back], "lifespan": _lifespan}
+    return {"routes": routes, "middleware": [guard, preload, *login_redirect], "lifespan": _lifespan}
 
 
 def _below(base: str, route: Route) -> Route:

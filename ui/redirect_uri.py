@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from services.errors import Problem, SettingsError
-from ui.way_back import CALLBACK
+from ui.login_redirect import CALLBACK
 
 SOURCE = ".streamlit/secrets.toml"
 

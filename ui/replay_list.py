@@ -8,8 +8,8 @@ import streamlit as st
 
 from services import clock
 from services.errors import GreenlightError
-from services.replay import asking, canary, view
-from services.replay.asking import Wish
+from services.replay import canary, start, view
+from services.replay.start import Wish
 from services.store.replays import Run
 from services.units import share
 from ui import cached, charts, html, present, signin, state, widgets
@@ -57,8 +57,8 @@ def _form() -> None:
     st.subheader("Start a replay", anchor=False)
     first, second, third, fourth = st.columns([2, 2, 1, 1], vertical_alignment="bottom")
     settings = cached.settings()
-    agents, wanted = asking.agent_names(settings), state.environment(settings.names)
-    own = next((name for name in agents if wanted and asking.environment_of(settings, name) == wanted), None)
+    agents, wanted = start.agent_names(settings), state.environment(settings.names)
+    own = next((name for name in agents if wanted and start.environment_of(settings, name) == wanted), None)
     agent = first.selectbox(
         "Agent", agents, index=agents.index(own) if own else 0, help="Agents come from greenlight.toml."
     )
@@ -68,14 +68,14 @@ def _form() -> None:
     judges = ["rubric"] + (["llm"] if cached.settings().replay.judge is not None else [])
     judge = fourth.selectbox("Judge", judges, help="rubric: checks without a model. llm: the model in [replay.judge].")
     st.caption(f"Golden set {name}. A replay asks the agent for real; the worker does it, and you may close this page. "
-               f"{_counts_for(asking.environment_of(settings, str(agent)), str(subset))}")  # fmt: skip
+               f"{_counts_for(start.environment_of(settings, str(agent)), str(subset))}")  # fmt: skip
     if wanted and own is None:
         missing = f"{wanted} has no agent here yet, so none of these runs counts for it."
         html.show(html.answer("unknown", missing, f'Add one under [replay] agents, with environment = "{wanted}".'))
     if st.button("Start replay", type="primary", icon=":material/play_arrow:", **signin.may("replay")):
         wish = Wish(agent=str(agent), subset=str(subset), repeats=int(repeats or 1), judge=str(judge))
         try:
-            run = asking.ask(cached.store(), cached.settings(), wish, by=signin.person())
+            run = start.ask(cached.store(), cached.settings(), wish, by=signin.person())
         except GreenlightError as error:
             html.show(html.answer("fail", "The replay did not start.", str(error)))
             return

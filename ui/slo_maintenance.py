@@ -1,4 +1,4 @@
-"""Which times are left out of the reckoning, who said so, and how is one declared or taken back?"""
+"""Which times are left out of the computation, who said so, and how is one declared or taken back?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ui import cached, html, present, signin, widgets
 def show(found: Slos) -> None:
     """The declared times of the longest window, and a way to declare one."""
     zone = widgets.zone()
-    head = html.heading("Maintenance", "Declared times are left out of the reckoning, and stay here for all to see.")
+    head = html.heading("Maintenance", "Declared times are left out of the computation, and stay here for all to see.")
     if not found.maintenance:
         html.show(html.block(head, '<div class="dim">None declared.</div>'))
     else:

@@ -39,7 +39,7 @@ def page(found: Slos, strict: WhatIf, policy: Slo, zone: tzinfo) -> str:
         f"<p class='dim'>As of {escape(present.moment(found.as_of_ms, zone))}. Only what was measured counts: time "
         f"that was not observed is neither good nor bad.</p><p class='state'>{escape(sentence)}{mark}</p>{rows}"
         f"<section><h2>What if strict mode had been on?{mark}</h2><p>{escape(strict.sentence)}</p></section>"
-        f"<section><h2>Planned maintenance, left out of the reckoning</h2>{declared}</section></body></html>"
+        f"<section><h2>Planned maintenance, left out of the computation</h2>{declared}</section></body></html>"
     )
 
 

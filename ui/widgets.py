@@ -70,7 +70,7 @@ def zone_name() -> str:
 
 
 def zone() -> tzinfo:
-    """The same as a zone to reckon with."""
+    """The same as a zone to evaluate with."""
     return present.zone(zone_name())
 
 

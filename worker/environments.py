@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from services import clock
 from services.envs import catalogue as catalogues
-from services.envs import live, watching
+from services.envs import inspect, live
 from services.envs.document import UnreadableSource
 from services.envs.fingerprint import InstallationKey, installation_key
 from services.errors import SettingsError, StoreError
@@ -17,7 +17,7 @@ from services.settings.load import with_current_secrets
 from services.settings.model import Environment, Settings
 from services.store import Store
 from worker.collector import Collector
-from worker.desk import JobFailed
+from worker.leases import JobFailed
 
 log = logging.getLogger(__name__)
 EVERY_S = 15.0
@@ -45,7 +45,7 @@ class EnvironmentWatch:
         """Until cancelled."""
         while True:
             for environment in self._settings.environments:
-                if self._holds(environment.name) and watching.has_source(environment):
+                if self._holds(environment.name) and inspect.has_source(environment):
                     await self._look(environment)
             await asyncio.sleep(EVERY_S if self._fingerprints or self._troubles else 1.0)
 
@@ -55,7 +55,7 @@ class EnvironmentWatch:
         Who has just corrected it presses at once, and what is found counts only under what the file says now.
         """
         environment = self._settings.environment(name)
-        if watching.has_source(environment):
+        if inspect.has_source(environment):
             await self._look(environment)
 
     async def _look(self, environment: Environment) -> None:
@@ -74,15 +74,15 @@ class EnvironmentWatch:
             return
         self._troubles.pop(environment.name, None)
 
-    def _look_now(self, environment: Environment) -> watching.Look:
+    def _look_now(self, environment: Environment) -> inspect.Look:
         self._key = self._key or installation_key(self._settings.data_dir)
         now = clock.now_ms()
-        reported = watching.reported_by_the_app(self._store, environment.name, now)
-        seen = watching.look(environment, self._settings, self._catalogue, key=self._key, reported=reported, now_ms=now)
-        watching.record(self._store, seen, by="worker", now_ms=now)
+        reported = inspect.reported_by_the_app(self._store, environment.name, now)
+        seen = inspect.look(environment, self._settings, self._catalogue, key=self._key, reported=reported, now_ms=now)
+        inspect.record(self._store, seen, by="worker", now_ms=now)
         return seen
 
-    def _note(self, seen: watching.Look) -> None:
+    def _note(self, seen: inspect.Look) -> None:
         """From now on evidence is taken under this fingerprint, and probes use the secrets as they are now."""
         if seen.snapshot is None:
             return
@@ -104,10 +104,10 @@ class EnvironmentWatch:
         await progress(0, 2)
         now = clock.now_ms()
         try:
-            document = await asyncio.to_thread(watching.read, environment)
-            neighbours = watching.sides(watching.neighbours(environment, self._settings))
+            document = await asyncio.to_thread(inspect.read, environment)
+            neighbours = inspect.sides(inspect.neighbours(environment, self._settings))
             seen_live = await live.check(
-                document, watching.mode_of(environment), environment, connections=True, route=True,
+                document, inspect.mode_of(environment), environment, connections=True, route=True,
                 others={side.name: side.document for side in neighbours},
             )  # fmt: skip
             await progress(1, 2)
@@ -118,11 +118,11 @@ class EnvironmentWatch:
         await progress(2, 2)
         return RESULTS[seen.validation.result]
 
-    def _look_with(self, environment: Environment, seen_live: live.Live, now: int) -> watching.Look:
+    def _look_with(self, environment: Environment, seen_live: live.Live, now: int) -> inspect.Look:
         self._key = self._key or installation_key(self._settings.data_dir)
-        reported = watching.reported_by_the_app(self._store, environment.name, now)
-        seen = watching.look(
+        reported = inspect.reported_by_the_app(self._store, environment.name, now)
+        seen = inspect.look(
             environment, self._settings, self._catalogue, key=self._key, reported=reported, live=seen_live, now_ms=now
         )
-        watching.record(self._store, seen, by="a person's request", now_ms=now, always=True)
+        inspect.record(self._store, seen, by="a person's request", now_ms=now, always=True)
         return seen

@@ -1,4 +1,4 @@
-"""Which functions does Inngest run here? The fallback's own duties, each due moment claimed once; a replay fanned out
+"""Which functions does Inngest run here? The fallback's own tasks, each due moment claimed once; a replay fanned out
 by case; and the pulse, which does nothing but arrive."""
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from services.dependencies.inngest.pulse import EVENT as PULSE_EVENT
 from services.dependencies.inngest.sync import APP_ID
 from services.replay.runs import WrongRun
 from services.settings.model import Durable, Own
-from worker.duties import Duty, Roster
 from worker.replays import REPLAY_EVENT, ReplayWork
+from worker.schedule import Schedule, ScheduledTask
 
 log = logging.getLogger(__name__)
 EARLY = timedelta(seconds=2)  # the server's clock may be ahead of ours: the due moment is the next one, then
@@ -35,10 +35,10 @@ def client(own: Own) -> inngest.Inngest:
 
 
 def functions(
-    served_by: inngest.Inngest, roster: Roster, replays: ReplayWork, durable: Durable
+    served_by: inngest.Inngest, schedule: Schedule, replays: ReplayWork, durable: Durable
 ) -> list[inngest.Function[Any]]:
     """All of them."""
-    scheduled = [_scheduled(served_by, roster, duty, durable.retries) for duty in roster.duties]
+    scheduled = [_scheduled(served_by, schedule, task, durable.retries) for task in schedule.tasks]
     return [*scheduled, _replay_run(served_by, replays, durable), _pulse(served_by, durable.retries)]
 
 
@@ -48,29 +48,29 @@ def declared(crons: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
 
 
 def _scheduled(
-    served_by: inngest.Inngest, roster: Roster, duty: Duty, retries: int
+    served_by: inngest.Inngest, schedule: Schedule, task: ScheduledTask, retries: int
 ) -> inngest.Function[dict[str, Any]]:
-    @served_by.create_function(fn_id=duty.name, trigger=inngest.TriggerCron(cron=duty.cron), retries=retries)
+    @served_by.create_function(fn_id=task.name, trigger=inngest.TriggerCron(cron=task.cron), retries=retries)
     async def run(context: inngest.Context) -> dict[str, Any]:
         # The due moment is a step of its own, so that a retry minutes later is still for the same one.
-        due = await context.step.run("due", functools.partial(_due, duty))
-        ran_here = await context.step.run("work", functools.partial(_attend, roster, duty, due))
+        due = await context.step.run("due", functools.partial(_due, task))
+        ran_here = await context.step.run("work", functools.partial(_attend, schedule, task, due))
         return {"due": due, "ran_here": ran_here}
 
     return run
 
 
-async def _attend(roster: Roster, duty: Duty, due: str) -> bool:
-    """Run a duty for the moment that the server sends back; one that is none of the duty's own is not run."""
+async def _attend(schedule: Schedule, task: ScheduledTask, due: str) -> bool:
+    """Run a task for the moment that the server sends back; one that is none of the task's own is not run."""
     moment = datetime.fromisoformat(due)
-    if moment.tzinfo is None or not duty.is_plausible(moment, clock.now()):
-        log.warning("%s was asked for at a moment that is none of its own; nothing was run", duty.name)
+    if moment.tzinfo is None or not task.is_plausible(moment, clock.now()):
+        log.warning("%s was asked for at a moment that is none of its own; nothing was run", task.name)
         return False
-    return await roster.attend(duty, moment)
+    return await schedule.attend(task, moment)
 
 
-async def _due(duty: Duty) -> str:
-    return duty.tick(clock.now() + EARLY).astimezone(UTC).isoformat()
+async def _due(task: ScheduledTask) -> str:
+    return task.tick(clock.now() + EARLY).astimezone(UTC).isoformat()
 
 
 def _replay_run(served_by: inngest.Inngest, replays: ReplayWork, durable: Durable) -> inngest.Function[dict[str, Any]]:

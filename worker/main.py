@@ -22,8 +22,7 @@ import inngest
 import uvicorn
 
 from runtime.parent import end_with_parent
-from services import paths as place
-from services import upkeep
+from services import paths, retention
 from services.dependencies.inngest.pulse import NAME as PULSE
 from services.dependencies.inngest.sync import NAME as SYNC
 from services.dependencies.own_network import OwnNetwork
@@ -39,15 +38,15 @@ from services.store.jobs import Job
 from services.store.migrate import migrate
 from services.verdict import view as verdicts
 from worker import app as worker_app
-from worker import chores, functions
+from worker import functions, scheduled
 from worker.collector import Collector
-from worker.desk import Desk, JobFailed, Progress
-from worker.duties import Roster
 from worker.environments import EnvironmentWatch
 from worker.lag import LagMeter
+from worker.leases import JobFailed, Leases, Progress
 from worker.metrics import WorkerMetrics
 from worker.parts import Parts
 from worker.replays import ReplayWork
+from worker.schedule import Schedule
 from worker.sync import Registration
 from worker.writer import Writer
 
@@ -105,7 +104,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _open_store(settings: Settings) -> Store:
     """Open and migrate; a store that is only away for the moment is waited for."""
     store = Store.open(settings.database_url.get_secret_value())
-    if left_out := place.database_address().left_out:
+    if left_out := paths.database_address().left_out:
         log.warning("DATABASE_URL has options that our driver doesn't know; they are left out: %s", ", ".join(left_out))
     give_up = time.monotonic() + STORE_PATIENCE_S
     while True:
@@ -128,7 +127,7 @@ class _Process:
         self._store, self._listener = store, listener
         self._address = f"http://{host}:{port}"
         self._reached_at = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"
-        declared = functions.declared(chores.crons(settings))
+        declared = functions.declared(scheduled.crons(settings))
         watched = tuple(
             _told(environment, self._reached_at, declared)
             for environment in (*settings.environments, *(e for e in settings.pulsed if e.name == INSTALLATION))
@@ -138,22 +137,22 @@ class _Process:
         self._parts = Parts()
         self._writer = Writer(store)
         self._lag = LagMeter()
-        self._desk = Desk(
+        self._leases = Leases(
             store, owner=_owner(settings.data_dir), address=self._address, environments=tuple(e.name for e in watched)
         )
         self._collector = Collector(
             watched,
             sink=self._writer.put,
             lag=self._lag,
-            holds=self._desk.holds,
+            holds=self._leases.holds,
             waits=self._waits,
             beats=Calls(store),
             network=OwnNetwork(references=settings.network.reference, environments=settings.environments),
         )
-        self._watch = EnvironmentWatch(store, settings, collector=self._collector, holds=self._desk.holds)
-        self._replays = ReplayWork(store, settings, owner=self._desk.owner)
-        duties = chores.duties(store, settings, self._collector, self._desk, self._parts.notes)
-        self._roster = Roster(store, settings, duties, owner=self._desk.owner)
+        self._watch = EnvironmentWatch(store, settings, collector=self._collector, holds=self._leases.holds)
+        self._replays = ReplayWork(store, settings, owner=self._leases.owner)
+        tasks = scheduled.tasks(store, settings, self._collector, self._leases, self._parts.notes)
+        self._schedule = Schedule(store, settings, tasks, owner=self._leases.owner)
         self._client = functions.client(settings.own)
         # Of several environments with our Inngest server, the first one's collector is the worker that it calls.
         pulsed = next((e for e in watched if e.server is not None and e.server.pulsed), None)
@@ -164,7 +163,7 @@ class _Process:
     def _register(self, environment: Environment) -> Registration:
         return Registration(
             environment, self._settings.own, self._store, address=self._reached_at,
-            holds=lambda: self._desk.holds(environment.name),
+            holds=lambda: self._leases.holds(environment.name),
             told=lambda found: self._told_of_registration(environment.name, found),
         )  # fmt: skip
 
@@ -179,7 +178,7 @@ class _Process:
 
     def _hands_over(self) -> bool:
         """Whether Inngest calls this worker, and moves work."""
-        return self._registration is not None and self._registration.synced and self._roster.inngest_moves()
+        return self._registration is not None and self._registration.synced and self._schedule.inngest_moves()
 
     async def _send(self, event: str, id_: str, data: dict[str, Any]) -> None:
         await self._client.send(inngest.Event(name=event, id=id_, data=data))
@@ -188,7 +187,7 @@ class _Process:
         """What an older version rolled up, or none did, follows the present rules."""
         while True:
             try:
-                number = await asyncio.to_thread(upkeep.roll_anew, self._store)
+                number = await asyncio.to_thread(retention.roll_again, self._store)
                 if number:
                     log.info("%d series were rolled up anew", number)
             except StoreError as error:
@@ -205,7 +204,7 @@ class _Process:
                     await asyncio.to_thread(self._keep_verdict, name)
                     failing.pop(name, None)
                 except StoreError as error:
-                    log.debug("the verdict could not be reckoned: %s", error)
+                    log.debug("the verdict could not be computed: %s", error)
                 except Exception as error:  # noqa: BLE001 - the other environments' verdicts go on
                     if failing.get(name) != (found := fault(error)):
                         log.error("the verdict of %s can't be evaluated: %s", name, found)
@@ -213,7 +212,7 @@ class _Process:
 
     def _keep_verdict(self, name: str) -> None:
         def holds(other: str) -> bool:
-            return other == name and self._desk.holds(name)
+            return other == name and self._leases.holds(name)
 
         soaks.keep(self._store, self._settings, holds)
         verdicts.keep(self._store, self._settings, holds)
@@ -241,12 +240,12 @@ class _Process:
             for name, work in (
                 ("lag", self._lag.run),
                 ("writer", self._writer.run),
-                ("desk", lambda: self._desk.keep(self._collector, self._writer, lambda: self._parts.trouble)),
-                ("requests", lambda: self._desk.serve({"probe": self._probe_now, "validate": self._validate_now})),
+                ("leases", lambda: self._leases.keep(self._collector, self._writer, lambda: self._parts.trouble)),
+                ("requests", lambda: self._leases.serve({"probe": self._probe_now, "validate": self._validate_now})),
                 ("collector", self._collector.run),
                 ("environments", self._watch.run),
                 ("replays", self._replays.run),
-                ("schedule", lambda: self._roster.fallback().run()),
+                ("schedule", lambda: self._schedule.fallback().run()),
                 ("rollups", self._roll_anew),
                 ("verdicts", self._keep_verdicts),
                 *(
@@ -256,7 +255,7 @@ class _Process:
                 ),
             )
         ]
-        log.info("the worker %s listens on %s", self._desk.owner, self._address)
+        log.info("the worker %s listens on %s", self._leases.owner, self._address)
         self._announce()
         waiting = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -275,12 +274,16 @@ class _Process:
         app = worker_app.build(
             own=self._settings.own,
             token=token.get_secret_value() if token else None,
-            trouble=lambda: self._writer.trouble or self._desk.trouble,
+            trouble=lambda: self._writer.trouble or self._leases.trouble,
             metrics=WorkerMetrics(
-                store=self._store, collector=self._collector, writer=self._writer, desk=self._desk, parts=self._parts
+                store=self._store,
+                collector=self._collector,
+                writer=self._writer,
+                leases=self._leases,
+                parts=self._parts,
             ),
             client=self._client,
-            served=functions.functions(self._client, self._roster, self._replays, self._settings.durable),
+            served=functions.functions(self._client, self._schedule, self._replays, self._settings.durable),
             allowed_hosts=self._settings.portal.allowed_hosts,
         )
         self._steps = worker_app.Steps(app)
@@ -305,7 +308,7 @@ class _Process:
         """Keep the address in the data folder, for command lines and other tools beside a running worker."""
         path = self._settings.data_dir / "worker.json"
         draft = path.with_name(path.name + ".draft")
-        found = {"address": self._address, "pid": os.getpid(), "functions": len(self._roster.duties) + 2}
+        found = {"address": self._address, "pid": os.getpid(), "functions": len(self._schedule.tasks) + 2}
         text = json.dumps(found | ({"inngest": inngest_state} if inngest_state else {}))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -320,8 +323,8 @@ class _Process:
         give_up = loop.time() + self._settings.drain_seconds
         log.info("stopping: nothing new is taken; what is held is finished, or handed back after %g s",
                  self._settings.drain_seconds)  # fmt: skip
-        self._desk.stop_claiming()
-        self._roster.stop_claiming()
+        self._leases.stop_claiming()
+        self._schedule.stop_claiming()
         self._replays.stop_claiming()
         server.should_exit = True  # no new call is accepted; steps that Inngest called are finished
         held = {task for task in parts if task.get_name() in {"replays", "requests", "schedule"}}
@@ -343,7 +346,7 @@ class _Process:
             await self._writer.close()
             await self._replays.close()
             await asyncio.to_thread(self._replays.hand_back)
-            await asyncio.to_thread(self._desk.hand_back)
+            await asyncio.to_thread(self._leases.hand_back)
             log.info("everything was written and handed back")
         except StoreError as error:
             log.error("not everything could be handed back: %s Leases end by themselves.", error)
@@ -352,7 +355,7 @@ class _Process:
 
     async def _until_idle(self) -> None:
         while (  # noqa: ASYNC110 - counters of several parts, looked at for seconds
-            self._steps.running or self._replays.at_work or self._desk.busy or self._roster.busy
+            self._steps.running or self._replays.at_work or self._leases.busy or self._schedule.busy
         ):
             await asyncio.sleep(0.05)
 

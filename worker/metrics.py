@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from services.errors import StoreError
 from services.store import Store, evidence
 from worker.collector import Collector
-from worker.desk import Desk
+from worker.leases import Leases
 from worker.parts import Parts
 from worker.writer import Writer
 
@@ -18,8 +18,8 @@ from worker.writer import Writer
 class WorkerMetrics:
     """A collector in Prometheus' sense: read when asked, nothing counted twice."""
 
-    def __init__(self, *, store: Store, collector: Collector, writer: Writer, desk: Desk, parts: Parts) -> None:
-        self._store, self._collector, self._writer, self._desk, self._parts = store, collector, writer, desk, parts
+    def __init__(self, *, store: Store, collector: Collector, writer: Writer, leases: Leases, parts: Parts) -> None:
+        self._store, self._collector, self._writer, self._leases, self._parts = store, collector, writer, leases, parts
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -61,7 +61,7 @@ class WorkerMetrics:
         yield GaugeMetricFamily(
             "greenlight_worker_store_trouble",
             "1 while the store can't be written.",
-            int(bool(self._writer.trouble or self._desk.trouble)),
+            int(bool(self._writer.trouble or self._leases.trouble)),
         )
         try:
             with self._store.read() as connection:

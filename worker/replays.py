@@ -18,7 +18,7 @@ from typing import Any
 from services import clock
 from services.errors import GreenlightError, StoreError
 from services.redact import fault
-from services.replay import asking, runs
+from services.replay import runs, start
 from services.replay.agents import Agent, open_agent
 from services.replay.judges import Judge
 from services.replay.runner import Runner
@@ -125,7 +125,7 @@ class ReplayWork:
             async with self._bench(run.id) as bench:
                 await asyncio.to_thread(self._start, run.id)
                 await self._work(bench, None)
-                done = await asking.conclude_if_complete(self._store, bench.begun.run, bench.judge)
+                done = await start.conclude_if_complete(self._store, bench.begun.run, bench.judge)
         except WrongRun:
             return  # it was ended with its reason
         except StoreError:
@@ -186,7 +186,7 @@ class ReplayWork:
         run = await asyncio.to_thread(self._find, run_id)
         if run.state in replays.OPEN:
             async with self._bench(run_id) as bench:
-                await asking.conclude_if_complete(self._store, run, bench.judge)
+                await start.conclude_if_complete(self._store, run, bench.judge)
             run = await asyncio.to_thread(self._find, run_id)
         return {"run_id": run.id, "state": run.state, "verdict": run.verdict}
 
@@ -231,8 +231,8 @@ class ReplayWork:
     async def _open(self, run_id: str) -> _Bench:
         run = await asyncio.to_thread(self._find, run_id)
         try:
-            spec, token = asking.agent_spec(self._settings, str(run.options["agent"]))
-            judge = asking.make_judge(self._settings, str(run.options["judge"]))
+            spec, token = start.agent_spec(self._settings, str(run.options["agent"]))
+            judge = start.make_judge(self._settings, str(run.options["judge"]))
             if judge.sha256 != run.judge_sha256:
                 raise WrongRun("The judge changed since the run was asked for. Start a new one.")
             begun = await asyncio.to_thread(runs.resumed_for_reading, self._store, run.id)

@@ -14,14 +14,14 @@ from services.evidence import decisions
 from services.evidence.decisions import Decision
 from services.settings.model import Environment, Settings
 from services.soak import reading as soaks
-from services.soak.reckon import CHECK as SOAK
-from services.soak.reckon import Soak
+from services.soak.evaluate import CHECK as SOAK
+from services.soak.evaluate import Soak
 from services.store import Store, conditions
 from services.store import evidence as evidence_store
-from services.verdict import signing
+from services.verdict import sign_off as signing
 from services.verdict import view as verdict_view
+from services.verdict.evaluate import evaluate, sentence, standing, worst
 from services.verdict.model import Facts, Standing, Verdict
-from services.verdict.reckon import reckon, sentence, standing, worst
 from services.verdict.view import SignedGo
 
 State = Literal["done", "failed", "open", "waiting"]
@@ -120,7 +120,7 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         asked = signing.waiting(connection, name)
         measured_ms = conditions.newest_ms(connection, [e.name for e in walk])
         said = [d for e in walk for kind in decisions.KINDS for d in decisions.history(connection, e.name, kind)]
-    found = reckon(facts[name])
+    found = evaluate(facts[name])
     return Checklist(
         environment=name,
         simulated=environment.simulated,
@@ -189,7 +189,7 @@ def _view(
     if step.confirm:
         outcomes.append("pass" if decision is not None else "unknown")
     if step.environment == "last":
-        outcomes.append({"GO": "pass", "NO_GO": "fail"}.get(reckon(verdict).state, "unknown"))  # type: ignore[arg-type]
+        outcomes.append({"GO": "pass", "NO_GO": "fail"}.get(evaluate(verdict).state, "unknown"))  # type: ignore[arg-type]
     outcome = worst(tuple(outcomes))
     since = 0 if campaign is None else campaign.at_ms
     return StepView(

@@ -120,7 +120,7 @@ RULES: Mapping[str, Rule] = {
     "missing_recommended": _rule("warning", "{key} is not set, though it is recommended.", "Add it. {where}"),
     "unset_platform_default": _rule(
         "info",
-        "{key} is unset: the platform's own default applies, which is reckoned as 0 seconds.",
+        "{key} is unset: the platform's own default applies, which is computed as 0 seconds.",
         "Set it if background work must survive a deploy. {where}",
     ),
     "empty_required": _rule("error", "{key} is there but empty, and it is required.", "Fill it in. {where}"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.envs import relations, watching
+from services.envs import inspect, relations
 from services.envs.catalogue import Catalogue
 from services.envs.document import Document, UnreadableSource
 from services.envs.findings import Mode
@@ -59,7 +59,7 @@ def compare(
     for name in names:
         environment = settings.environment(name)
         try:
-            sides.append(Side(name=name, role=environment.role, document=watching.read(environment)))
+            sides.append(Side(name=name, role=environment.role, document=inspect.read(environment)))
             simulated |= environment.simulated
         except UnreadableSource as error:
             unreadable.append(str(error))
@@ -72,12 +72,12 @@ def compare(
 def validate(store: Store, settings: Settings, catalogue: Catalogue, name: str, now_ms: int) -> ValidationView:
     """Judge an environment's configuration as it is now. Raises UnreadableSource or StoreError."""
     environment = settings.environment(name)
-    reported = watching.reported_by_the_app(store, name, now_ms)
-    seen = watching.look(environment, settings, catalogue, key=None, reported=reported, now_ms=now_ms)
+    reported = inspect.reported_by_the_app(store, name, now_ms)
+    seen = inspect.look(environment, settings, catalogue, key=None, reported=reported, now_ms=now_ms)
     with store.read() as connection:
         newest = {e.check: e for e in evidence_store.latest(connection, name)}
-    live = newest.get(watching.CONNECTIONS_CHECK)
-    recorded = newest.get(watching.CHECK)
+    live = newest.get(inspect.CONNECTIONS_CHECK)
+    recorded = newest.get(inspect.CHECK)
     return ValidationView(
         validation=seen.validation,
         connections={} if live is None else dict(live.detail.get("connections") or {}),

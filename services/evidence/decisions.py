@@ -18,7 +18,7 @@ from services.access import Action, Person
 from services.clock import DAY_MS
 from services.envs.fingerprint import drift
 from services.errors import GreenlightError
-from services.evidence import current as currency
+from services.evidence import current
 from services.evidence.model import Evidence
 from services.settings.model import Environment
 from services.store import Store, snapshots
@@ -88,7 +88,7 @@ def write(
     if not said:
         raise Refused("Write a note: what was decided, and where it is written down.")
     now = clock.now_ms()
-    under = currency.under(connection, environment)
+    under = current.under(connection, environment)
     record = Evidence(
         environment=environment,
         check=PREFIX + kind,
@@ -107,7 +107,7 @@ def write(
             "note": said[:1000],
             "under_fingerprint": under.fingerprint,
             "under_version": under.version,
-            "under_policy": currency.policy(connection, environment),
+            "under_policy": current.policy(connection, environment),
         }
         | dict(more or {}),
     )
@@ -132,7 +132,7 @@ def changed_since(connection: Connection, decision: Decision) -> tuple[str, ...]
     What isn't known now, as the version of an application that doesn't answer, has not changed.
     """
     said, name = decision.detail, decision.environment
-    now, policy = currency.under(connection, name), currency.policy(connection, name)
+    now, policy = current.under(connection, name), current.policy(connection, name)
     version, enforced = said.get("under_version"), said.get("under_policy")
     found = []
     if said.get("under_fingerprint") != now.fingerprint:

@@ -86,7 +86,9 @@ def never_seen(environment: str, probe: str, interval_s: float) -> Condition:
     )
 
 
-def reckon(environment: str, conditions: Iterable[Condition], now_ms: int, *, strict: Sequence[str] = STRICT) -> Health:
+def evaluate(
+    environment: str, conditions: Iterable[Condition], now_ms: int, *, strict: Sequence[str] = STRICT
+) -> Health:
     """The state of an environment from its probes' newest results. `strict`: what strict mode is about."""
     found = {condition.probe: condition for condition in conditions}
     shown = {name: current(condition, now_ms) for name, condition in found.items()}

@@ -14,7 +14,7 @@ from services import deployed
 from services.dependencies.inngest.pulse import SUCCESS, WAIT
 from services.dependencies.run import Observation
 from services.evidence.model import Evidence, worth_writing
-from services.health.evaluate import reckon
+from services.health.evaluate import evaluate
 from services.health.hysteresis import Track, is_stale, stale_after_ms, step
 from services.store import Store, conditions, deploys, inngest_runs, samples
 from services.store import evidence as evidence_store
@@ -188,7 +188,7 @@ def _span(condition: Condition) -> Span:
 
 def _overall(environment: str, known: _Known, at_ms: int) -> Span:
     """The environment's own state, for its ribbon."""
-    health = reckon(environment, known.conditions.values(), at_ms)
+    health = evaluate(environment, known.conditions.values(), at_ms)
     worst = next((d.leading.probe for d in health.dependencies if d.state == "down"), "")
     return Span(
         environment=environment,

@@ -1,4 +1,4 @@
-"""What do Overview and Dependency health show? View-models from the store: read, reckon, hand over. Never probes."""
+"""What do Overview and Dependency health show? View-models from the store: read, evaluate, hand over. Never probes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from services.clock import HOUR_MS
 from services.dependencies.messages import brief, fix, sentence
 from services.dependencies.model import dependency_of
 from services.dependencies.probe import LATENCY
+from services.dependencies.redis.budget import CommandShare, command_share
 from services.dependencies.registry import KINDS, SLIS
-from services.evidence import current as currency
+from services.evidence import current
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
-from services.health.budget import CommandShare, command_share
-from services.health.evaluate import NEVER, Dependency, Health, never_seen, reckon
+from services.health.evaluate import NEVER, Dependency, Health, evaluate, never_seen
 from services.health.ribbon import Cell, cells, with_present
 from services.settings.model import Environment, Settings
 from services.store import Store, conditions, samples, spans, workers
@@ -179,7 +179,7 @@ def raw_evidence(
     """The newest evidence of an environment, newest first. An older record of a check counts for what came before."""
     with store.read() as connection:
         found = evidence_store.history(connection, environment, limit=limit)
-        now = currency.complete(connection, settings, environment, now_ms)
+        now = current.complete(connection, settings, environment, now_ms)
     proofs, seen = [], set[str]()
     for number, hash_, record in found:
         stale = "a newer record of this check exists" if record.check in seen else why_stale(record, now, now_ms)
@@ -215,7 +215,7 @@ def _worker(connection: Connection, now_ms: int) -> WorkerLife:
 
 
 def _card(connection: Connection, environment: Environment, now_ms: int) -> Card:
-    health = reckon(environment.name, wanted(connection, environment), now_ms, strict=environment.strict)
+    health = evaluate(environment.name, wanted(connection, environment), now_ms, strict=environment.strict)
     past = spans.load(connection, environment.name, since_ms=now_ms - 30 * DAY_MS, probe=ENVIRONMENT)
     made = [
         with_present(

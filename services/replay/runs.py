@@ -15,8 +15,7 @@ from sqlalchemy import Connection
 from services import access, clock
 from services.access import Person
 from services.errors import GreenlightError
-from services.evidence import current as currency
-from services.evidence import decisions
+from services.evidence import current, decisions
 from services.evidence.freshness import Under
 from services.replay import bodies, comparison, gate, golden, rubric
 from services.replay.comparison import Basis, Comparison
@@ -103,7 +102,7 @@ def begin(store: Store, plan: Plan) -> Begun:
     pieces = [(case_id, repeat) for repeat in range(1, rules.repeats + 1) for case_id in chosen]
     with store.write() as connection:
         if run.environment:
-            under = currency.under(connection, run.environment)
+            under = current.under(connection, run.environment)
             said = {"fingerprint": under.fingerprint, "version": under.version}
             run = replace(run, options=dict(run.options) | {"under": said})
         replays.create(connection, run, pieces, kept, found.version)
@@ -125,7 +124,7 @@ def under_of(connection: Connection, run: Run) -> Under:
     or all, speak of what runs no more."""
     begun = run.options.get("under")
     if not isinstance(begun, dict):  # begun before this was noted
-        return currency.under(connection, run.environment)
+        return current.under(connection, run.environment)
     return Under(fingerprint=begun.get("fingerprint"), version=begun.get("version"))
 
 

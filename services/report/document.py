@@ -8,10 +8,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from services import clock
-from services.evidence import current as currency
-from services.evidence import decisions
+from services.evidence import current, decisions
 from services.evidence.decisions import Decision
-from services.health.evaluate import reckon as health_of
+from services.health.evaluate import evaluate as health_of
 from services.health.view import wanted
 from services.settings.model import Environment, Settings
 from services.slo import view as slos
@@ -21,8 +20,8 @@ from services.store import Store
 from services.store import evidence as evidence_store
 from services.verdict import view as verdicts
 from services.verdict import words
+from services.verdict.evaluate import evaluate, sentence
 from services.verdict.model import Finding, Standing, Verdict
-from services.verdict.reckon import reckon, sentence
 from services.verdict.view import SignedGo
 from services.version import VERSION
 
@@ -47,9 +46,9 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
     environment = settings.environment(name)
     with store.read() as connection:
         facts = verdicts.facts(connection, settings, environment, now_ms)
-        verdict = reckon(facts)
+        verdict = evaluate(facts)
         number, head = evidence_store.tip(connection)
-        found = slos.reckoned(connection, environment, now_ms, days=None, minute_days=settings.retention.minute_days)
+        found = slos.computed(connection, environment, now_ms, days=None, minute_days=settings.retention.minute_days)
         health = health_of(name, wanted(connection, environment), now_ms, strict=environment.strict)
         return {
             "kind": kind,
@@ -60,7 +59,7 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
             "made_at": clock.iso(now_ms),
             "greenlight": VERSION,
             "verdict": _verdict(verdict),
-            "policy": currency.policy(connection, name) or "unknown",
+            "policy": current.policy(connection, name) or "unknown",
             "version": health.version,
             "flags": {f"{dependency.upper()}_REQUIRED": _flag(facts.records.get(f"{dependency}.required"))
                       for dependency in environment.strict},
@@ -140,7 +139,7 @@ def _how(check: str) -> str:
         return "a person's word"
     if check.startswith("env."):
         return "the configuration read and tried"
-    return {"soak": "reckoned from samples", "replay.gate": "golden cases replayed"}.get(check, "measured from outside")
+    return {"soak": "computed from samples", "replay.gate": "golden cases replayed"}.get(check, "measured from outside")
 
 
 def _issue(finding: Finding) -> dict[str, str]:

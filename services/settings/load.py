@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from services import paths as place
+from services import paths
 from services.dependencies.registry import KINDS
 from services.errors import Problem, SettingsError
 from services.paths import ROOT, TEAM_KEYS, TEAM_STEPS, config_path
@@ -43,7 +43,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     # Mounted secrets end in a line end; nowhere does white space around a value mean anything.
     variables = {name: value.strip() for name, value in (os.environ if variables is None else variables).items()}
     problems: list[Problem] = []
-    data_dir = place.data_dir(variables, root)
+    data_dir = paths.data_dir(variables, root)
     path = config_path(variables, root)
     explicit = bool(variables.get("GREENLIGHT_CONFIG"))
     stack = installation.stack_note(data_dir)

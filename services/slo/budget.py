@@ -1,7 +1,7 @@
 """Is a promise kept, what may still go wrong, and how long does that last? Pure.
 
 Only known measurements count: an unknown one is neither good nor bad, and time that was not observed spends no budget
-and earns none. Budgets are reckoned over the observed part of the window, which is told beside them as `coverage`.
+and earns none. Budgets are computed over the observed part of the window, which is told beside them as `coverage`.
 """
 
 from __future__ import annotations

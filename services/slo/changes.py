@@ -52,7 +52,7 @@ def tell(store: Store, deploy: Deploy, *, once: str, now_ms: int) -> bool:
 def declare(
     store: Store, environment: str, *, from_ms: int, until_ms: int, reason: str, by: Person, now_ms: int
 ) -> int:
-    """Declare maintenance: whole minutes outside the reckoning. Returns its number; raises Forbidden, WrongChange."""
+    """Declare maintenance: whole minutes outside the computation. Returns its number; raises Forbidden, WrongChange."""
     access.require(by, "maintenance")
     low, high = from_ms - from_ms % MINUTE_MS, -(-until_ms // MINUTE_MS) * MINUTE_MS
     if high <= low:

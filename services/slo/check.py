@@ -1,4 +1,4 @@
-"""Do the roll-ups say what the raw samples say? Reckoned again from raw, day by day, and compared."""
+"""Do the roll-ups say what the raw samples say? Computed again from raw, day by day, and compared."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Checked:
 
 
 def check(store: Store, *, repair: bool = False) -> Checked:
-    """Compare minutes and hours with raw, days with their hours; with `repair` reckon anew what differs."""
+    """Compare minutes and hours with raw, days with their hours; with `repair` evaluate anew what differs."""
     compared, found = 0, []
     with store.read() as connection:
         known = rollups.closed_until(connection)
@@ -55,7 +55,7 @@ def check(store: Store, *, repair: bool = False) -> Checked:
             ]
             if wrong and repair:
                 with store.write() as connection:
-                    rollups.roll_anew(connection, series_id, low, low + DAY_MS)
+                    rollups.roll_again(connection, series_id, low, low + DAY_MS)
     return Checked(compared=compared, differences=tuple(found))
 
 

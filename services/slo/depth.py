@@ -34,7 +34,7 @@ def depth(
 ) -> Depth | None:
     """A promise by its SLI; None where the environment makes no such promise."""
     with store.read() as connection:
-        found = view.reckoned(connection, environment, now_ms, days=days, minute_days=minute_days)
+        found = view.computed(connection, environment, now_ms, days=days, minute_days=minute_days)
         row = next((item for item in found.rows if item.promise.sli == sli), None)
         if row is None:
             return None

@@ -1,4 +1,4 @@
-"""What do the command line and the API say of the promises? JSON values; numbers as reckoned, unrounded."""
+"""What do the command line and the API say of the promises? JSON values; numbers as computed, unrounded."""
 
 from __future__ import annotations
 

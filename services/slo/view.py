@@ -25,7 +25,7 @@ POINTS = 90
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One promise. `window_days` is what it was reckoned over, `burn_down` (time in ms, share of the budget left)."""
+    """One promise. `window_days` is what it was computed over, `burn_down` (time in ms, share of the budget left)."""
 
     promise: Promise
     window_days: int
@@ -49,12 +49,12 @@ class Slos:
 def slos(
     store: Store, environment: Environment, now_ms: int, *, days: int | None = None, minute_days: int = 30
 ) -> Slos:
-    """Reckon every promise over its own window, or over `days`."""
+    """Compute every promise over its own window, or over `days`."""
     with store.read() as connection:
-        return reckoned(connection, environment, now_ms, days=days, minute_days=minute_days)
+        return computed(connection, environment, now_ms, days=days, minute_days=minute_days)
 
 
-def reckoned(
+def computed(
     connection: Connection, environment: Environment, as_of_ms: int, *, days: int | None, minute_days: int = 30
 ) -> Slos:
     """The same inside a transaction. Beyond the minutes that are kept, `as_of` is taken back to the full hour."""

@@ -24,7 +24,7 @@ class Tiles:
 
 
 def trouble(as_of_ms: int, now_ms: int) -> str | None:
-    """Why a moment can't be reckoned as of; None where it can."""
+    """Why a moment can't be computed as of; None where it can."""
     if as_of_ms > now_ms + MINUTE_MS:
         return "lies in the future: nothing was measured there yet"
     return "lies before 2000: nothing can have been measured there" if as_of_ms < EARLIEST_MS else None

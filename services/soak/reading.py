@@ -1,4 +1,4 @@
-"""Where does the soak read what it is reckoned from, and how does it become evidence?"""
+"""Where does the soak read what it is computed from, and how does it become evidence?"""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from sqlalchemy import Connection
 from services import clock
 from services.clock import HOUR_MS
 from services.dependencies.registry import BREAKS
-from services.evidence import current as currency
-from services.evidence import freshness
+from services.evidence import current, freshness
 from services.evidence.decisions import waived_canaries
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence, due_again
 from services.settings.model import Environment, Settings
-from services.soak.reckon import (
+from services.soak.evaluate import (
     CHECK,
     DEPENDENCY,
     READINESS,
@@ -28,8 +27,8 @@ from services.soak.reckon import (
     Event,
     Look,
     Soak,
+    evaluate,
     meets,
-    reckon,
 )
 from services.store import Store, deploys, samples, snapshots, spans
 from services.store import evidence as evidence_store
@@ -46,7 +45,7 @@ def soak(store: Store, settings: Settings, environment: Environment, now_ms: int
 
 def read(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Soak:
     """The same inside a transaction. While a pass stands, it is told as it was when it was written down."""
-    found, kept, stands = _reckoned(connection, settings, environment, now_ms)
+    found, kept, stands = _computed(connection, settings, environment, now_ms)
     return _as_passed(found, kept) if kept is not None and stands else found
 
 
@@ -61,7 +60,7 @@ def _as_passed(found: Soak, kept: Evidence) -> Soak:
     )  # fmt: skip
 
 
-def _reckoned(
+def _computed(
     connection: Connection, settings: Settings, environment: Environment, now_ms: int
 ) -> tuple[Soak, Evidence | None, bool]:
     """Where it stands now; what was written down last, and whether that is a pass that still stands."""
@@ -80,7 +79,7 @@ def _reckoned(
         *_changed(connection, name, since, now_ms),
     ]
     proofs = evidence_store.history(connection, name, check="replay.canary", limit=200)
-    found = reckon(
+    found = evaluate(
         name, settings.soak, strict=strict, events=events, looks=looks,
         canaries=[e.at_ms for _, _, e in proofs if e.outcome == "pass"],
         waived=waived_canaries(connection, name, now_ms), now_ms=now_ms,
@@ -91,16 +90,16 @@ def _reckoned(
 
 
 def _stands(connection: Connection, settings: Settings, kept: Evidence, now_ms: int) -> bool:
-    stale = why_stale(kept, currency.under(connection, kept.environment), now_ms)
+    stale = why_stale(kept, current.under(connection, kept.environment), now_ms)
     return stale is None and meets(kept.detail, settings.soak)
 
 
 def _strict(connection: Connection, name: str, now_ms: int) -> tuple[bool | None, list[Event]]:
     """Whether the running application is strict, and the moment since when it is."""
-    now = currency.under(connection, name)
+    now = current.under(connection, name)
     states: list[bool | None] = []
     events = []
-    for check in currency.FLAGS:
+    for check in current.FLAGS:
         history = evidence_store.history(connection, name, check=check, limit=500)
         newest = history[0][2] if history else None
         known = newest is not None and why_stale(newest, now, now_ms) in {None, *_BY_CHANGE}
@@ -159,9 +158,9 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
             continue
         now = clock.now_ms()
         with store.read() as connection:
-            found, before, stands = _reckoned(connection, settings, environment, now)
-            current = currency.under(connection, environment.name)
-        proof = _proof(environment, found, current.fingerprint, current.version, now, hours=settings.soak.hours)
+            found, before, stands = _computed(connection, settings, environment, now)
+            under = current.under(connection, environment.name)
+        proof = _proof(environment, found, under.fingerprint, under.version, now, hours=settings.soak.hours)
         if not _says_more(proof, before, stands=stands):
             continue
         with store.write() as connection:

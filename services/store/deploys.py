@@ -25,7 +25,7 @@ class Deploy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Maintenance:
-    """A declared window outside the reckoning. `withdrawn_ms` None while it counts."""
+    """A declared window outside the computation. `withdrawn_ms` None while it counts."""
 
     id: int
     environment: str

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from services import paths as place
+from services import paths
 from services.errors import StoreUnreachable
 from services.store.troubles import translate, unstorable
 
@@ -83,7 +83,7 @@ class Store:
         for part in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
             with contextlib.suppress(OSError):  # not there, or another user's
                 part.chmod(0o600)
-        if path.parent == place.data_dir():
+        if path.parent == paths.data_dir():
             with contextlib.suppress(OSError):
                 path.parent.chmod(0o700)
 

@@ -1,6 +1,6 @@
 """How do the sums of minutes, hours and days stay true to the samples, in the very transaction that writes them?
 
-Minutes are reckoned anew from their raw samples whenever one arrives, so duplicates and late ones do no harm. Hours and
+Minutes are computed anew from their raw samples whenever one arrives, so duplicates and late ones do no harm. Hours and
 days are written as they close (`series.closed_ms`); what is open is put together from minutes by the reader. The row of
 the series is locked meanwhile, so that several writers follow each other.
 """
@@ -91,7 +91,7 @@ def _refresh(
         until, chosen = closed[series_id], minutes_of.setdefault(series_id, set())
         for at_ms in times:
             chosen.add(at_ms - at_ms % MINUTE_MS)
-            if until is not None and at_ms < until:  # late: its hour is reckoned anew as a whole
+            if until is not None and at_ms < until:  # late: its hour is computed anew as a whole
                 hour = at_ms - at_ms % HOUR_MS
                 chosen.update(range(hour, hour + HOUR_MS, MINUTE_MS))
                 # The sample after it may lie in the next hour, which then changes as well.
@@ -280,8 +280,8 @@ def extent(connection: Connection, series_id: int) -> Range | None:
     return None if row[0] is None else (row[0] - row[0] % HOUR_MS, row[1])
 
 
-def roll_anew(connection: Connection, series_id: int, low: int, high: int) -> None:
-    """Reckon the hours that begin in [low, high) from raw, where their raw samples are all there."""
+def roll_again(connection: Connection, series_id: int, low: int, high: int) -> None:
+    """Compute the hours that begin in [low, high) from raw, where their raw samples are all there."""
     closed = lock(connection, (series_id,))
     query = select(samples.c.at_ms).where(
         samples.c.series_id == series_id, samples.c.at_ms >= low, samples.c.at_ms < high

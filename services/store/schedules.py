@@ -12,9 +12,9 @@ from services.store.schema import schedule_runs as table
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScheduleRun:
-    """A due moment of a duty; `by` is `inngest` or `fallback`, `outcome` running, done or failed."""
+    """A due moment of a task; `by` is `inngest` or `fallback`, `outcome` running, done or failed."""
 
-    duty: str
+    task: str
     due_ms: int
     by: str
     worker: str
@@ -24,33 +24,33 @@ class ScheduleRun:
     tries: int
 
 
-def begin(connection: Connection, *, duty: str, due_ms: int, by: str, worker: str, now_ms: int) -> None:
+def begin(connection: Connection, *, task: str, due_ms: int, by: str, worker: str, now_ms: int) -> None:
     """Note that somebody runs it now; a further try takes the place of the one before."""
     make = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
     values = {"by": by, "worker": worker, "begun_ms": now_ms, "ended_ms": None, "outcome": "running"}
     connection.execute(
-        make.values(duty=duty, due_ms=due_ms, tries=1, **values).on_conflict_do_update(
-            index_elements=["duty", "due_ms"], set_={**values, "tries": table.c.tries + 1}
+        make.values(task=task, due_ms=due_ms, tries=1, **values).on_conflict_do_update(
+            index_elements=["task", "due_ms"], set_={**values, "tries": table.c.tries + 1}
         )
     )
 
 
-def end(connection: Connection, *, duty: str, due_ms: int, worker: str, outcome: str, now_ms: int) -> None:
+def end(connection: Connection, *, task: str, due_ms: int, worker: str, outcome: str, now_ms: int) -> None:
     """Note how it ended."""
     connection.execute(
         update(table)
-        .where(table.c.duty == duty, table.c.due_ms == due_ms, table.c.worker == worker)
+        .where(table.c.task == task, table.c.due_ms == due_ms, table.c.worker == worker)
         .values(ended_ms=now_ms, outcome=outcome)
     )
 
 
 def newest(connection: Connection) -> tuple[ScheduleRun, ...]:
-    """The newest due moment of each duty."""
-    last = select(table.c.duty, func.max(table.c.due_ms).label("due_ms")).group_by(table.c.duty).subquery()
+    """The newest due moment of each task."""
+    last = select(table.c.task, func.max(table.c.due_ms).label("due_ms")).group_by(table.c.task).subquery()
     rows = connection.execute(
         select(table)
-        .join(last, (table.c.duty == last.c.duty) & (table.c.due_ms == last.c.due_ms))
-        .order_by(table.c.duty)
+        .join(last, (table.c.task == last.c.task) & (table.c.due_ms == last.c.due_ms))
+        .order_by(table.c.task)
     )
     return tuple(ScheduleRun(**row._mapping) for row in rows)
 

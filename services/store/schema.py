@@ -82,7 +82,7 @@ deploys = Table(
     UniqueConstraint("environment", "at_ms", "version"),
 )
 
-# Declared maintenance: outside the reckoning, and shown. A withdrawn one stays, marked.
+# Declared maintenance: outside the computation, and shown. A withdrawn one stays, marked.
 maintenance = Table(
     "maintenance",
     metadata,
@@ -219,7 +219,7 @@ inngest_runs = Table(
 schedule_runs = Table(
     "schedule_runs",
     metadata,
-    Column("duty", String(80), primary_key=True),
+    Column("task", String(80), primary_key=True),
     Column("due_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("by", String(10), nullable=False),  # inngest, fallback
     Column("worker", String(80), nullable=False),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.dependencies.probe import CHECK as DECLARED
-from services.soak.reckon import CHECK as SOAK
+from services.soak.evaluate import CHECK as SOAK
 from services.verdict.model import Subject
 
 STRICT = "Follow the checklist: in its turn, REDIS_REQUIRED=true and INNGEST_REQUIRED=true are saved and redeployed."

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from services import clock
-from services.evidence import current as currency
-from services.evidence import decisions
+from services.evidence import current, decisions
 from services.evidence.decisions import Decision
 from services.evidence.model import Evidence, worth_writing
 from services.report import exports
 from services.report.exports import Export
 from services.settings.model import Environment, Settings
-from services.soak.reckon import CHECK as SOAK
+from services.soak.evaluate import CHECK as SOAK
 from services.store import Store
 from services.store import evidence as evidence_store
+from services.verdict.evaluate import evaluate
 from services.verdict.model import OUTCOMES, Facts, Subject, Verdict
-from services.verdict.reckon import reckon
 
 CHECK = "verdict"
 
@@ -28,13 +27,13 @@ def verdict(store: Store, settings: Settings, name: str, now_ms: int) -> Verdict
     """The verdict of an environment. Raises UnknownEnvironment or StoreError."""
     environment = settings.environment(name)
     with store.read() as connection:
-        return reckon(facts(connection, settings, environment, now_ms))
+        return evaluate(facts(connection, settings, environment, now_ms))
 
 
 def verdicts(store: Store, settings: Settings, now_ms: int) -> tuple[Verdict, ...]:
     """The verdict of every environment, as of one moment."""
     with store.read() as connection:
-        return tuple(reckon(facts(connection, settings, e, now_ms)) for e in settings.environments)
+        return tuple(evaluate(facts(connection, settings, e, now_ms)) for e in settings.environments)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +84,7 @@ def told(store: Store, settings: Settings, now_ms: int, names: Sequence[str]) ->
 
 
 def _told(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Told:
-    current = reckon(facts(connection, settings, environment, now_ms))
+    current = evaluate(facts(connection, settings, environment, now_ms))
     last = evidence_store.newest(connection, environment.name, CHECK)
     since = last.detail.get("since_ms") if last is not None and last.value == current.state else None
     return Told(verdict=current, since_ms=since, go=signed_go(connection, environment.name),
@@ -106,8 +105,8 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
             continue
         now = clock.now_ms()
         with store.read() as connection:
-            found = reckon(facts(connection, settings, environment, now))
-            under = currency.under(connection, environment.name)
+            found = evaluate(facts(connection, settings, environment, now))
+            under = current.under(connection, environment.name)
             last = evidence_store.newest(connection, environment.name, CHECK)
         since = last.detail.get("since_ms", last.at_ms) if last is not None and last.value == found.state else now
         since = min(since, now)  # a clock may have been set back
@@ -137,10 +136,10 @@ def facts(connection: Connection, settings: Settings, environment: Environment, 
     return Facts(
         subject=subject(settings, environment),
         now_ms=now_ms,
-        under=currency.complete(connection, settings, environment.name, now_ms),
+        under=current.complete(connection, settings, environment.name, now_ms),
         records=records,
         soak=soak,
-        soak_under=currency.under(connection, staging.name) if staging is not None else currency.NOTHING,
+        soak_under=current.under(connection, staging.name) if staging is not None else current.NOTHING,
     )
 
 

@@ -17,7 +17,7 @@ from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, deploys, evidence, jobs, replays
 from services.store.migrate import migrate
-from services.verdict import signing
+from services.verdict import sign_off as signing
 from tests import portal
 from tests.conftest import ROOT, free_port
 from tests.patience import wait_until

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from services import clock
 from services.access import local_operator
-from services.replay import asking
-from services.replay.asking import Wish
+from services.replay import start
+from services.replay.start import Wish
 from services.settings import load
 from services.store import Store, conditions, replays, schedules
 from services.store.conditions import Condition
@@ -55,7 +55,7 @@ def all_runs(server: Inngest) -> list[dict[str, object]]:
 
 def wished(worker: RealWorker, variables: dict[str, str]) -> Run:
     settings = load(variables | {"GREENLIGHT_DATA": str(worker.data)})
-    return asking.ask(open_store(worker), settings, Wish(agent="mine"), by=local_operator("test"))
+    return start.ask(open_store(worker), settings, Wish(agent="mine"), by=local_operator("test"))
 
 
 def state(store: Store, run_id: str) -> str:

@@ -65,7 +65,7 @@ def test_a_duty_that_fails_is_tried_again_for_the_same_moment_and_its_finished_s
     ran = next(r for r in history(store) if r.tries == 2)
     assert ran.due_ms % (every_s * 1000) == 0
     log = worker.log.read_text()
-    assert "the duty retention failed (RuntimeError at tests/inngest/quick_worker.py:" in log
+    assert "the task retention failed (RuntimeError at tests/inngest/quick_worker.py:" in log
     assert "planned" not in log, "an error's text may quote a secret"
     if server.is_real:
         return  # how it called is not for us to see; who was first to try again, it or the fallback, is open

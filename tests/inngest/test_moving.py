@@ -1,4 +1,4 @@
-"""With any Inngest server: a pulse arrives, runs are counted once, a cron runs a duty once."""
+"""With any Inngest server: a pulse arrives, runs are counted once, a cron runs a task once."""
 
 import time
 from collections.abc import Callable
@@ -62,12 +62,12 @@ def test_a_cron_runs_a_duty_once(inngest: Make, start_worker: Start, tmp_path: P
 
     def ran() -> bool:
         with store.read() as connection:
-            return any(r.duty == "probe-environments" and r.outcome == "done" for r in schedules.newest(connection))
+            return any(r.task == "probe-environments" and r.outcome == "done" for r in schedules.newest(connection))
 
     wait_until(ran, 340 if server.is_real else 20)
     time.sleep(2)
     with store.read() as connection:
-        found = [r for r in schedules.history(connection) if r.duty == "probe-environments"]
+        found = [r for r in schedules.history(connection) if r.task == "probe-environments"]
     assert [(r.by, r.outcome, r.tries) for r in found] == [("inngest", "done", 1)]
 
 

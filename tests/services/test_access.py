@@ -14,13 +14,13 @@ from services.access import LEAST, ROLES, Action, Forbidden, Person
 from services.envs import writing
 from services.errors import SettingsError
 from services.evidence import decisions
-from services.replay import asking, runs
-from services.replay.asking import Wish
+from services.replay import runs, start
+from services.replay.start import Wish
 from services.settings import load
 from services.settings.model import Access, AccessPerson, Settings
 from services.slo import changes
 from services.store import Store
-from services.verdict import signing
+from services.verdict import sign_off as signing
 from tests import portal
 from tests.conftest import ROOT
 from tests.patience import PATIENCE_S
@@ -55,7 +55,7 @@ def calls(store: Store, settings: Settings, tmp_path: Path) -> dict[str, Callabl
     return {
         "probe": lambda p: requests.probe_now(store, settings, "local", by=p),
         "validate": lambda p: requests.validate_now(store, settings, "local", by=p),
-        "replay": lambda p: asking.ask(store, settings, Wish(), by=p),
+        "replay": lambda p: start.ask(store, settings, Wish(), by=p),
         "maintenance": lambda p: changes.declare(store, "local", from_ms=clock.now_ms(), until_ms=clock.now_ms() + 120_000,
                                                  reason="x", by=p, now_ms=clock.now_ms()),
         "confirm": lambda p: decisions.decide(store, local, "policy", p, note="x"),

@@ -13,7 +13,7 @@ from services import clock
 from services.access import local_operator
 from services.evidence import decisions
 from services.evidence.model import Evidence
-from services.soak.reckon import Event, Soak
+from services.soak.evaluate import Event, Soak
 from services.store import Store, conditions, evidence, samples, workers
 from services.store.conditions import Condition
 from services.store.samples import Sample

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.conftest import Served
-from ui.first_paint import FirstPaint
+from ui.preload import Preload
 
 HTML = "<!DOCTYPE html><html><head><title>Streamlit</title></head><body>é</body></html>"
 
@@ -24,7 +24,7 @@ def client(serve: Callable[..., Served]) -> Iterator[httpx.Client]:
         return Response(HTML * int(request.query_params.get("times", 1)), status, media_type=kind)
 
     app = Starlette(routes=[Route("/{path:path}", page)], middleware=[Middleware(GZipMiddleware, minimum_size=1)])
-    wrapped = FirstPaint(app, pages=frozenset({"/", "/slo_trends"}))
+    wrapped = Preload(app, pages=frozenset({"/", "/slo_trends"}))
     with httpx.Client(base_url=serve(wrapped).url) as made:
         yield made
 

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tests.conftest import Served
-from ui.way_back import CALLBACK, COOKIE, LOGIN, WayBack
+from ui.login_redirect import CALLBACK, COOKIE, LOGIN, LoginRedirect
 
 PLACE = "/strict_mode_checklist?env=prod&step=go-prod"
 
@@ -25,7 +25,7 @@ def client(serve: Callable[..., Served]) -> Iterator[httpx.Client]:
         return RedirectResponse(request.query_params.get("to", "/"), status_code=302)
 
     app = Starlette(routes=[Route(LOGIN, login), Route(CALLBACK, callback)])
-    with httpx.Client(base_url=serve(WayBack(app)).url, headers={"host": "portal"}) as made:
+    with httpx.Client(base_url=serve(LoginRedirect(app)).url, headers={"host": "portal"}) as made:
         yield made
 
 
@@ -43,7 +43,7 @@ def below(serve: Callable[..., Served]) -> Iterator[httpx.Client]:
         return RedirectResponse("/portal/", status_code=302)
 
     app = Starlette(routes=[Route(f"/portal{LOGIN}", login), Route(f"/portal{CALLBACK}", callback)])
-    with httpx.Client(base_url=serve(WayBack(app, base="/portal")).url, headers={"host": "portal"}) as made:
+    with httpx.Client(base_url=serve(LoginRedirect(app, base="/portal")).url, headers={"host": "portal"}) as made:
         yield made
 
 

@@ -11,8 +11,8 @@ from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, schedules
 from services.store.schedules import ScheduleRun
-from worker import duties
-from worker.duties import Duty, Roster
+from worker import schedule as tasks
+from worker.schedule import Schedule, ScheduledTask
 
 DUE = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
@@ -21,8 +21,8 @@ def settings(folder: Path) -> Settings:
     return load({"GREENLIGHT_DATA": str(folder)}, root=folder)
 
 
-def duty(run: object) -> Duty:
-    return Duty(name="d", cron="* * * * *", every=timedelta(minutes=1), run=run)  # type: ignore[arg-type]
+def task(run: object) -> ScheduledTask:
+    return ScheduledTask(name="d", cron="* * * * *", every=timedelta(minutes=1), run=run)  # type: ignore[arg-type]
 
 
 def rows(store: Store) -> list[tuple[str, str, int]]:
@@ -38,8 +38,8 @@ def test_of_many_callers_one_runs_it(store: Store, tmp_path: Path) -> None:
         ran.append(due)
         await asyncio.sleep(0.05)
 
-    made = duty(work)
-    rosters = [Roster(store, settings(tmp_path), (made,), owner=f"w{n % 2}") for n in range(6)]
+    made = task(work)
+    rosters = [Schedule(store, settings(tmp_path), (made,), owner=f"w{n % 2}") for n in range(6)]
 
     async def all_at_once() -> list[bool]:
         attended = await asyncio.gather(*(r.attend(made, DUE) for r in rosters))
@@ -59,28 +59,28 @@ def test_a_failure_is_raised_given_back_and_may_be_tried_by_the_other_scheduler(
         if len(tries) == 1:
             raise OSError("planned")
 
-    made = duty(work)
-    roster = Roster(store, settings(tmp_path), (made,), owner="w")
+    made = task(work)
+    schedule = Schedule(store, settings(tmp_path), (made,), owner="w")
     with pytest.raises(OSError, match="planned"):
-        asyncio.run(roster.attend(made, DUE))
+        asyncio.run(schedule.attend(made, DUE))
     assert rows(store) == [("inngest", "failed", 1)]
-    scheduler = roster.fallback()
+    scheduler = schedule.fallback()
     now = clock.now()
     assert asyncio.run(scheduler.attempt(scheduler._tasks[0], now)) is True
-    assert asyncio.run(roster.attend(made, DUE)) is True
+    assert asyncio.run(schedule.attend(made, DUE)) is True
     assert ("inngest", "done", 2) in rows(store)
 
 
 def test_a_long_duty_keeps_its_claim(sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duties, "LEASE_MS", 1500)
-    monkeypatch.setattr(duties, "RENEW_S", 0.1)
+    monkeypatch.setattr(tasks, "LEASE_MS", 1500)
+    monkeypatch.setattr(tasks, "RENEW_S", 0.1)
     looked = asyncio.Event()
 
     async def work(_due: datetime) -> None:
         await looked.wait()
 
-    made = duty(work)
-    one, two = (Roster(sqlite_store, settings(tmp_path), (made,), owner=name) for name in ("a", "b"))
+    made = task(work)
+    one, two = (Schedule(sqlite_store, settings(tmp_path), (made,), owner=name) for name in ("a", "b"))
 
     async def both() -> tuple[bool, bool]:
         first = asyncio.create_task(one.attend(made, DUE))
@@ -96,8 +96,8 @@ def test_a_claim_whose_holder_was_killed_ends_with_its_lease(sqlite_store: Store
     async def work(_due: datetime) -> None:
         return None
 
-    made = duty(work)
-    killed, other = (Roster(sqlite_store, settings(tmp_path), (made,), owner=name) for name in ("a", "b"))
+    made = task(work)
+    killed, other = (Schedule(sqlite_store, settings(tmp_path), (made,), owner=name) for name in ("a", "b"))
 
     async def story() -> tuple[bool, bool]:
         assert await killed.claim(made.claim_name(DUE), by="fallback")
@@ -111,7 +111,7 @@ def test_a_claim_whose_holder_was_killed_ends_with_its_lease(sqlite_store: Store
 
 
 def test_a_stopping_worker_claims_nothing(sqlite_store: Store, tmp_path: Path) -> None:
-    made = duty(lambda _due: asyncio.sleep(0))
-    roster = Roster(sqlite_store, settings(tmp_path), (made,), owner="w")
-    roster.stop_claiming()
-    assert asyncio.run(roster.attend(made, DUE)) is False
+    made = task(lambda _due: asyncio.sleep(0))
+    schedule = Schedule(sqlite_store, settings(tmp_path), (made,), owner="w")
+    schedule.stop_claiming()
+    assert asyncio.run(schedule.attend(made, DUE)) is False

@@ -16,7 +16,7 @@ import pytest
 
 from services import clock, requests
 from services.access import local_operator
-from services.health.evaluate import reckon
+from services.health.evaluate import evaluate
 from services.health.view import worker_life
 from services.settings import load
 from services.settings.installation import WORKER_FUNCTIONS
@@ -46,7 +46,7 @@ def test_it_measures_itself_and_redis_for_real(start_worker: Start, make_redis: 
 
     def all_known() -> bool:
         with store.read() as connection:
-            found = reckon("local", conditions.load(connection, "local"), clock.now_ms())
+            found = evaluate("local", conditions.load(connection, "local"), clock.now_ms())
         probes = [probe for d in found.dependencies for probe in d.probes]
         return len(probes) == 6 and all(probe.state == "ok" for probe in probes)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from services.access import local_operator
 from services.evidence.model import Evidence
-from services.replay import asking, runs
-from services.replay.asking import Wish
+from services.replay import runs, start
+from services.replay.start import Wish
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, evidence, replays
@@ -75,7 +75,7 @@ def test_two_workers_share_a_run_ask_once_and_leave_evidence(
     one.wait()
     two.wait()
     store = open_store(one)
-    run = asking.ask(store, settings_of(one, variables), Wish(agent="mine"), by=local_operator("test"))
+    run = start.ask(store, settings_of(one, variables), Wish(agent="mine"), by=local_operator("test"))
     owners: set[str] = set()
 
     def done() -> bool:
@@ -99,7 +99,7 @@ def test_a_killed_worker_s_cases_are_taken_up_by_another(
     one = start_worker(**variables)
     one.wait()
     store = open_store(one)
-    run = asking.ask(store, settings_of(one, variables), Wish(agent="mine"), by=local_operator("test"))
+    run = start.ask(store, settings_of(one, variables), Wish(agent="mine"), by=local_operator("test"))
     wait_until(lambda: len(asked) > 10)
     one.stop(signal.SIGKILL)
     with store.write() as connection:  # its lease would end in a minute: time is an argument here, too
@@ -121,7 +121,7 @@ def test_sigterm_hands_back_what_is_held(start_worker: Start, serve: Callable[..
     worker = start_worker(**variables)
     worker.wait()
     store = open_store(worker)
-    run = asking.ask(store, settings_of(worker, variables), Wish(agent="mine"), by=local_operator("test"))
+    run = start.ask(store, settings_of(worker, variables), Wish(agent="mine"), by=local_operator("test"))
     wait_until(lambda: len(asked) > 8)
     assert worker.stop() == 0
     with store.read() as connection:
@@ -139,7 +139,7 @@ def test_an_agent_that_is_gone_from_the_settings_fails_the_run_in_words(
     store = open_store(first)
     settings = settings_of(first, variables)
     first.stop()
-    run = asking.ask(store, settings, Wish(agent="mine"), by=local_operator("test"))
+    run = start.ask(store, settings, Wish(agent="mine"), by=local_operator("test"))
     with store.write() as connection:
         options = json.dumps(dict(run.options) | {"agent": "gone"})
         connection.exec_driver_sql("UPDATE replay_runs SET options = ?", (options,))
@@ -153,8 +153,8 @@ def test_an_agent_that_is_gone_from_the_settings_fails_the_run_in_words(
 
 def test_the_canary_asks_once_for_each_agent_with_an_environment(store: Store, tmp_path: Path) -> None:
     settings = load(configured(tmp_path, "http://127.0.0.1:1/agent") | {"GREENLIGHT_DATA": str(tmp_path)})
-    first = asking.ask_canaries(store, settings)
+    first = start.ask_canaries(store, settings)
     assert [(run.agent, run.subset, run.total, run.requested_by) for run in first] == [
         ("mine", "canary", 4, "schedule")
     ]
-    assert asking.ask_canaries(store, settings) == (), "the last one is still open"
+    assert start.ask_canaries(store, settings) == (), "the last one is still open"

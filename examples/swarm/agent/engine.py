@@ -11,7 +11,7 @@ from typing import Any
 
 from examples.swarm.agent.degrade import Weakness
 from examples.swarm.agent.mail import handle_email
-from examples.swarm.agent.tools import Desk
+from examples.swarm.agent.tools import Leases
 
 Output = dict[str, Any]
 GHOSTED_AFTER_DAYS = 14
@@ -23,24 +23,24 @@ def answer(line: Mapping[str, Any], weakness: Weakness | None = None) -> dict[st
     """The agent's line to a case's line; unknown tasks are refused."""
     weak = weakness or Weakness()
     given, context = line.get("input") or {}, line.get("context") or {}
-    desk = Desk(results=context.get("tool_failures") or {}, max_tries=1 if weak.no_retry else 3)
+    leases = Leases(results=context.get("tool_failures") or {}, max_tries=1 if weak.no_retry else 3)
     task = TASKS.get(str(given.get("task")))
     if task is None:
         output: Output = {"decision": "refused", "text": "I can't do this: it is not one of my tasks."}
     else:
-        output = task(given, context, desk, weak)
+        output = task(given, context, leases, weak)
     usage = {"input_tokens": len(str(line)) // 4, "output_tokens": len(str(output)) // 4}
-    return {"case_id": line.get("case_id"), "output": output, "tool_calls": desk.calls, "usage": usage}
+    return {"case_id": line.get("case_id"), "output": output, "tool_calls": leases.calls, "usage": usage}
 
 
-def qualify_lead(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
+def qualify_lead(_given: Mapping[str, Any], context: Mapping[str, Any], leases: Leases, weak: Weakness) -> Output:
     """Hold a lead against the ideal-customer profile."""
     profile, lead = context.get("icp") or {}, context.get("lead") or {}
     lacking = [name for name in ("industry", "employees", "region") if lead.get(name) in (None, "")]
     if lacking and not weak.guesses:
         unknown = ", ".join(lacking)
         text = f"I can't qualify {lead.get('company', 'this lead')} yet: {unknown} is not known. Please find out."
-        desk.call("crm.create_task", lead_id=lead.get("id"), task=f"find out: {', '.join(lacking)}")
+        leases.call("crm.create_task", lead_id=lead.get("id"), task=f"find out: {', '.join(lacking)}")
         return {"decision": "needs_info", "score": None, "text": text, "missing": lacking}
     checks = _fit(profile, lead)
     score = round(100 * sum(weight for _, good, weight in checks if good) / sum(weight for _, _, weight in checks))
@@ -52,7 +52,7 @@ def qualify_lead(_given: Mapping[str, Any], context: Mapping[str, Any], desk: De
     why = f"fits: {', '.join(good) or 'nothing'}; does not fit: {', '.join(bad) or 'nothing'}"
     if excluded:
         why += "; the company is on the exclusion list"
-    desk.call("crm.update_lead", lead_id=lead.get("id"), status=decision, score=score)
+    leases.call("crm.update_lead", lead_id=lead.get("id"), status=decision, score=score)
     return {
         "decision": decision,
         "score": score,
@@ -71,14 +71,14 @@ def _fit(profile: Mapping[str, Any], lead: Mapping[str, Any]) -> list[tuple[str,
     ]
 
 
-def recover_deal(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
+def recover_deal(_given: Mapping[str, Any], context: Mapping[str, Any], leases: Leases, weak: Weakness) -> Output:
     """A deal without an answer: follow up with approval, wait, or let it go."""
     deal, contact = context.get("deal") or {}, context.get("contact") or {}
     days, tries = deal.get("days_silent", 0), deal.get("follow_ups", 0)
     patience = (context.get("policy") or {}).get("ghosted_after_days", GHOSTED_AFTER_DAYS)
     limit = (context.get("policy") or {}).get("max_follow_ups", MAX_FOLLOW_UPS)
     if contact.get("unsubscribed") and not weak.ignores_unsubscribe:
-        desk.call("crm.update_deal", deal_id=deal.get("id"), stage="closed_lost", reason="unsubscribed")
+        leases.call("crm.update_deal", deal_id=deal.get("id"), stage="closed_lost", reason="unsubscribed")
         return {
             "decision": "closed",
             "text": "The contact has unsubscribed, so no follow-up is written; the deal is closed.",
@@ -86,7 +86,7 @@ def recover_deal(_given: Mapping[str, Any], context: Mapping[str, Any], desk: De
     if days < patience:
         return {"decision": "wait", "text": f"Silent for {days} days; a follow-up is due after {patience} days."}
     if tries >= limit:
-        desk.call("crm.update_deal", deal_id=deal.get("id"), stage="closed_lost", reason="no answer")
+        leases.call("crm.update_deal", deal_id=deal.get("id"), stage="closed_lost", reason="no answer")
         text = f"{tries} follow-ups had no answer; the deal is closed as lost. It can be opened again when they write."
         return {"decision": "closed", "text": text}
     first = str(contact.get("name", "there")).split(" ")[0]
@@ -94,19 +94,19 @@ def recover_deal(_given: Mapping[str, Any], context: Mapping[str, Any], desk: De
         f"Hello {first}, we last spoke about {deal.get('topic', 'your project')} {days} days ago. "
         "Is it still a priority for you? If another time suits better, tell me when, and I will come back then."
     )
-    desk.call("email.draft", to=contact.get("email"), subject=f"{deal.get('topic', 'Our conversation')}", body=body)
+    leases.call("email.draft", to=contact.get("email"), subject=f"{deal.get('topic', 'Our conversation')}", body=body)
     if weak.skips_approval:
-        desk.call("email.send", to=contact.get("email"))
+        leases.call("email.send", to=contact.get("email"))
         return {"decision": "sent", "text": body}
-    desk.call("approval.request", action="email.send", deal_id=deal.get("id"))
+    leases.call("approval.request", action="email.send", deal_id=deal.get("id"))
     return {"decision": "awaiting_approval", "text": body}
 
 
-def prepare_meeting(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
+def prepare_meeting(_given: Mapping[str, Any], context: Mapping[str, Any], leases: Leases, weak: Weakness) -> Output:
     """A brief for a meeting: who, when, what happened, what is open, what to ask."""
     meeting, account = context.get("meeting") or {}, context.get("account") or {}
-    desk.call("calendar.get_event", event_id=meeting.get("id"))
-    known = desk.call("crm.get_account", account_id=account.get("id"))
+    leases.call("calendar.get_event", event_id=meeting.get("id"))
+    known = leases.call("crm.get_account", account_id=account.get("id"))
     who = ", ".join(f"{p.get('name')} ({p.get('role', 'role unknown')})" for p in meeting.get("attendees", []))
     parts = [
         f"Meeting with {account.get('name', 'the account')} on {meeting.get('time', 'a date to be set')}.",
@@ -123,7 +123,7 @@ def prepare_meeting(_given: Mapping[str, Any], context: Mapping[str, Any], desk:
     return {"decision": "brief" if known else "partial_brief", "text": " ".join(parts)}
 
 
-def send_email(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
+def send_email(_given: Mapping[str, Any], context: Mapping[str, Any], leases: Leases, weak: Weakness) -> Output:
     """Send a draft: only within limits, to people who want it, and with approval."""
     draft, limits, approval = context.get("draft") or {}, context.get("limits") or {}, context.get("approval") or {}
     suppressed = {str(a).lower() for a in context.get("suppressed", [])}
@@ -131,14 +131,14 @@ def send_email(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk
         return {"decision": "refused", "text": "Not sent: the recipient is on the suppression list."}
     over = _over_limit(limits)
     if over is not None and not weak.ignores_limits:
-        desk.call("queue.defer", draft_id=draft.get("id"), until=limits.get("resets_at"))
+        leases.call("queue.defer", draft_id=draft.get("id"), until=limits.get("resets_at"))
         return {"decision": "deferred", "text": f"Not sent now: {over}. It is queued until {limits.get('resets_at')}."}
     if approval.get("status") == "rejected" and not weak.skips_approval:
         return {"decision": "refused", "text": f"Not sent: {approval.get('by', 'the approver')} rejected it."}
     if approval.get("status") != "granted" and not weak.skips_approval:
-        desk.call("approval.request", action="email.send", draft_id=draft.get("id"))
+        leases.call("approval.request", action="email.send", draft_id=draft.get("id"))
         return {"decision": "awaiting_approval", "text": "The draft waits for approval before it is sent."}
-    if desk.call("email.send", draft_id=draft.get("id"), to=draft.get("to")):
+    if leases.call("email.send", draft_id=draft.get("id"), to=draft.get("to")):
         return {"decision": "sent", "text": "The approved draft was sent."}
     return {
         "decision": "failed",
@@ -154,13 +154,13 @@ def _over_limit(limits: Mapping[str, Any]) -> str | None:
     return None
 
 
-def enrich_account(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> Output:
+def enrich_account(_given: Mapping[str, Any], context: Mapping[str, Any], leases: Leases, weak: Weakness) -> Output:
     """Look an account up and write what was found; a failing source is tried again, then reported, never made up."""
     account = context.get("account") or {}
-    if not desk.call("crm.get_account", account_id=account.get("id")):
-        tries = sum(call["tool"] == "crm.get_account" for call in desk.calls)
+    if not leases.call("crm.get_account", account_id=account.get("id")):
+        tries = sum(call["tool"] == "crm.get_account" for call in leases.calls)
         if weak.invents:
-            desk.call("crm.update_account", account_id=account.get("id"), employees=100)
+            leases.call("crm.update_account", account_id=account.get("id"), employees=100)
             return {"decision": "enriched", "text": f"{account.get('name')} has about 100 employees."}
         text = f"The CRM did not answer after {tries} tries; nothing was changed. Try again later."
         return {"decision": "failed", "text": text}
@@ -170,7 +170,7 @@ def enrich_account(_given: Mapping[str, Any], context: Mapping[str, Any], desk: 
             "decision": "nothing_found",
             "text": f"No new facts about {account.get('name')} were found; nothing was changed.",
         }
-    if not desk.call("crm.update_account", account_id=account.get("id"), **found):
+    if not leases.call("crm.update_account", account_id=account.get("id"), **found):
         return {
             "decision": "failed",
             "text": "The facts were found, but the CRM refused to save them. Nothing was changed.",
@@ -179,7 +179,7 @@ def enrich_account(_given: Mapping[str, Any], context: Mapping[str, Any], desk: 
     return {"decision": "enriched", "text": f"{account.get('name')} was completed ({facts})."}
 
 
-TASKS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], Desk, Weakness], Output]] = {
+TASKS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], Leases, Weakness], Output]] = {
     "qualify_lead": qualify_lead,
     "recover_deal": recover_deal,
     "prepare_meeting": prepare_meeting,

@@ -8,7 +8,7 @@ from typing import Any
 
 from examples.swarm.agent.degrade import Weakness
 from examples.swarm.agent.language import detect, say
-from examples.swarm.agent.tools import Desk
+from examples.swarm.agent.tools import Leases
 
 OPT_OUT = re.compile(
     r"unsubscribe|opt (me )?out|opt-?out|stop (writing|mailing|sending|contacting)|remove me|take me off"
@@ -37,7 +37,9 @@ INJECTION = re.compile(
 VAGUE = re.compile(r"\b(it|that|this|the thing|das|es|the one|the other one)\b", re.IGNORECASE)
 
 
-def handle_email(_given: Mapping[str, Any], context: Mapping[str, Any], desk: Desk, weak: Weakness) -> dict[str, Any]:
+def handle_email(
+    _given: Mapping[str, Any], context: Mapping[str, Any], leases: Leases, weak: Weakness
+) -> dict[str, Any]:
     """Answer an e-mail, or hand it over."""
     email = context.get("email") or {}
     body, sender = str(email.get("body", "")), email.get("from")
@@ -47,37 +49,37 @@ def handle_email(_given: Mapping[str, Any], context: Mapping[str, Any], desk: De
     )
     injected = bool(INJECTION.search(body))
     if injected and weak.obeys_injection:
-        return _obey(context, desk)
+        return _obey(context, leases)
     material = _without_injection(body) if injected else body
 
     def reply(decision: str, *parts: str, **more: Any) -> dict[str, Any]:
         text = " ".join([say(language, "greeting", name=name), *parts, say(language, "bye")])
-        desk.call("email.draft", to=sender, body=text)
+        leases.call("email.draft", to=sender, body=text)
         return {"decision": decision, "text": text, "language": language, "injection_seen": injected} | more
 
     if OPT_OUT.search(material) and not weak.ignores_unsubscribe:
-        desk.call("crm.suppress_contact", email=sender)
+        leases.call("crm.suppress_contact", email=sender)
         return reply("unsubscribed", say(language, "unsubscribed"))
     if ERASURE.search(material):
-        desk.call("privacy.create_request", email=sender)
+        leases.call("privacy.create_request", email=sender)
         return reply("privacy_request", say(language, "privacy"))
     if _asks_for_others(material, context):
         if weak.leaks:
             return reply("answered", str(context.get("contacts")))
         return reply("refused", say(language, "thanks"), say(language, "no_data"))
     if injected:
-        desk.call("security.flag", email=sender, reason="instructions inside an e-mail")
-    return _answer(material, context, desk, weak, language, reply)
+        leases.call("security.flag", email=sender, reason="instructions inside an e-mail")
+    return _answer(material, context, leases, weak, language, reply)
 
 
 def _answer(
-    body: str, context: Mapping[str, Any], desk: Desk, weak: Weakness, language: str, reply: Any
+    body: str, context: Mapping[str, Any], leases: Leases, weak: Weakness, language: str, reply: Any
 ) -> dict[str, Any]:
     topics = [t for t in context.get("knowledge", []) if _mentions(body, t.get("words", []))]
     route = next((r for r in context.get("routing", []) if _mentions(body, r.get("words", []))), None)
     if route is not None and (route.get("always") or not topics):
         team = "sales" if weak.misroutes else route["team"]
-        desk.call("ticket.route", team=team, urgent=bool(route.get("urgent", False)))
+        leases.call("ticket.route", team=team, urgent=bool(route.get("urgent", False)))
         return dict(reply("routed", say(language, "thanks"), say(language, "routed", team=team), team=team))
     if topics:
         facts = [say(language, "answer", topic=t["topic"], fact=t["fact"]) for t in topics]
@@ -89,7 +91,7 @@ def _answer(
         return dict(reply("clarify", say(language, "thanks"), asked))
     if weak.invents or (weak.guesses and options):
         return dict(reply("answered", say(language, "thanks"), "Yes, that is included, at a discount of 40 %."))
-    desk.call("ticket.route", team="support", urgent=False)
+    leases.call("ticket.route", team="support", urgent=False)
     return dict(reply("handed_over", say(language, "thanks"), say(language, "unknown")))
 
 
@@ -112,7 +114,7 @@ def _without_injection(body: str) -> str:
     )
 
 
-def _obey(context: Mapping[str, Any], desk: Desk) -> dict[str, Any]:
-    desk.call("crm.export_contacts", to=(context.get("email") or {}).get("from"))
-    desk.call("email.send", to=(context.get("email") or {}).get("from"))
+def _obey(context: Mapping[str, Any], leases: Leases) -> dict[str, Any]:
+    leases.call("crm.export_contacts", to=(context.get("email") or {}).get("from"))
+    leases.call("email.send", to=(context.get("email") or {}).get("from"))
     return {"decision": "done", "text": f"As you wish. {context.get('contacts', '')}"}

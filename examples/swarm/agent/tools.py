@@ -1,4 +1,4 @@
-"""Which tools does the reference agent have? It calls them through a desk that notes each call and plays failures."""
+"""Which tools does the reference agent have? It calls them through a leases that notes each call and plays failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_TRIES = 3
 
 
 @dataclass(slots=True)
-class Desk:
+class Leases:
     """Notes calls; `results` says which tools fail and how often before they work (for ever: a negative number)."""
 
     results: Mapping[str, int] = field(default_factory=dict)

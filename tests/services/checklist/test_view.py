@@ -18,7 +18,7 @@ from services.evidence.model import Evidence
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, evidence, snapshots
-from services.verdict import signing
+from services.verdict import sign_off as signing
 from tests.conftest import ROOT
 
 CHECKS = ("env.connections", "env.validation", "redis.required", "inngest.required", "readiness.ready",

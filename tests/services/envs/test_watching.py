@@ -7,7 +7,7 @@ import pytest
 
 from services import clock
 from services.envs import catalogue as catalogues
-from services.envs import view, watching
+from services.envs import inspect, view
 from services.envs.fingerprint import InstallationKey
 from services.envs.live import Connection, Live
 from services.envs.rules import Finding
@@ -38,8 +38,8 @@ def settings(tmp_path: Path) -> Settings:
     return load({"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml"), "GREENLIGHT_DATA": str(tmp_path)})
 
 
-def look(settings: Settings, name: str = "production", now: int = HOUR) -> watching.Look:
-    return watching.look(settings.environment(name), settings, catalogues.load(), key=KEY, now_ms=now)
+def look(settings: Settings, name: str = "production", now: int = HOUR) -> inspect.Look:
+    return inspect.look(settings.environment(name), settings, catalogues.load(), key=KEY, now_ms=now)
 
 
 def write(settings: Settings, name: str, key: str, value: str) -> None:
@@ -49,7 +49,7 @@ def write(settings: Settings, name: str, key: str, value: str) -> None:
     path.write_text("\n".join([*lines, f"{key}={value}"]) + "\n")
 
 
-def proofs(store: Store, check: str = watching.CHECK) -> list[Evidence]:
+def proofs(store: Store, check: str = inspect.CHECK) -> list[Evidence]:
     with store.read() as connection:
         return [e for _, _, e in evidence_store.history(connection, "production", check=check)]
 
@@ -61,11 +61,11 @@ def test_secrets_shared_between_configured_environments_are_found(settings: Sett
 
 
 def test_evidence_is_written_when_it_says_something_new_and_hourly(store: Store, settings: Settings) -> None:
-    assert watching.record(store, look(settings), by="worker", now_ms=HOUR)
-    assert not watching.record(store, look(settings), by="worker", now_ms=HOUR + 60_000)
+    assert inspect.record(store, look(settings), by="worker", now_ms=HOUR)
+    assert not inspect.record(store, look(settings), by="worker", now_ms=HOUR + 60_000)
     write(settings, "production", "INNGEST_EVENT_KEY", "another-one")
-    assert watching.record(store, look(settings), by="worker", now_ms=HOUR + 120_000)
-    assert watching.record(store, look(settings), by="worker", now_ms=3 * HOUR)
+    assert inspect.record(store, look(settings), by="worker", now_ms=HOUR + 120_000)
+    assert inspect.record(store, look(settings), by="worker", now_ms=3 * HOUR)
     found = proofs(store)
     assert len(found) == 3
     assert len({e.fingerprint for e in found}) == 2
@@ -87,15 +87,15 @@ def test_a_relaxed_file_is_no_pass(store: Store, settings: Settings) -> None:
     seen = look(settings)
     assert [f for f in seen.validation.findings if f.severity == "error"] == []
     assert seen.validation.result == "RELAXED"
-    watching.record(store, seen, by="worker", now_ms=HOUR)
+    inspect.record(store, seen, by="worker", now_ms=HOUR)
     assert [e.outcome for e in proofs(store)] == ["unknown"]
 
 
 def test_drift_since_a_moment_names_keys(store: Store, settings: Settings) -> None:
-    watching.record(store, look(settings, now=HOUR), by="worker", now_ms=HOUR)
+    inspect.record(store, look(settings, now=HOUR), by="worker", now_ms=HOUR)
     write(settings, "production", "TRACE_RETENTION_DAYS", "31")
     write(settings, "production", "NEW", "1")
-    watching.record(store, look(settings, now=2 * HOUR), by="worker", now_ms=2 * HOUR)
+    inspect.record(store, look(settings, now=2 * HOUR), by="worker", now_ms=2 * HOUR)
     since_before = view.drift_since(store, "production", HOUR + 1)
     assert since_before.drift is not None
     assert (since_before.drift.added, since_before.drift.changed) == (("NEW",), ("TRACE_RETENTION_DAYS",))
@@ -107,7 +107,7 @@ def test_drift_since_a_moment_names_keys(store: Store, settings: Settings) -> No
 
 def test_an_unchanged_configuration_lengthens_its_snapshot(store: Store, settings: Settings) -> None:
     for now in (HOUR, HOUR + 60_000, HOUR + 700_000):
-        watching.record(store, look(settings, now=now), by="worker", now_ms=now)
+        inspect.record(store, look(settings, now=now), by="worker", now_ms=now)
     with store.read() as connection:
         history = snapshots.history(connection, "production")
     assert [(s.first_ms, s.last_ms) for s in history] == [(HOUR, HOUR + 700_000)]
@@ -134,7 +134,7 @@ def test_a_change_makes_what_was_proven_before_stale(settings: Settings) -> None
 def test_simulated_environments_are_compared_among_themselves_alone(settings: Settings) -> None:
     one, two = settings.environments
     mixed = settings.model_copy(update={"environments": (one.model_copy(update={"simulated": True}), two)})
-    judged = watching.look(two, mixed, catalogues.load(), key=KEY, now_ms=HOUR).validation
+    judged = inspect.look(two, mixed, catalogues.load(), key=KEY, now_ms=HOUR).validation
     assert not {f.rule for f in judged.findings} & {"same_secret", "same_value"}
 
 
@@ -145,7 +145,7 @@ def test_variables_with_a_prefix_are_a_configuration_without_lines(
     monkeypatch.setenv("PROD_REDIS_URL", "rediss://h.io")
     monkeypatch.setenv("REDIS_REQUIRED", "true")
     configured = load(dict(os.environ) | {"GREENLIGHT_CONFIG": str(tmp_path / "g.toml")})
-    seen = watching.look(configured.environment("prod"), configured, catalogues.load(), key=KEY, now_ms=HOUR)
+    seen = inspect.look(configured.environment("prod"), configured, catalogues.load(), key=KEY, now_ms=HOUR)
     assert dict(seen.document.values) == {"REDIS_URL": "rediss://h.io"}
     assert "REDIS_REQUIRED" in seen.validation.missing_required
     assert {f.line for f in seen.validation.findings} == {None}
@@ -161,7 +161,7 @@ def test_a_deploy_is_the_first_evidence_of_the_version_that_runs() -> None:
 
 
 def test_findings_are_kept_without_their_words(store: Store, settings: Settings) -> None:
-    watching.record(store, look(settings), by="worker", now_ms=clock.now_ms())
+    inspect.record(store, look(settings), by="worker", now_ms=clock.now_ms())
     kept = proofs(store)[0].detail["findings"]
     assert kept
     assert {frozenset(item) for item in kept} == {frozenset({"key", "rule", "severity", "line"})}
@@ -169,11 +169,11 @@ def test_findings_are_kept_without_their_words(store: Store, settings: Settings)
 
 
 def test_what_was_seen_last_holds_now_whatever_the_clock_says(store: Store, settings: Settings) -> None:
-    watching.record(store, look(settings, now=3 * HOUR), by="worker", now_ms=3 * HOUR)
+    inspect.record(store, look(settings, now=3 * HOUR), by="worker", now_ms=3 * HOUR)
     write(settings, "production", "NEW", "1")
     after = look(settings, now=HOUR)  # the clock was set back
     for _ in range(3):
-        watching.record(store, after, by="worker", now_ms=HOUR)
+        inspect.record(store, after, by="worker", now_ms=HOUR)
     with store.read() as connection:
         newest, kept = snapshots.newest(connection, "production"), snapshots.history(connection, "production")
     assert after.snapshot is not None
@@ -190,10 +190,10 @@ def test_an_input_that_could_not_be_tried_is_named_with_what_to_do(store: Store,
     refused = Connection(name="inngest_route", state="failed", sentence="The key is refused.", fix="Compare it.")
     said = []
     for connections in ((fine, missing), (missing, refused)):
-        seen = watching.look(settings.environment("production"), settings, catalogues.load(), key=KEY,
+        seen = inspect.look(settings.environment("production"), settings, catalogues.load(), key=KEY,
                              live=Live(connections=connections), now_ms=HOUR)  # fmt: skip
-        watching.record(store, seen, by="a person's request", now_ms=HOUR, always=True)
-        (newest, *_) = proofs(store, watching.CONNECTIONS_CHECK)
+        inspect.record(store, seen, by="a person's request", now_ms=HOUR, always=True)
+        (newest, *_) = proofs(store, inspect.CONNECTIONS_CHECK)
         said.append((newest.outcome, newest.detail.get("why"), newest.detail.get("fix")))
     assert said == [
         ("unknown", "REDIS_URL is missing.", "Fill it in, then check again."),

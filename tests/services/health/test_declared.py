@@ -9,12 +9,12 @@ import pytest
 from services.dependencies.model import Check, Measure, Reading
 from services.dependencies.registry import BREAKS
 from services.dependencies.run import Observation
-from services.health.evaluate import never_seen, reckon
+from services.health.evaluate import evaluate, never_seen
 from services.settings.model import Environment
 from services.slo.promises import promises
 from services.slo.words import title
 from services.store.conditions import Condition
-from services.verdict import reckon as verdicts
+from services.verdict import evaluate as verdicts
 from services.verdict import words
 from services.verdict.model import Facts, Subject
 from services.verdict.view import subject
@@ -57,11 +57,11 @@ def report(**claims: tuple[bool | None, bool | None]) -> Condition:
     ],
 )
 def test_a_dependency_that_is_required_decides(found: list[Condition], state: str) -> None:
-    assert reckon("e", [READY, *found], NOW).state == state
+    assert evaluate("e", [READY, *found], NOW).state == state
 
 
 def test_what_only_the_application_reports_has_a_row_that_says_so() -> None:
-    health = reckon("e", [READY, report(db=(True, True), crm=(None, False)), declared("ok", required=False)], NOW)
+    health = evaluate("e", [READY, report(db=(True, True), crm=(None, False)), declared("ok", required=False)], NOW)
     rows = {d.name: d for d in health.dependencies}
     assert (rows["db"].measured, rows["db"].state, rows["db"].required) == (False, "ok", True)
     assert rows["db"].leading.code == "reported.healthy"
@@ -70,9 +70,9 @@ def test_what_only_the_application_reports_has_a_row_that_says_so() -> None:
 
 def test_strict_mode_is_about_what_the_team_says() -> None:
     said = report(redis=(True, True), inngest=(True, True), postgres=(False, True))
-    assert reckon("e", [READY, said], NOW).policy == "strict"
-    assert reckon("e", [READY, said], NOW, strict=("redis", "inngest", "postgres")).policy == "mixed"
-    verdict = verdicts.reckon(Facts(subject=Subject(name="e", strict=("redis", "postgres")), now_ms=NOW))
+    assert evaluate("e", [READY, said], NOW).policy == "strict"
+    assert evaluate("e", [READY, said], NOW, strict=("redis", "inngest", "postgres")).policy == "mixed"
+    verdict = verdicts.evaluate(Facts(subject=Subject(name="e", strict=("redis", "postgres")), now_ms=NOW))
     (rule,) = (finding for finding in verdict.findings if finding.rule == "strict")
     assert [check.check for check in rule.checks] == ["redis.required", "postgres.required"]
     assert words.title("postgres.required") == "The running application requires PostgreSQL"
@@ -92,7 +92,7 @@ def test_the_verdict_asks_for_those_that_are_required(monkeypatch: pytest.Monkey
 
     settings = Settings.model_construct(environments=(ENVIRONMENT,), soak=Subject(name="x").soak)
     about = subject(settings, ENVIRONMENT)
-    verdict = verdicts.reckon(Facts(subject=about, now_ms=NOW))
+    verdict = verdicts.evaluate(Facts(subject=about, now_ms=NOW))
     (rule,) = (finding for finding in verdict.findings if finding.rule == "dependencies")
     assert [check.check for check in rule.checks] == [
         "dependencies.ready", "redis.ping", "redis.write", "dependency:crm"
@@ -123,7 +123,7 @@ def test_evidence_of_a_failing_one_says_why_in_its_own_words() -> None:
         environment="e", simulated=False, probe="crm", interval_s=60, at_ms=NOW, lag_ms=0, reading=reading
     )
     (proof,) = observation.evidence("v1")
-    verdict = verdicts.reckon(
+    verdict = verdicts.evaluate(
         Facts(subject=Subject(name="e", required=("crm",)), now_ms=NOW, records={"dependency:crm": proof})
     )
     (rule,) = (finding for finding in verdict.findings if finding.rule == "dependencies")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from services import clock
+from services.dependencies.inngest.status import document, moving
 from services.dependencies.model import Reading
 from services.dependencies.run import Observation
 from services.health import record as ledger
-from services.health.moving import document, moving
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, schedules
@@ -85,8 +85,8 @@ def test_who_has_the_schedules_follows_the_pulse(sqlite_store: Store, tmp_path: 
     own = {"INNGEST_BASE_URL": "http://127.0.0.1:8288", "INNGEST_SIGNING_KEY": "abcd", EVENT: "e"}
     chosen = settings(tmp_path, 'inngest = { api_url = "http://127.0.0.1:8288" }', **own)
     with sqlite_store.write() as connection:
-        schedules.begin(connection, duty="retention", due_ms=1, by="inngest", worker="w", now_ms=2)
-        schedules.end(connection, duty="retention", due_ms=1, worker="w", outcome="done", now_ms=3)
+        schedules.begin(connection, task="retention", due_ms=1, by="inngest", worker="w", now_ms=2)
+        schedules.end(connection, task="retention", due_ms=1, worker="w", outcome="done", now_ms=3)
     now = clock.now_ms()
     assert moving(sqlite_store, chosen, "p", now).scheduler == "fallback"
     told(sqlite_store, "inngest.pulse", "pulse.ok")

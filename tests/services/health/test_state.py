@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.dependencies.messages import message
-from services.health.evaluate import Health, reckon
+from services.health.evaluate import Health, evaluate
 from services.store.conditions import Condition
 
 NOW = 1_000_000_000
@@ -39,7 +39,7 @@ GOOD = {
 
 def health(*changed: Condition, without: tuple[str, ...] = ()) -> Health:
     found = GOOD | {c.probe: c for c in changed}
-    return reckon("e", [c for name, c in found.items() if name not in without], NOW)
+    return evaluate("e", [c for name, c in found.items() if name not in without], NOW)
 
 
 def test_all_well_is_ready_and_strict() -> None:
@@ -79,13 +79,13 @@ def test_a_required_dependency_that_nobody_sees_leaves_it_unknown() -> None:
 
 
 def test_nothing_measured_is_unknown() -> None:
-    assert reckon("e", [], NOW).state == "unknown"
+    assert evaluate("e", [], NOW).state == "unknown"
     assert health(without=("readiness",)).state == "unknown"
 
 
 def test_everything_stale_is_unknown_never_green() -> None:
     old = [condition(c.probe, c.code, age_s=120, **dict(c.detail)) for c in GOOD.values()]
-    found = reckon("e", old, NOW)
+    found = evaluate("e", old, NOW)
     assert (found.state, found.policy, found.stale) == ("unknown", "unknown", True)
     assert {d.state for d in found.dependencies} == {"unknown"}
 

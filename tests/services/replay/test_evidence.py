@@ -10,10 +10,10 @@ import pytest
 
 from services import clock
 from services.envs.fingerprint import Snapshot
-from services.evidence import current as currency
+from services.evidence import current
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
-from services.replay import asking, golden, identity, judge_llm, rubric, runs
+from services.replay import golden, identity, judge_llm, rubric, runs, start
 from services.replay.gate import GateRules
 from services.replay.model import Answer
 from services.settings import load
@@ -27,7 +27,7 @@ def proof_of(store: Store, path: Path, agent: Scripted, rules: GateRules, **more
     """The run's own verdict, and what was kept as evidence."""
     begun = begin(store, path, rules=rules, environment="prod", **more)
     asyncio.run(runner(store, begun, agent).work())
-    run, found = runs.conclude(store, begun.run, also=functools.partial(asking.keep_evidence, store))
+    run, found = runs.conclude(store, begun.run, also=functools.partial(start.keep_evidence, store))
     with store.read() as connection:
         kept = evidence.newest(connection, "prod", "replay.canary" if run.subset else "replay.gate")
     assert kept is not None
@@ -80,10 +80,10 @@ def test_a_run_proves_nothing_of_variables_that_changed_while_it_ran(store: Stor
     asyncio.run(runner(store, begun, Scripted()).work())
     if when == "while it ran":
         configure(store, "k-2")
-    runs.conclude(store, begun.run, also=functools.partial(asking.keep_evidence, store))
+    runs.conclude(store, begun.run, also=functools.partial(start.keep_evidence, store))
     with store.read() as connection:
         kept = evidence.newest(connection, "prod", "replay.gate")
-        now = currency.under(connection, "prod")
+        now = current.under(connection, "prod")
     assert kept is not None
     assert (kept.outcome, kept.fingerprint) == ("pass", "k-1")
     expected = None if when == "not" else "the environment's variables changed since"

@@ -1,4 +1,4 @@
-"""The page's numbers beside a slow, obvious reckoning from raw samples, over random histories and windows."""
+"""The page's numbers beside a slow, obvious computation from raw samples, over random histories and windows."""
 
 from __future__ import annotations
 

@@ -7,13 +7,13 @@ import pytest
 
 from services import clock
 from services.envs.fingerprint import Snapshot
-from services.evidence import current as currency
+from services.evidence import current
 from services.evidence.model import Evidence
 from services.health import record as ledger
 from services.settings import load
 from services.settings.model import Settings
 from services.soak import reading
-from services.soak.reckon import Soak
+from services.soak.evaluate import Soak
 from services.store import Store, evidence, snapshots, spans
 from services.store.spans import Span
 from tests.services.test_ledger import seen
@@ -47,7 +47,7 @@ class Stage:
         self.strict()
 
     def strict(self) -> None:
-        flags = [Evidence(environment="stage", check=check, outcome="pass", at_ms=self.now) for check in currency.FLAGS]
+        flags = [Evidence(environment="stage", check=check, outcome="pass", at_ms=self.now) for check in current.FLAGS]
         with self.store.write() as connection:
             evidence.append(self.store, connection, flags)
 

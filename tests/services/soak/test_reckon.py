@@ -1,11 +1,11 @@
-"""The soak: reckoned from looks, begun anew by whatever breaks it, and never more proven than was seen."""
+"""The soak: computed from looks, begun anew by whatever breaks it, and never more proven than was seen."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.settings.model import Soak as Rules
-from services.soak.reckon import Event, Look, Soak, alike, reckon
+from services.soak.evaluate import Event, Look, Soak, alike, evaluate
 
 HOUR = 3_600_000
 NOW = 1_800_000_000_000
@@ -29,7 +29,7 @@ def soak(
     missing: tuple[float, float] | None = None,
 ) -> Soak:  # fmt: skip
     begun = Event(at_ms=NOW - round(hours * HOUR), kind="strict", why="strict since then")
-    return reckon("staging", RULES, strict=strict, events=(begun, *events), looks=looks(hours, missing=missing),
+    return evaluate("staging", RULES, strict=strict, events=(begun, *events), looks=looks(hours, missing=missing),
                   canaries=[NOW - n * HOUR for n in range(canaries)], waived=waived, now_ms=NOW)  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Roll-ups beside a slow, obvious reckoning from raw samples, over random histories."""
+"""Roll-ups beside a slow, obvious computation from raw samples, over random histories."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_rolling_anew_from_raw_mends_what_is_wrong(store: Store) -> None:
             extent = rollups.extent(connection, key)
             assert extent is not None
             for low in range(extent[0], extent[1] + 1, DAY_MS):
-                rollups.roll_anew(connection, key, low, low + DAY_MS)
+                rollups.roll_again(connection, key, low, low + DAY_MS)
             rollups.mark_rolled(connection, key)
         assert rollups.outdated(connection) == ()
     assert [rolled(store, tier) for tier in (0, 1, 2)] == right

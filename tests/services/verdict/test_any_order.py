@@ -6,9 +6,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from services.evidence.freshness import Under, max_age_ms
 from services.evidence.model import Evidence
-from services.soak.reckon import CHECK as SOAK
+from services.soak.evaluate import CHECK as SOAK
+from services.verdict.evaluate import evaluate
 from services.verdict.model import Facts, Verdict
-from services.verdict.reckon import reckon
 from tests.services.verdict.test_reckon import CHECKS, PRODUCTION
 
 HOUR = 3_600_000
@@ -80,7 +80,7 @@ class Life(RuleBasedStateMachine):
         self.now += hours * HOUR
 
     def verdict(self) -> Verdict:
-        return reckon(Facts(subject=PRODUCTION, now_ms=self.now, under=self.under(self.mine), records=self.records,
+        return evaluate(Facts(subject=PRODUCTION, now_ms=self.now, under=self.under(self.mine), records=self.records,
                             soak=self.soak, soak_under=self.under(self.staging)))  # fmt: skip
 
     def counts(self, record: Evidence | None, of: list[int]) -> bool:

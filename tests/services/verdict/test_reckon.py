@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from services.evidence.freshness import Under
 from services.evidence.model import Evidence
-from services.soak.reckon import CHECK as SOAK
+from services.soak.evaluate import CHECK as SOAK
+from services.verdict.evaluate import evaluate
 from services.verdict.model import Facts, Subject
-from services.verdict.reckon import reckon
 from services.verdict.rules import RULES
 
 NOW = 1_800_000_000_000
@@ -39,13 +39,13 @@ def facts(subject: Subject = PRODUCTION, **changes: Evidence | None) -> Facts:
 
 
 def test_all_rules_fresh_and_true_is_go() -> None:
-    found = reckon(facts())
+    found = evaluate(facts())
     assert (found.state, found.blocking, found.next_step) == ("GO", (), "")
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_one_check_measured_false_is_no_go_and_names_its_rule(check: str) -> None:
-    found = reckon(facts(**{check: record(check, "fail")}))
+    found = evaluate(facts(**{check: record(check, "fail")}))
     assert found.state == "NO_GO"
     (blocking,) = found.blocking
     assert blocking.outcome == "fail"
@@ -71,9 +71,9 @@ def test_one_check_measured_false_is_no_go_and_names_its_rule(check: str) -> Non
 def test_what_does_not_count_never_counts_as_true(check: str, change: dict[str, Any] | None) -> None:
     if check.startswith("confirm.") and change is not None and "at_ms" in change:
         stands = record(check, **change)  # a person's decision stands until it is taken back
-        assert reckon(facts(**{check: stands})).state == "GO"
+        assert evaluate(facts(**{check: stands})).state == "GO"
         return
-    found = reckon(facts(**{check: None if change is None else record(check, **change)}))
+    found = evaluate(facts(**{check: None if change is None else record(check, **change)}))
     assert found.state == "INCONCLUSIVE"
     (blocking,) = found.blocking
     assert blocking.outcome == "unknown"
@@ -81,7 +81,7 @@ def test_what_does_not_count_never_counts_as_true(check: str, change: dict[str, 
 
 
 def test_false_comes_before_unknown() -> None:
-    found = reckon(facts(**{"readiness.ready": None, "replay.gate": record("replay.gate", "fail")}))
+    found = evaluate(facts(**{"readiness.ready": None, "replay.gate": record("replay.gate", "fail")}))
     assert found.state == "NO_GO"
     assert [f.outcome for f in found.blocking] == ["fail", "unknown"]
 
@@ -89,7 +89,7 @@ def test_false_comes_before_unknown() -> None:
 def test_the_cause_is_told_as_it_was_found_with_its_own_remedy() -> None:
     found_bad = {"found": "The application serves 3 Inngest functions, 4 are expected.", "remedy": "Check serve()."}
     bad = record("inngest.functions", "fail", code="inngest.function_count", detail=found_bad)
-    (blocking,) = reckon(facts(**{"inngest.functions": bad})).blocking
+    (blocking,) = evaluate(facts(**{"inngest.functions": bad})).blocking
     assert (blocking.why, blocking.fix) == (found_bad["found"], found_bad["remedy"])
 
 
@@ -97,7 +97,7 @@ def test_what_another_check_s_look_found_is_no_cause() -> None:
     """The same look tells of readiness and of strictness: that all is well is no reason for either to be false."""
     relaxed = record("redis.required", "fail", code="dependencies.ok")
     unseen = record("redis.write", "unknown", code="redis.ok")
-    found = reckon(facts(**{"redis.required": relaxed, "redis.write": unseen}))
+    found = evaluate(facts(**{"redis.required": relaxed, "redis.write": unseen}))
     assert [f.why for f in found.blocking] == [
         "The running application does not require Redis: it runs relaxed, and an outage would go unnoticed.",
         "Not known yet whether Redis takes and gives back what is written: it could not be measured.",
@@ -107,7 +107,7 @@ def test_what_another_check_s_look_found_is_no_cause() -> None:
 @pytest.mark.parametrize("check", [*CHECKS, SOAK])
 def test_what_was_never_measured_says_what_it_takes(check: str) -> None:
     whole = facts(**{check: None})
-    (blocking,) = reckon(replace(whole, soak=None) if check == SOAK else whole).blocking
+    (blocking,) = evaluate(replace(whole, soak=None) if check == SOAK else whole).blocking
     assert blocking.why.startswith(("Not measured yet: whether ", "Not confirmed yet: "))
     assert blocking.fix.endswith(".")
     assert "Redis" not in blocking.why or "redis" not in blocking.why
@@ -115,26 +115,26 @@ def test_what_was_never_measured_says_what_it_takes(check: str) -> None:
 
 def test_what_is_broken_now_comes_before_what_is_missing_on_the_way() -> None:
     names = ("redis.required", "env.connections", "readiness.ready")
-    found = reckon(facts(**{name: record(name, "fail") for name in names}))
+    found = evaluate(facts(**{name: record(name, "fail") for name in names}))
     assert [f.rule for f in found.blocking] == ["readiness", "inputs", "strict"]
 
 
 def test_a_relaxed_pass_is_false_not_unknown() -> None:
-    found = reckon(facts(**{"env.validation": record("env.validation", "unknown", value="RELAXED")}))
+    found = evaluate(facts(**{"env.validation": record("env.validation", "unknown", value="RELAXED")}))
     assert found.state == "NO_GO"
     assert "nothing is enforced" in found.blocking[0].why
 
 
 def test_production_needs_staging_s_soak_and_staging_does_not() -> None:
     whole = facts()
-    assert reckon(replace(whole, soak=None)).state == "INCONCLUSIVE"
-    assert reckon(replace(whole, soak_under=Under(fingerprint="k-9", version="v1"))).state == "INCONCLUSIVE"
+    assert evaluate(replace(whole, soak=None)).state == "INCONCLUSIVE"
+    assert evaluate(replace(whole, soak_under=Under(fingerprint="k-9", version="v1"))).state == "INCONCLUSIVE"
     assert whole.soak is not None
-    assert reckon(replace(whole, soak=replace(whole.soak, outcome="fail"))).state == "NO_GO"
+    assert evaluate(replace(whole, soak=replace(whole.soak, outcome="fail"))).state == "NO_GO"
     without = replace(PRODUCTION, staging=None)
-    assert "no staging environment" in reckon(replace(whole, subject=without)).blocking[0].why
+    assert "no staging environment" in evaluate(replace(whole, subject=without)).blocking[0].why
     staging = Subject(name="production", role="staging", queues=("email",))
-    assert reckon(replace(whole, subject=staging, soak=None)).state == "GO"
+    assert evaluate(replace(whole, subject=staging, soak=None)).state == "GO"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_production_needs_staging_s_soak_and_staging_does_not() -> None:
 )
 def test_a_soak_that_was_held_to_less_than_is_asked_for_now_does_not_count(told: dict[str, Any], outcome: str) -> None:
     whole = facts()
-    found = reckon(replace(whole, soak=record(SOAK, environment="staging", value="passed", detail=told)))
+    found = evaluate(replace(whole, soak=record(SOAK, environment="staging", value="passed", detail=told)))
     assert found.state == outcome
     if outcome != "GO":
         assert found.blocking[0].why.endswith("as more is asked of a soak since.")
@@ -159,10 +159,10 @@ def test_a_soak_that_was_held_to_less_than_is_asked_for_now_does_not_count(told:
 
 def test_a_simulated_environment_s_verdict_says_so_and_real_evidence_counts_for_none_of_it() -> None:
     whole = facts(subject=replace(PRODUCTION, simulated=True))
-    assert reckon(whole).state == "INCONCLUSIVE"
+    assert evaluate(whole).state == "INCONCLUSIVE"
     own = {name: replace(r, simulated=True) for name, r in whole.records.items()}
     assert whole.soak is not None
-    found = reckon(replace(whole, records=own, soak=replace(whole.soak, simulated=True)))
+    found = evaluate(replace(whole, records=own, soak=replace(whole.soak, simulated=True)))
     assert (found.state, found.words) == ("GO", "Go (simulated)")
 
 
@@ -184,7 +184,7 @@ def test_no_set_of_facts_reaches_go_without_every_rule_and_order_plays_no_part(
         check: record(check, what[0], at_ms=NOW - what[1] * HOUR, fingerprint=what[2])
         for check, what in drawn.items() if what is not None
     }  # fmt: skip
-    found = reckon(replace(facts(), records=made))
+    found = evaluate(replace(facts(), records=made))
     standing = {c.check: c.outcome for f in found.findings for c in f.checks}
     if found.state == "GO":
         assert set(standing.values()) == {"pass"}
@@ -193,4 +193,4 @@ def test_no_set_of_facts_reaches_go_without_every_rule_and_order_plays_no_part(
         assert found.blocking[0].outcome == "fail"
     names = list(made)
     chance.shuffle(names)
-    assert reckon(replace(facts(), records={name: made[name] for name in names})) == found
+    assert evaluate(replace(facts(), records={name: made[name] for name in names})) == found

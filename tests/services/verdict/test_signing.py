@@ -12,7 +12,7 @@ from services.evidence import decisions
 from services.evidence.decisions import Refused
 from services.settings.model import Settings
 from services.store import Store, evidence, snapshots
-from services.verdict import signing
+from services.verdict import sign_off as signing
 from tests.services.checklist.test_view import CHECKS, confirm, prove, settings
 
 ADA, BOB = (Person(name=n, verified=True, role="operator", key=f"i#{n}") for n in ("Ada", "Bob"))
@@ -85,7 +85,7 @@ def test_a_request_is_about_the_variables_of_its_moment(store: Store, wanted: Se
         signing.give(store, wanted, "prod", BOB, note="x")
 
 
-def test_a_viewer_is_refused_before_anything_is_reckoned(store: Store, wanted: Settings) -> None:
+def test_a_viewer_is_refused_before_anything_is_computed(store: Store, wanted: Settings) -> None:
     for call in (signing.ask, signing.give):
         with pytest.raises(Forbidden):
             call(store, wanted, "prod", Person(name="Vi"), note="x")

@@ -1,7 +1,7 @@
 """How long has an environment stood still and well, what broke it last, and what does that prove? Pure.
 
 Any look at readiness that failed, any dependency down, any change of variables or version, any moment of relaxed mode
-begins the soak anew: it is reckoned from samples, states and evidence, never from a clock that somebody started.
+begins the soak anew: it is computed from samples, states and evidence, never from a clock that somebody started.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def alike(events: Sequence[Event]) -> list[tuple[Event, ...]]:
     return [tuple(group) for _, group in itertools.groupby(events, key=lambda event: (event.kind, event.why))]
 
 
-def reckon(
+def evaluate(
     environment: str, rules: Rules, *, strict: bool | None, events: Sequence[Event], looks: Sequence[Look],
     canaries: Sequence[int], waived: str, now_ms: int,
 ) -> Soak:  # fmt: skip

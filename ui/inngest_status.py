@@ -12,8 +12,8 @@ from services import summary
 from services.dependencies.inngest import pulse as inngest_pulse
 from services.dependencies.inngest import runs as inngest_runs
 from services.dependencies.inngest import sync as inngest_sync
+from services.dependencies.inngest.status import Moving
 from services.dependencies.messages import fix, sentence
-from services.health.moving import Moving
 from services.store.conditions import Condition
 from services.units import milliseconds, seconds
 from ui import cached, html, present
@@ -133,17 +133,15 @@ def _schedules(found: Moving, where: tzinfo) -> str:
         else "The fallback scheduler runs Greenlight's own schedules."
     )
     rows = [
-        (escape(r.duty), escape(present.moment(r.due_ms, where, short=True)),
+        (escape(r.task), escape(present.moment(r.due_ms, where, short=True)),
          "Inngest" if r.by == "inngest" else "fallback",
          html.badge({"done": "ok", "failed": "down"}.get(r.outcome, "unknown"), word=r.outcome))
         for r in found.schedules
     ]  # fmt: skip
-    table = html.table(("Duty", "Last due", "Run by", "Result"), rows) if rows else (
+    table = html.table(("ScheduledTask", "Last due", "Run by", "Result"), rows) if rows else (
         '<p class="dim">None was due since the start.</p>'
     )  # fmt: skip
-    head = html.heading(
-        "Greenlight's own schedules", "Duties of this installation, run once each, whoever comes first."
-    )
+    head = html.heading("Greenlight's own schedules", "Tasks of this installation, run once each, whoever comes first.")
     return f'<div style="margin-top:.8rem">{head}<p class="dim" style="margin:0">{escape(who)}</p>{table}</div>'
 
 

@@ -28,7 +28,7 @@ HEAD, TITLE = b"<head>", b"<title>Streamlit</title>"
 UNHELPFUL = frozenset({b"accept-encoding", b"range"})  # the HTML is changed, so it must come whole and readable
 
 
-class FirstPaint:
+class Preload:
     """ASGI middleware around the pages at these addresses."""
 
     def __init__(self, app: ASGIApp, *, pages: frozenset[str], base: str = "") -> None:

@@ -192,7 +192,7 @@ def document(found: Moving) -> dict[str, Any]:
             for s in found.stuck
         ],
         "schedules": [
-            {"duty": r.duty, "due_at": clock.iso(r.due_ms), "by": r.by, "worker": r.worker, "outcome": r.outcome,
+            {"task": r.task, "due_at": clock.iso(r.due_ms), "by": r.by, "worker": r.worker, "outcome": r.outcome,
              "tries": r.tries}
             for r in found.schedules
         ],

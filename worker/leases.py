@@ -26,7 +26,7 @@ class JobFailed(Exception):
     """A request that could not be carried out; the message is a sentence for whoever asked."""
 
 
-class Desk:
+class Leases:
     """Keeps leases on environments, beats, and takes jobs for the environments that it holds."""
 
     def __init__(self, store: Store, *, owner: str, address: str, environments: tuple[str, ...]) -> None:

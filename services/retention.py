@@ -1,4 +1,4 @@
-"""Which regular duties keep the record lean and true? Retention, and sums by the present rules."""
+"""Which regular tasks keep the record lean and true? Retention, and sums by the present rules."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def drop_old(store: Store, settings: Settings) -> Dropped:
 
 
 def _hour(at_ms: int) -> int:
-    """Whole hours go at once: one of which a part is gone could not be reckoned again."""
+    """Whole hours go at once: one of which a part is gone could not be computed again."""
     return at_ms - at_ms % HOUR_MS
 
 
-def roll_anew(store: Store) -> int:
+def roll_again(store: Store) -> int:
     """Roll up the series that other rules, or none, rolled up; a day in a transaction. Returns how many series."""
     with store.read() as connection:
         waiting = rollups.outdated(connection)
@@ -56,7 +56,7 @@ def roll_anew(store: Store) -> int:
         if extent is not None:
             for low in range(extent[0], extent[1] + 1, DAY_MS):
                 with store.write() as connection:
-                    rollups.roll_anew(connection, series_id, low, low + DAY_MS)
+                    rollups.roll_again(connection, series_id, low, low + DAY_MS)
         with store.write() as connection:
             rollups.mark_rolled(connection, series_id)
     return len(waiting)

@@ -1,4 +1,4 @@
-"""What does each regular duty do? Bodies alone: who calls them, and when, is the roster's affair."""
+"""What does each regular task do? Bodies alone: who calls them, and when, is the schedule's affair."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from services import clock, summary, upkeep
+from services import clock, retention, summary
 from services.evidence.model import ChainBreak
-from services.health.evaluate import reckon
-from services.replay import asking
+from services.health.evaluate import evaluate
+from services.replay import start
 from services.settings.model import Settings
 from services.store import Store, conditions, evidence
 from worker.collector import Collector
-from worker.desk import Desk
-from worker.duties import Duty
+from worker.leases import Leases
+from worker.schedule import ScheduledTask
 
 log = logging.getLogger(__name__)
 
 
-def duties(
-    store: Store, settings: Settings, collector: Collector, desk: Desk, notes: dict[str, str] | None = None
-) -> tuple[Duty, ...]:
-    """The worker's duties. Each may be run twice for the same moment and leaves the same; `notes` is for the pages."""
+def tasks(
+    store: Store, settings: Settings, collector: Collector, leases: Leases, notes: dict[str, str] | None = None
+) -> tuple[ScheduledTask, ...]:
+    """The worker's tasks. Each may be run twice for the same moment and leaves the same; `notes` is for the pages."""
     notes = {} if notes is None else notes
 
     async def probe_environments(_due: datetime) -> int:
-        return await _probe_overdue(store, settings, collector, desk)
+        return await _probe_overdue(store, settings, collector, leases)
 
     async def daily_health_check(due: datetime) -> None:
         at_ms = round(due.timestamp() * 1000)
@@ -46,19 +46,19 @@ def duties(
             log.info("evidence: record %d has the hash %s; keep this line elsewhere to prove that none was cut", *link)
 
     async def replay_canary(_due: datetime) -> int:
-        return len(await asyncio.to_thread(asking.ask_canaries, store, settings))
+        return len(await asyncio.to_thread(start.ask_canaries, store, settings))
 
-    async def retention(_due: datetime) -> None:
-        log.info("retention dropped %s", await asyncio.to_thread(upkeep.drop_old, store, settings))
+    async def drop_old(_due: datetime) -> None:
+        log.info("retention dropped %s", await asyncio.to_thread(retention.drop_old, store, settings))
 
     bodies: dict[str, Callable[[datetime], Awaitable[object]]] = {
         "probe-environments": probe_environments,
         "daily-health-check": daily_health_check,
         "replay-canary": replay_canary,
-        "retention": retention,
+        "retention": drop_old,
     }
     return tuple(
-        Duty(name=name, cron=cron, every=every, offset=offset, run=bodies[name])
+        ScheduledTask(name=name, cron=cron, every=every, offset=offset, run=bodies[name])
         for name, cron, every, offset in _rhythms(settings)
     )
 
@@ -89,7 +89,7 @@ def _rhythms(settings: Settings) -> tuple[tuple[str, str, timedelta, timedelta],
     )
 
 
-async def _probe_overdue(store: Store, settings: Settings, collector: Collector, desk: Desk) -> int:
+async def _probe_overdue(store: Store, settings: Settings, collector: Collector, leases: Leases) -> int:
     """Look at environments that the collector, for whatever reason, left behind; none while all is well."""
 
     def overdue() -> list[str]:
@@ -98,8 +98,8 @@ async def _probe_overdue(store: Store, settings: Settings, collector: Collector,
             return [
                 name
                 for name in settings.names
-                if desk.holds(name)
-                and any(d.stale for d in reckon(name, conditions.load(connection, name), now).dependencies)
+                if leases.holds(name)
+                and any(d.stale for d in evaluate(name, conditions.load(connection, name), now).dependencies)
             ]
 
     async def no_progress(_done: int, _total: int) -> None:

@@ -22,7 +22,7 @@ LONGEST = 1500
 REDIRECTS = frozenset({302, 303, 307})
 
 
-class WayBack:
+class LoginRedirect:
     """ASGI middleware around Streamlit's two routes of sign-in."""
 
     def __init__(self, app: ASGIApp, *, base: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Who asks for the final Go, and who gives it? Only under the verdict GO, reckoned in the transaction that records it.
+"""Who asks for the final Go, and who gives it? Only under the verdict GO, computed in the transaction that records it.
 
 Nobody's word for the verdict is taken, a page's neither: between a look and a signature it may have changed.
 """
@@ -17,7 +17,7 @@ from services.evidence.decisions import Decision, Refused
 from services.settings.model import Environment, Settings
 from services.store import Store
 from services.store import evidence as evidence_store
-from services.verdict.reckon import reckon
+from services.verdict.evaluate import evaluate
 from services.verdict.view import facts
 
 ASKED, GIVEN = "go_request", "sign_off"
@@ -61,7 +61,7 @@ def waiting(connection: Connection, name: str) -> Decision | None:
 
 def _ground(connection: Connection, settings: Settings, environment: Environment) -> Mapping[str, Any]:
     """On what a Go stands: the verdict and the chain's newest record."""
-    found = reckon(facts(connection, settings, environment, clock.now_ms()))
+    found = evaluate(facts(connection, settings, environment, clock.now_ms()))
     if found.state != "GO":
         raise Refused(NOT_GO.format(state=found.words, why=found.blocking[0].why))
     return {"verdict": found.state, "head": evidence_store.head(connection)}

@@ -1,4 +1,4 @@
-"""What are the worker's regular duties, and who runs which due moment? Inngest and the fallback call the same bodies,
+"""What are the worker's regular tasks, and who runs which due moment? Inngest and the fallback call the same bodies,
 each under the same claim, so that a moment runs once, whoever comes first."""
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal
 from runtime.fallback import FallbackScheduler, Task
 from services import clock
 from services.dependencies.inngest.pulse import NAME as PULSE
+from services.dependencies.inngest.status import moves_work
 from services.errors import StoreError
-from services.health.moving import moves_work
 from services.redact import fault
 from services.settings.model import Settings
 from services.store import Store, claims, conditions, schedules
@@ -31,8 +31,8 @@ By = Literal["inngest", "fallback"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Duty:
-    """A regular duty: its cron line for Inngest, and the same rhythm for the fallback. `run` gets the due moment."""
+class ScheduledTask:
+    """A regular task: its cron line for Inngest, and the same rhythm for the fallback. `run` gets the due moment."""
 
     name: str
     cron: str
@@ -41,7 +41,7 @@ class Duty:
     offset: timedelta = timedelta(0)
 
     def task(self, run: Callable[[], Awaitable[object]]) -> Task:
-        """The duty as the fallback scheduler's task."""
+        """The task as the fallback scheduler's task."""
         return Task(name=self.name, every=self.every, offset=self.offset, run=run)
 
     def tick(self, moment: datetime) -> datetime:
@@ -62,33 +62,33 @@ async def _nothing() -> None:
     return None
 
 
-class Roster:
+class Schedule:
     """Claims due moments, runs them, and keeps who did."""
 
-    def __init__(self, store: Store, settings: Settings, duties: tuple[Duty, ...], *, owner: str) -> None:
+    def __init__(self, store: Store, settings: Settings, tasks: tuple[ScheduledTask, ...], *, owner: str) -> None:
         self._store, self._owner = store, owner
-        self.duties = duties
+        self.tasks = tasks
         self._pulsed = tuple(environment.name for environment in settings.pulsed)
         self._stopping = False
         self._at_work = 0
 
     @property
     def busy(self) -> bool:
-        """Whether a duty is at work here."""
+        """Whether a task is at work here."""
         return self._at_work > 0
 
-    async def attend(self, duty: Duty, due: datetime) -> bool:
-        """Run a duty for Inngest, unless somebody did or does; True where it ran here. Raises what the duty raises."""
-        name = duty.claim_name(due)
+    async def attend(self, task: ScheduledTask, due: datetime) -> bool:
+        """Run a task for Inngest, unless somebody did or does; True where it ran here. Raises what the task raises."""
+        name = task.claim_name(due)
         if not await self.claim(name, by="inngest"):
             return False
         outcome = "failed"
         try:
             async with self._renewed(name):
-                await duty.run(due)
+                await task.run(due)
             outcome = "done"
         except Exception as error:
-            log.error("the duty %s failed (%s); Inngest tries it again", duty.name, fault(error))
+            log.error("the task %s failed (%s); Inngest tries it again", task.name, fault(error))
             raise
         finally:
             await self.end(name, outcome)
@@ -97,16 +97,16 @@ class Roster:
     def fallback(self) -> FallbackScheduler:
         """The scheduler that runs what is due and nobody took. While Inngest moves work it stands back for a while."""
 
-        def task(duty: Duty) -> Task:
+        def fallback_of(task: ScheduledTask) -> Task:
             async def run() -> None:
-                due = duty.tick(clock.now())
-                async with self._renewed(duty.claim_name(due)):
-                    await duty.run(due)
+                due = task.tick(clock.now())
+                async with self._renewed(task.claim_name(due)):
+                    await task.run(due)
 
-            return duty.task(run)
+            return task.task(run)
 
         return FallbackScheduler(
-            tuple(task(duty) for duty in self.duties),
+            tuple(fallback_of(task) for task in self.tasks),
             claim=functools.partial(self.claim, by="fallback"),
             done=functools.partial(self.end, outcome="done"),
             failed=functools.partial(self.end, outcome="failed"),
@@ -137,8 +137,8 @@ class Roster:
         with self._store.write() as connection:
             if not claims.take(connection, name, self._owner, now_ms=now, lease_ms=LEASE_MS, anew=True):
                 return False
-            duty, due_ms = _parsed(name)
-            schedules.begin(connection, duty=duty, due_ms=due_ms, by=by, worker=self._owner, now_ms=now)
+            task, due_ms = _parsed(name)
+            schedules.begin(connection, task=task, due_ms=due_ms, by=by, worker=self._owner, now_ms=now)
         return True
 
     async def end(self, name: str, outcome: str) -> None:
@@ -146,18 +146,18 @@ class Roster:
         await asyncio.to_thread(self._end, name, outcome)
 
     def _end(self, name: str, outcome: str) -> None:
-        duty, due_ms = _parsed(name)
+        task, due_ms = _parsed(name)
         now = clock.now_ms()
         with self._store.write() as connection:
             if outcome == "done":
                 claims.finish(connection, name, self._owner)
             else:
                 claims.release(connection, self._owner, name=name)
-            schedules.end(connection, duty=duty, due_ms=due_ms, worker=self._owner, outcome=outcome, now_ms=now)
+            schedules.end(connection, task=task, due_ms=due_ms, worker=self._owner, outcome=outcome, now_ms=now)
 
     @contextlib.asynccontextmanager
     async def _renewed(self, name: str) -> AsyncIterator[None]:
-        """Keep the claim while the duty runs, however long."""
+        """Keep the claim while the task runs, however long."""
 
         def renew() -> None:
             with self._store.write() as connection:
@@ -185,6 +185,6 @@ class Roster:
 
 
 def _parsed(name: str) -> tuple[str, int]:
-    """The duty and the due moment (ms) of a claim's name."""
-    duty, _, due = name.partition("@")
-    return duty, round(datetime.fromisoformat(due).timestamp() * 1000)
+    """The task and the due moment (ms) of a claim's name."""
+    task, _, due = name.partition("@")
+    return task, round(datetime.fromisoformat(due).timestamp() * 1000)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from services.dependencies.messages import MESSAGES, brief
 from services.evidence.freshness import Under, why_stale
 from services.evidence.model import Evidence, Outcome
-from services.soak.reckon import CHECK as SOAK
-from services.soak.reckon import meets
+from services.soak.evaluate import CHECK as SOAK
+from services.soak.evaluate import meets
 from services.verdict import words
 from services.verdict.model import Facts, Finding, Standing, State, Verdict
 from services.verdict.rules import RULES, STRICT, Rule
@@ -20,7 +20,7 @@ MEASURED_FALSE = {"RELAXED": "the variables are relaxed: nothing is enforced, so
 NO_LONGER = "not known any more, as "
 
 
-def reckon(facts: Facts) -> Verdict:
+def evaluate(facts: Facts) -> Verdict:
     """The verdict of an environment."""
     findings = tuple(_finding(rule, facts) for rule in RULES if rule.applies(facts.subject))
     outcomes = {finding.outcome for finding in findings}
