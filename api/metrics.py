@@ -59,7 +59,7 @@ class PortalMetrics:
                 if probe.at_ms:  # 0: never looked at
                     age.add_metric((card.name, probe.probe), max(0.0, (found.as_of_ms - probe.at_ms) / 1000))
         yield from (state, probe_state, latency, age)
-        yield from self._promises(store, found.as_of_ms)
+        yield from self._slos(store, found.as_of_ms)
         yield self._verdicts(store, found.as_of_ms)
         yield GaugeMetricFamily("greenlight_worker_up", "1 while a worker lives.", float(found.worker.alive))
         size = store.size_bytes()
@@ -74,10 +74,10 @@ class PortalMetrics:
                 made.add_metric((found.environment, str(found.simulated).lower(), state), float(found.state == state))
         return made
 
-    def _promises(self, store: Store, now_ms: int) -> Iterable[Metric]:
+    def _slos(self, store: Store, now_ms: int) -> Iterable[Metric]:
         labels = ("environment", "simulated", "sli")
         share = GaugeMetricFamily("greenlight_sli_good_ratio", "Good events of all known ones, 0 to 1.", labels=labels)
-        target = GaugeMetricFamily("greenlight_slo_target_ratio", "What is promised.", labels=labels)
+        target = GaugeMetricFamily("greenlight_slo_target_ratio", "The objective.", labels=labels)
         coverage = GaugeMetricFamily("greenlight_slo_coverage_ratio", "Observed part of the window.", labels=labels)
         left = GaugeMetricFamily(
             "greenlight_slo_budget_remaining_ratio", "Error budget that is left; below 0 overspent.", labels=labels
@@ -90,8 +90,8 @@ class PortalMetrics:
             found = view_slos(store, environment, now_ms, minute_days=self._settings.retention.minute_days)
             for row in found.rows:
                 standing = row.standing
-                at = (environment.name, str(environment.simulated).lower(), row.promise.sli)
-                target.add_metric(at, row.promise.objective.target)
+                at = (environment.name, str(environment.simulated).lower(), row.slo.sli)
+                target.add_metric(at, row.slo.objective.target)
                 coverage.add_metric(at, standing.coverage)
                 for name in SLO_STATES:
                     state.add_metric((*at, name), float(standing.state == name))

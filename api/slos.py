@@ -1,4 +1,4 @@
-"""Which routes answer about promises, and take deploys? The same numbers as the page and the command line."""
+"""Which routes answer about SLOs, and take deploys? The same numbers as the page and the command line."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
         name: str, window: Literal["7d", "28d", "30d", "90d"] | None = None,
         as_of: Annotated[datetime | None, Query(description="ISO 8601 with zone; now where it is left out.")] = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """How the promises of an environment stand, as scripts/slo_report.py says it."""
+        """How the SLOs of an environment stand, as scripts/slo_report.py says it."""
         if as_of is not None and as_of.tzinfo is None:
             raise HTTPException(422, "as_of names no time zone: end it with Z or an offset such as +01:00.")
         moment = clock.now_ms() if as_of is None else clock.to_ms(as_of)

@@ -25,7 +25,7 @@ CHECK_DEADLINE_S = 5.0
 
 @dataclass(kw_only=True, slots=True)
 class Contract:
-    """What an application promises: its checks, its token, its name and version."""
+    """What an application offers: its checks, its token, its name and version."""
 
     checks: tuple[CheckFunction, ...]
     token: TokenPolicy

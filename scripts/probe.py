@@ -1,4 +1,4 @@
-"""Look once at every dependency of an environment, now: `python scripts/probe.py [--env NAME] [--json]`.
+"""Check every dependency of an environment once, now: `python scripts/probe.py [--env NAME] [--json]`.
 
 Exit: 0 ready or degraded (1 with --strict), 1 not ready, 3 unknown, 2 wrong usage or settings.
 """
@@ -9,13 +9,16 @@ import argparse
 import asyncio
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services import clock
 from services.crash import guarded
 from services.errors import SettingsError, UnknownEnvironment
 from services.health.evaluate import Health
-from services.settings import Environment, load
+from services.settings import Environment, Settings, load
+
+if TYPE_CHECKING:
+    from services.heartbeats import Calls
 
 EXIT = {"ready": 0, "degraded": 0, "not_ready": 1, "unknown": 3}
 
@@ -33,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (SettingsError, UnknownEnvironment) as error:
         print(error, file=sys.stderr)
         return 2
-    health = asyncio.run(_look(environment))
+    health = asyncio.run(_check(settings, environment))
     document = _document(environment, health)
     print(json.dumps(document, indent=2, ensure_ascii=False) if options.json else _text(document))
     if options.strict and health.state == "degraded":
@@ -41,15 +44,32 @@ def main(arguments: list[str] | None = None) -> int:
     return EXIT[health.state]
 
 
-async def _look(environment: Environment) -> Health:
-    """One look at everything, side by side; a single look decides, so no hysteresis."""
+async def _check(settings: Settings, environment: Environment) -> Health:
+    """One check of everything, side by side; a single one decides, so no hysteresis.
+
+    The calls of jobs are in the store: where it can't be read, heartbeats are left out.
+    """
+    from services.errors import StoreError
+    from services.heartbeats import Calls
+    from services.store.migrate import opened
+
+    try:
+        with opened(settings.database_url.get_secret_value()) as store:
+            return await _checked(environment, Calls(store))
+    except StoreError:
+        without = tuple(table for table in environment.dependencies if table.kind != "heartbeat")
+        return await _checked(environment.model_copy(update={"dependencies": without}), None)
+
+
+async def _checked(environment: Environment, beats: Calls | None) -> Health:
     from services.dependencies.probes import probes_of
     from services.dependencies.run import observe
     from services.health.evaluate import evaluate
     from services.health.record import first_condition
 
-    seen = await asyncio.gather(*(observe(environment, probe, {}, lag_ms=0) for probe in probes_of(environment)))
-    return evaluate(environment.name, [first_condition(item) for item in seen], clock.now_ms())
+    seen = await asyncio.gather(*(observe(environment, probe, {}, lag_ms=0) for probe in probes_of(environment, beats)))
+    conditions = [first_condition(item) for item in seen]
+    return evaluate(environment.name, conditions, clock.now_ms(), strict=environment.strict)
 
 
 def _document(environment: Environment, health: Health) -> dict[str, Any]:

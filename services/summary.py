@@ -98,7 +98,7 @@ def _of(connection: Connection, environment: Environment, settings: Settings, no
         queues=tuple(_queue(d) for d in queues) or ("No queue is configured.",),
         errors=(*(_errors(row) for row in day.rows if row.standing.good + row.standing.bad), *map(_runs, tallies))
         or ("Nothing was measured in the last 24 hours.",),
-        budgets=tuple(f"{words.title(row.promise.sli)}: {words.sentence(row)}" for row in own.rows),
+        budgets=tuple(f"{words.title(row.slo.sli)}: {words.sentence(row)}" for row in own.rows),
         evidence=_head(connection),
     )
 
@@ -128,7 +128,7 @@ def _queue(d: Dependency) -> str:
 def _errors(row: Row) -> str:
     s = row.standing
     total = s.good + s.bad
-    return f"{words.title(row.promise.sli)}: {s.bad:,} of {total:,} bad ({share(s.bad / total)})."
+    return f"{words.title(row.slo.sli)}: {s.bad:,} of {total:,} bad ({share(s.bad / total)})."
 
 
 def _runs(tally: Tally) -> str:

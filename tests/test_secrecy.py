@@ -118,7 +118,7 @@ def measured(worker: RealWorker, environment: str) -> bool:
 
 
 def replayed(url: str, headers: dict[str, str]) -> dict[str, str | bytes]:
-    """A replay against an agent that gives its token back, and everything that is said of it; a deploy, promises."""
+    """A replay against an agent that gives its token back, and everything that is said of it; a deploy, SLOs."""
     asked = httpx.post(
         f"{url}/api/v1/replays", headers=headers, json={"agent": "echo", "subset": "canary"}, timeout=PATIENCE_S
     )

@@ -23,7 +23,7 @@ from services.store.migrate import check
 from services.verdict import view as verdicts
 
 FRESH_S = 1.0
-SLO_FRESH_S = 10.0  # promises change by the minute
+SLO_FRESH_S = 10.0  # SLOs change by the minute
 
 
 @cache
@@ -75,7 +75,7 @@ def replay_in_depth(run_id: str, against: str | None, version: str) -> replay_vi
 
 @st.cache_data(ttl=SLO_FRESH_S, max_entries=50, show_spinner=False)
 def slo_view(name: str, days: int | None) -> slo.Slos:
-    """The promises of an environment."""
+    """The SLOs of an environment."""
     known = settings()
     kept = known.retention.minute_days
     return slo.slos(store(), known.environment(name), clock.now_ms(), days=days, minute_days=kept)
@@ -83,7 +83,7 @@ def slo_view(name: str, days: int | None) -> slo.Slos:
 
 @st.cache_data(ttl=SLO_FRESH_S, max_entries=50, show_spinner=False)
 def slo_depth(name: str, sli: str, days: int | None) -> slo_depths.Depth | None:
-    """One promise in depth."""
+    """One SLO in depth."""
     known = settings()
     return slo_depths.depth(
         store(), known.environment(name), sli, clock.now_ms(), days=days, minute_days=known.retention.minute_days
@@ -92,21 +92,21 @@ def slo_depth(name: str, sli: str, days: int | None) -> slo_depths.Depth | None:
 
 @st.cache_data(ttl=SLO_FRESH_S, max_entries=50, show_spinner=False)
 def slo_markup(name: str, days: int | None, zone_name: str) -> tuple[str, str]:
-    """The promises as markup, in a time zone."""
+    """The SLOs as markup, in a time zone."""
     from ui import present, slo_trends
 
     return slo_trends.render(slo_view(name, days), present.zone(zone_name), "own" if days is None else f"{days}d")
 
 
 @st.cache_data(ttl=60, max_entries=50, show_spinner=False)
-def promises_kept(name: str) -> tuple[str, str]:
-    """An environment's promises in a state and a sentence; a minute old at most."""
+def slos_met(name: str) -> tuple[str, str]:
+    """An environment's SLOs in a state and a sentence; a minute old at most."""
     return slo_words.answer(slo_view(name, None).rows)
 
 
-def forget_promises() -> None:
-    """Compute promises anew at the next look: what counts was changed."""
-    for kept in (slo_view, slo_depth, slo_markup, promises_kept):
+def forget_slos() -> None:
+    """Compute SLOs anew at the next look: what counts was changed."""
+    for kept in (slo_view, slo_depth, slo_markup, slos_met):
         kept.clear()
 
 
@@ -129,8 +129,8 @@ def overview_markup(only: str | None, zone_name: str) -> tuple[str, str]:
     where = present.zone(zone_name)
     seen = view.overview(store(), settings(), now, only)
     told = verdicts.told(store(), settings(), now, tuple(card.name for card in seen.cards))
-    promises = {card.name: promises_kept(card.name) for card in seen.cards}
-    return overview.render(seen, told, promises, where, now)
+    slos = {card.name: slos_met(card.name) for card in seen.cards}
+    return overview.render(seen, told, slos, where, now)
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)

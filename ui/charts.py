@@ -64,7 +64,7 @@ LINES = (("p50", ACCENT, "solid"), ("p95", SECOND, "dash"), ("p99", THIRD, "dot"
 
 def shares(times: Sequence[Any], values: Sequence[float | None], texts: Sequence[str], *, target: float,
            zone: str) -> Any:  # fmt: skip
-    """Good shares over time beside what is promised; slices below it are crosses."""
+    """Good shares over time beside what is objective; slices below it are crosses."""
     import plotly.graph_objects as go
 
     below = [value is not None and value < target for value in values]
@@ -77,7 +77,7 @@ def shares(times: Sequence[Any], values: Sequence[float | None], texts: Sequence
         line={"color": ACCENT, "width": 1.5}, hovertemplate="%{x}<br>%{text}<extra></extra>", name="good",
     )  # fmt: skip
     figure = go.Figure([line])
-    figure.add_hline(y=target, line={"color": GATE, "dash": "dash"}, annotation_text="promised")
+    figure.add_hline(y=target, line={"color": GATE, "dash": "dash"}, annotation_text="objective")
     lowest = min([value for value in values if value is not None], default=target)
     pad = max(0.0005, (1 - min(lowest, target)) * 0.15)
     figure.update_yaxes(tickformat=".2%", range=[max(0.0, min(lowest, target) - pad), 1 + pad / 2])

@@ -10,12 +10,12 @@ from services.health.evaluate import Dependency
 from services.health.view import Card, Overview, WorkerLife
 from services.verdict.view import Told
 from ui import html, present, verdicts
-from ui.verdicts import Promises
+from ui.verdicts import SloSentences
 
 FINDINGS_SHOWN = 3
 
 
-def render(view: Overview, told: Sequence[Told], promises: Promises, where: tzinfo, now: int) -> tuple[str, str]:
+def render(view: Overview, told: Sequence[Told], slos: SloSentences, where: tzinfo, now: int) -> tuple[str, str]:
     """The answer, which is the verdict; and all that stands below it: health as a sentence and a card an environment,
     then the newest changes.
 
@@ -32,7 +32,7 @@ def render(view: Overview, told: Sequence[Told], promises: Promises, where: tzin
     fresh = html.block(as_of(newest, view.worker, where, now))
     if not told:
         return fresh + html.answer("unknown", "No environment is configured.", "Add one to greenlight.toml."), rest
-    return fresh + verdicts.first_and_others(told, promises, where), rest
+    return fresh + verdicts.first_and_others(told, slos, where), rest
 
 
 def as_of(measured_ms: int | None, worker: WorkerLife, where: tzinfo, now: int) -> str:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from services import clock, units
 from services.dependencies.messages import MESSAGES, brief
 from services.dependencies.registry import KINDS
-from services.slo.promises import WORDS
+from services.slo.objectives import WORDS
 
 milliseconds, seconds, share, quantity = units.milliseconds, units.seconds, units.share, units.quantity
 

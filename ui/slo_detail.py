@@ -1,4 +1,4 @@
-"""What is behind one promise? Its chart with deploys and incidents, what spent the budget, files to take away."""
+"""What is behind one SLO? Its chart with deploys and incidents, what spent the budget, files to take away."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ COLUMNS = ("environment", "simulated", "sli", "from", "until", "good", "bad", "u
 
 
 def show(environment: str, sli: str, days: int | None) -> None:
-    """The promise in depth."""
+    """The SLO in depth."""
     found = cached.slo_depth(environment, sli, days)
     if found is None:
-        html.show(html.answer("unknown", f"There is no promise for {sli}.", "Choose one of those above."))
+        html.show(html.answer("unknown", f"There is no SLO for {sli}.", "Choose one of those above."))
         return
     zone = widgets.zone()
     mark = f" {html.simulated()}" if found.slos.simulated else ""
-    promised = f"Promised: {words.promise(found.row)}."
+    objective = f"Objective: {words.target(found.row)}."
     html.show(
         html.block(
             f'<div class="row" id="detail">{html.heading(words.title(sli))}{html.badge(found.row.standing.state)}{mark}'
-            f'</div><div class="dim">{escape(promised)} {escape(words.policy(found.row, cached.settings().slo))}</div>'
+            f'</div><div class="dim">{escape(objective)} {escape(words.policy(found.row, cached.settings().slo))}</div>'
         )
     )
     chosen = widgets.choose(state.CHART, VIEWS, label="Chart")
@@ -69,12 +69,12 @@ def _figure(found: Depth, chosen: str, zone: tzinfo) -> Any:
     if not points:
         return None
     times = [_local((p.from_ms + p.until_ms) // 2, zone) for p in points]
-    if row.promise.kind == "ratio":
+    if row.slo.kind == "ratio":
         texts = [f"{present.share(p.share)}, {p.good:,} of {p.good + p.bad:,}" for p in points]
-        figure = charts.shares(times, [p.share for p in points], texts, target=row.promise.objective.target, zone=name)
+        figure = charts.shares(times, [p.share for p in points], texts, target=row.slo.objective.target, zone=name)
     else:
         values = {key: [getattr(p, key) for p in points] for key in ("p50", "p95", "p99")}
-        figure = charts.quantiles(times, values, threshold=row.promise.threshold, unit=row.promise.unit, zone=name)
+        figure = charts.quantiles(times, values, threshold=row.slo.threshold, unit=row.slo.unit, zone=name)
     return _marked(figure, found, points[0].from_ms, zone)
 
 
@@ -116,7 +116,7 @@ def _cause(incident: Incident) -> str:
 
 def _incidents(found: Depth, zone: tzinfo) -> str:
     if not found.incidents:
-        return '<p class="dim">Nothing: the probe behind this promise was never unwell in this window.</p>'
+        return '<p class="dim">Nothing: the probe behind this SLO was never unhealthy in this window.</p>'
     rows = []
     for item in found.incidents:
         until = "goes on" if item.going_on else present.moment(item.until_ms, zone, short=True)
@@ -135,7 +135,7 @@ def _spent(part: float | None) -> str:
 
 
 def _dependency(found: Depth) -> str:
-    probe = found.row.promise.probe or ""
+    probe = found.row.slo.probe or ""
     return probe if probe.startswith("queue:") else probe.split(".", 1)[0]
 
 
@@ -155,7 +155,7 @@ def _burns(found: Depth) -> str:
 
 def _downloads(found: Depth, chosen: str, zone: tzinfo) -> None:
     row = st.container(horizontal=True)
-    name = f"{found.slos.environment}-{found.row.promise.sli.replace(':', '-')}"
+    name = f"{found.slos.environment}-{found.row.slo.sli.replace(':', '-')}"
     points = found.day if chosen == "day" else found.points
     row.download_button(
         "CSV", lambda: points_csv(found, points), file_name=f"{name}.csv", mime="text/csv", icon=":material/download:",
@@ -173,7 +173,7 @@ def points_csv(found: Depth, points: Sequence[Point]) -> str:
         COLUMNS,
         [
             {
-                "environment": found.slos.environment, "simulated": found.slos.simulated, "sli": found.row.promise.sli,
+                "environment": found.slos.environment, "simulated": found.slos.simulated, "sli": found.row.slo.sli,
                 "from": clock.iso(p.from_ms), "until": clock.iso(p.until_ms), "good": p.good, "bad": p.bad,
                 "unknown": p.unknown, "observed_s": round(p.covered_ms / 1000, 3), "share": p.share, "p50": p.p50,
                 "p95": p.p95, "p99": p.p99,
@@ -187,7 +187,7 @@ def _page(found: Depth, chosen: str, zone: tzinfo) -> str:
     """The chart in a file of its own that needs no network."""
     figure = _figure(found, chosen, zone)
     mark = " (simulated)" if found.slos.simulated else ""
-    title = f"{found.slos.environment}{mark}: {words.title(found.row.promise.sli)}"
+    title = f"{found.slos.environment}{mark}: {words.title(found.row.slo.sli)}"
     body = "Nothing was measured." if figure is None else figure.update_layout(
         title=title, margin={"t": 60}, paper_bgcolor="white", plot_bgcolor="white"
     ).to_html(full_html=False, include_plotlyjs="inline", config=charts.CONFIG)  # fmt: skip

@@ -49,7 +49,7 @@ def _withdraw(found: Slos) -> None:
     number = left.selectbox("Withdraw one, so that its time counts again", list(words), format_func=words.__getitem__)
     if right.button("Withdraw", icon=":material/undo:", **signin.may("maintenance")) and number is not None:
         changes.withdraw(cached.store(), number, by=signin.person(), now_ms=clock.now_ms())
-        cached.forget_promises()
+        cached.forget_slos()
         st.rerun()
 
 
@@ -75,7 +75,7 @@ def _declare(environment: str) -> None:
     except GreenlightError as error:
         html.show(html.answer("unknown", "Nothing was declared.", str(error)))
         return
-    cached.forget_promises()
+    cached.forget_slos()
     st.rerun()
 
 

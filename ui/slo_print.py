@@ -1,4 +1,4 @@
-"""The promises as a page to print or forward: black on white, complete, in one file that needs no network."""
+"""The SLOs as a page to print or forward: black on white, complete, in one file that needs no network."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def page(found: Slos, strict: WhatIf, policy: Slo, zone: tzinfo) -> str:
 
 
 def _section(row: Row, policy: Slo, mark: str) -> str:
-    standing, target = row.standing, row.promise.objective.target
+    standing, target = row.standing, row.slo.objective.target
     budget = standing.budget
     left = "–" if budget is None else "overspent"
     if budget is not None and budget.remaining >= 0:
         left = f"{present.share(budget.remaining)} ({present.seconds(budget.left_s)})"
     cells = (
-        ("Promised", words.promise(row)),
+        ("Objective", words.target(row)),
         (
             "Measured",
             f"{present.share(standing.value, target)} ({standing.good:,} of {standing.good + standing.bad:,})",
@@ -62,6 +62,6 @@ def _section(row: Row, policy: Slo, mark: str) -> str:
     table = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in cells)
     state = present.look(standing.state).word
     return (
-        f"<section><h2>{escape(words.title(row.promise.sli))}: {state}{mark}</h2><p>{escape(words.sentence(row))}</p>"
+        f"<section><h2>{escape(words.title(row.slo.sli))}: {state}{mark}</h2><p>{escape(words.sentence(row))}</p>"
         f"<table>{table}</table></section>"
     )

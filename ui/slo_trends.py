@@ -1,4 +1,4 @@
-"""How do all promises of an environment look together? Worst first: a sentence, three numbers, the budget's way."""
+"""How do all SLOs of an environment look together? Worst first: a sentence, three numbers, the budget's way."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WINDOWS = {"own": "Own windows", "7d": "7 days", "28d": "28 days", "30d": "30 da
 
 
 def render(found: Slos, zone: tzinfo, chosen: str) -> tuple[str, str]:
-    """The answer, and a tile for each promise."""
+    """The answer, and a tile for each SLO."""
     state, sentence = words.answer(found.rows)
     then = words.policy(found.rows[0], cached.settings().slo) if found.rows else "Add objectives in greenlight.toml."
     as_of = f"As of {present.moment(found.as_of_ms, zone)}, the last full minute."
@@ -31,17 +31,17 @@ def render(found: Slos, zone: tzinfo, chosen: str) -> tuple[str, str]:
 
 
 def _tile(found: Slos, row: Row, chosen: str) -> str:
-    standing, promise = row.standing, row.promise
+    standing, slo = row.standing, row.slo
     more = {} if chosen == "own" else {"window": chosen}
-    title = html.link(words.title(promise.sli), "slo_trends", env=found.environment, sli=promise.sli, **more)
+    title = html.link(words.title(slo.sli), "slo_trends", env=found.environment, sli=slo.sli, **more)
     mark = f" {html.simulated()}" if found.simulated else ""
     head = f'<div class="row"><b class="grow">{title}</b>{html.badge(standing.state)}{mark}</div>'
     said = f"<div>{escape(words.sentence(row))}</div>"
     budget = standing.budget
     left = "–" if budget is None else present.share(budget.remaining) if budget.remaining >= 0 else "overspent"
     numbers = [
-        ("promised", present.share(promise.objective.target), words.good_means(row)),
-        ("measured", present.share(standing.value, promise.objective.target), f"{standing.good:,} of "
+        ("objective", present.share(slo.objective.target), words.good_means(row)),
+        ("measured", present.share(standing.value, slo.objective.target), f"{standing.good:,} of "
          f"{standing.good + standing.bad:,}"),
         ("budget left", left, "" if budget is None else _left(budget)),
     ]  # fmt: skip
@@ -65,13 +65,13 @@ def _left(budget: Budget) -> str:
 
 def _foot(row: Row) -> str:
     parts = [html.term(f"{present.share(row.standing.coverage)} of {row.window_days} days observed", COUNTED)]
-    if row.sums.p50 is not None and row.promise.unit:
+    if row.sums.p50 is not None and row.slo.unit:
         values = (("p50", row.sums.p50), ("p95", row.sums.p95), ("p99", row.sums.p99))
-        parts += [escape(f"{name} {present.quantity(value, row.promise.unit)}") for name, value in values]
+        parts += [escape(f"{name} {present.quantity(value, row.slo.unit)}") for name, value in values]
     firing = [burn for burn in row.standing.burns if burn.firing]
     if firing:
         worst = max(burn.burn_long or 0 for burn in firing)
-        allowed = row.promise.objective.target < 1
+        allowed = row.slo.objective.target < 1
         said = f"burning {present.times(worst)} what it may" if allowed else "errors where none are allowed"
         parts.append(f'<span class="bad">{escape(said)}</span>')
     return f'<div class="dim">{" · ".join(parts)}</div>'

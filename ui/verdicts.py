@@ -10,7 +10,7 @@ from services.verdict.model import STATE_WORDS, Verdict
 from services.verdict.view import SignedGo, Told
 from ui import html, present
 
-Promises = Mapping[str, tuple[str, str]]  # by environment: whether they are kept, as a state and as a sentence
+SloSentences = Mapping[str, tuple[str, str]]  # by environment: whether they are kept, as a state and as a sentence
 
 
 def answer(verdict: Verdict, then: str) -> str:
@@ -25,14 +25,14 @@ def drift(go: SignedGo | None) -> str:
     return f'<div class="warn">{html.symbol("warning")} {escape(said)}</div>' if said else ""
 
 
-def first_and_others(found: Sequence[Told], promises: Promises, where: tzinfo) -> str:
+def first_and_others(found: Sequence[Told], slos: SloSentences, where: tzinfo) -> str:
     """The first verdict as the page's answer, the other environments' below it."""
     first, *others = found
-    made = html.block(answer(first.verdict, _next(first, where)), drift(first.go), _facts(first, promises, where))
+    made = html.block(answer(first.verdict, _next(first, where)), drift(first.go), _facts(first, slos, where))
     if not others:
         return made
     explained = "Go, No-Go, or not enough evidence: by rules, from evidence."
-    rows = "".join(_row(item, promises, where) for item in others)
+    rows = "".join(_row(item, slos, where) for item in others)
     title = "The other environment" if len(others) == 1 else "The other environments"
     return made + html.block(html.tile(html.heading(title, explained), rows))
 
@@ -47,8 +47,8 @@ def _next(item: Told, where: tzinfo) -> str:
     return f"Signed off by {by.who}, {present.moment(by.at_ms, where, short=True)}."
 
 
-def _facts(item: Told, promises: Promises, where: tzinfo) -> str:
-    """Since when, how much more is in the way, whether promises are kept, the last report."""
+def _facts(item: Told, slos: SloSentences, where: tzinfo) -> str:
+    """Since when, how much more is in the way, whether SLOs are met, the last report."""
     name, more = item.verdict.environment, len(item.verdict.blocking) - 1
     said = [f"since {present.moment(item.since_ms, where, short=True)}"] if item.since_ms else []
     if more > 0:
@@ -58,18 +58,18 @@ def _facts(item: Told, promises: Promises, where: tzinfo) -> str:
         word = present.look(item.report.state).word
         said.append(f"last report: {item.report.kind}, {when}, it said {word}")
     pieces = [f'<span class="dim">{escape(text)}</span>' for text in said]
-    if name in promises:
-        kept, sentence = promises[name]
+    if name in slos:
+        kept, sentence = slos[name]
         pieces.append(f"<span>{html.badge(kept, word='')}{html.link(sentence, 'slo_trends', env=name)}</span>")
     pieces.append(html.link("Checklist and report", "strict_mode_checklist", env=name))
     return f'<div class="row">{"".join(pieces)}</div>'
 
 
-def _row(item: Told, promises: Promises, where: tzinfo) -> str:
+def _row(item: Told, slos: SloSentences, where: tzinfo) -> str:
     verdict = item.verdict
     mark = html.simulated() if verdict.simulated else ""
     return (
         f'<div class="verdict"><div class="row"><b>{escape(verdict.environment)}</b>'
         f"<span>{html.badge(verdict.state)}</span>{mark}</div><div>{escape(verdict.why)}</div>"
-        f'<div class="dim">{escape(_next(item, where))}</div>{drift(item.go)}{_facts(item, promises, where)}</div>'
+        f'<div class="dim">{escape(_next(item, where))}</div>{drift(item.go)}{_facts(item, slos, where)}</div>'
     )

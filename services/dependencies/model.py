@@ -1,4 +1,4 @@
-"""What is a reading, and what does a probe promise? Values only: no IO."""
+"""What is a reading, and what does a probe give? Values only: no IO."""
 
 from __future__ import annotations
 

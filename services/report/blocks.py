@@ -10,7 +10,7 @@ from services.access import named
 from services.units import quantity, share
 
 OUTCOMES = {"pass": "holds", "fail": "does not hold", "unknown": "not known"}
-PROMISES = {"ok": "kept", "at_risk": "at risk", "broken": "broken", "no_data": "no data yet"}
+SLO_STATES = {"ok": "met", "at_risk": "at risk", "broken": "broken", "no_data": "no data yet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _leadership(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
         *_head(found, mark, "Leadership update"),
         Heading(2, "Status"), rules,
         Heading(2, "Remaining gap"), remaining,
-        Heading(2, "Promises"), _promises(found, mark),
+        Heading(2, "SLOs"), _slos(found, mark),
         Heading(2, "What is risked if steps are skipped"), *(Words(text) for text in found["risks_if_skipped"]),
         *_foot(found),
     )  # fmt: skip
@@ -118,7 +118,7 @@ def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
         Heading(2, "Every check"),
         Table(("Check", "Result", "Value", "Threshold", "Measured", "How, or why not"), checks),
         Heading(2, "Soak"), *_soak(found, mark),
-        Heading(2, "Promises"), _promises(found, mark), _bars(found, mark),
+        Heading(2, "SLOs"), _slos(found, mark), _bars(found, mark),
         Heading(2, "Replay"), _replay(found, mark),
         Heading(2, "Open issues"),
         Table(("Rule that does not hold yet", "Why", "What to do"), issues) if issues else Words(f"None{mark}."),
@@ -150,15 +150,15 @@ def _soak(found: Mapping[str, Any], mark: str) -> list[Block]:
     return made
 
 
-def _promises(found: Mapping[str, Any], mark: str) -> Block:
+def _slos(found: Mapping[str, Any], mark: str) -> Block:
     return Table(
-        ("Promise", "State", "In words"),
-        tuple((p["title"] + mark, PROMISES[p["state"]], p["sentence"]) for p in found["promises"]),
+        ("SLO", "State", "In words"),
+        tuple((p["title"] + mark, SLO_STATES[p["state"]], p["sentence"]) for p in found["slos"]),
     )
 
 
 def _bars(found: Mapping[str, Any], mark: str) -> Block:
-    known = [(p["title"], p["remaining"]) for p in found["promises"] if isinstance(p["remaining"], (int, float))]
+    known = [(p["title"], p["remaining"]) for p in found["slos"] if isinstance(p["remaining"], (int, float))]
     bars = tuple((title, max(0.0, min(1.0, left)), f"{share(max(left, -9.99))} left") for title, left in known)
     return Bars("Error budgets that are left", tuple((title + mark, left, said) for title, left, said in bars))
 

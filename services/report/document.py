@@ -66,8 +66,8 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
             "rules": [_rule(finding) for finding in verdict.findings],
             "go": _go(verdicts.signed_go(connection, name)),
             "soak": _soak(connection, settings, environment, now_ms),
-            "promises": [
-                {"title": slo_words.title(r.promise.sli), "state": r.standing.state, "sentence": slo_words.sentence(r),
+            "slos": [
+                {"title": slo_words.title(r.slo.sli), "state": r.standing.state, "sentence": slo_words.sentence(r),
                  "remaining": None if r.standing.budget is None else r.standing.budget.remaining}
                 for r in found.rows
             ],

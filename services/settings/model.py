@@ -148,7 +148,7 @@ class Queue(Table):
 
 
 class Objective(Table):
-    """A promise: the share of good events over a window."""
+    """An objective: the share of good events over a window."""
 
     sli: str
     target: float = Field(gt=0, le=1)
@@ -277,8 +277,8 @@ class EnvironmentTable(Table):
             raise ValueError("two slis have the same name: give each its own")
         for objective in self.objectives:
             self._knows(objective.sli, own)
-        promised = [objective.sli for objective in self.objectives]
-        if len(set(promised)) != len(promised):
+        named = [objective.sli for objective in self.objectives]
+        if len(set(named)) != len(named):
             raise ValueError("two objectives are for the same SLI: keep one of them")
         return self
 
@@ -401,16 +401,14 @@ class Retention(Table):
 
 
 class Slo(Table):
-    """What a team does about its promises."""
+    """What a team does about its SLOs."""
 
-    ok: str = Field("Ship as usual.", max_length=500, description="What to do while a promise is kept.")
+    ok: str = Field("Ship as usual.", max_length=500, description="What to do while an SLO is met.")
     at_risk: str = Field(
         "Find out what spends the budget before shipping anything risky; who is on call looks today.", max_length=500
     )
-    broken: str = Field(
-        "Ship nothing but fixes until the promise is kept again; write down what happened.", max_length=500
-    )
-    no_data: str = Field("Make it measurable first: a promise that nobody measures is none.", max_length=500)
+    broken: str = Field("Ship nothing but fixes until the SLO is met again; write down what happened.", max_length=500)
+    no_data: str = Field("Make it measurable first: an SLO that nobody measures is none.", max_length=500)
 
 
 class Agent(Table):

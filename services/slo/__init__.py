@@ -1,1 +1,1 @@
-"""Promises: objectives, budgets, burn rates, and what spent them."""
+"""SLOs: objectives, budgets, burn rates, and what spent them."""

@@ -1,4 +1,4 @@
-"""Is a promise kept, what may still go wrong, and how long does that last? Pure.
+"""Is an SLO met, how much of its error budget is left, and how long does that last? Pure.
 
 Only known measurements count: an unknown one is neither good nor bad, and time that was not observed spends no budget
 and earns none. Budgets are computed over the observed part of the window, which is told beside them as `coverage`.
@@ -14,7 +14,7 @@ from typing import Literal
 from services.slo.burn import Burn, Tally, allowed_share
 
 State = Literal["ok", "at_risk", "broken", "no_data"]
-LOW = 0.25  # with less of the budget left, a promise is at risk
+LOW = 0.25  # with less of the budget left, an SLO is at risk
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +35,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """How a promise stands. `value` None and `budget` None without data; `exhausted_in_s` None where it won't be."""
+    """How an SLO stands. `value` None and `budget` None without data; `exhausted_in_s` None where it won't be."""
 
     state: State
     value: float | None
@@ -53,7 +53,7 @@ def stand(
     tally: Tally, *, unknown: int, covered_s: float, window_s: float, target: float, min_events: int,
     burns: Sequence[Burn],
 ) -> Standing:  # fmt: skip
-    """A promise over a window (maintenance already taken out of everything)."""
+    """An SLO over a window (maintenance already taken out of everything)."""
     coverage = min(1.0, covered_s / window_s) if window_s > 0 else 0.0
     value = tally.good / tally.total if tally.total else None
     budget = _budget(tally, min(covered_s, window_s), target) if tally.total else None

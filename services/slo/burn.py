@@ -76,7 +76,7 @@ def rate(tally: Tally, target: float) -> float | None:
 
 
 def allowed_share(target: float) -> Fraction:
-    """What a target lets go wrong, exactly: one bad of ten keeps a promise of 0.9, which 1 - 0.9 in floats denies."""
+    """What a target lets go wrong, exactly: one bad of ten meets 0.9, which 1 - 0.9 in floats denies."""
     return 1 - Fraction(str(target))
 
 

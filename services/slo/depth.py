@@ -1,4 +1,4 @@
-"""What is behind one promise? Chart, incidents, deploys, maintenance; and what strict mode would have meant."""
+"""What is behind one SLO? Chart, incidents, deploys, maintenance; and what strict mode would have meant."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEPLOYS = 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Depth:
-    """One promise in depth; the newest deploys alone where there are very many."""
+    """One SLO in depth; the newest deploys alone where there are very many."""
 
     slos: Slos
     row: Row
@@ -32,10 +32,10 @@ class Depth:
 def depth(
     store: Store, environment: Environment, sli: str, now_ms: int, *, days: int | None, minute_days: int
 ) -> Depth | None:
-    """A promise by its SLI; None where the environment makes no such promise."""
+    """An SLO by its SLI; None where the environment makes no such SLO."""
     with store.read() as connection:
         found = view.computed(connection, environment, now_ms, days=days, minute_days=minute_days)
-        row = next((item for item in found.rows if item.promise.sli == sli), None)
+        row = next((item for item in found.rows if item.slo.sli == sli), None)
         if row is None:
             return None
         end = found.as_of_ms

@@ -1,4 +1,4 @@
-"""What spent the budget? Every stretch in which a promise's probe was not well, with what it cost."""
+"""What spent the budget? Every stretch in which an SLO's probe was not well, with what it cost."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Incident:
 def incidents(
     connection: Connection, environment: str, row: Row, end_ms: int, holes: tuple[Maintenance, ...]
 ) -> tuple[Incident, ...]:
-    """The incidents of a promise's window, newest first. Bad events are counted in the whole minutes they touch."""
-    if row.promise.probe is None:
+    """The incidents of an SLO's window, newest first. Bad events are counted in the whole minutes they touch."""
+    if row.slo.probe is None:
         return ()
-    found = spans.load(connection, environment, since_ms=row.from_ms, probe=row.promise.probe)
-    unwell = sorted((s for s in found if s.state in {"down", "slow"}), key=lambda span: span.from_ms)
+    found = spans.load(connection, environment, since_ms=row.from_ms, probe=row.slo.probe)
+    unhealthy = sorted((s for s in found if s.state in {"down", "slow"}), key=lambda span: span.from_ms)
     merged: list[tuple[int, int, str, str]] = []
-    for span in unwell:
+    for span in unhealthy:
         worst = "down" if span.state == "down" else "slow"
         if merged and span.from_ms - merged[-1][1] <= JOINED_MS:
             low, high, state, code = merged[-1]
@@ -52,7 +52,7 @@ def incidents(
         else:
             merged.append((span.from_ms, span.until_ms, worst, span.code))
     merged = merged[-SHOWN:]
-    tallies = _bad(connection, environment, row.promise.sli, [(low, high) for low, high, _, _ in merged], holes)
+    tallies = _bad(connection, environment, row.slo.sli, [(low, high) for low, high, _, _ in merged], holes)
     allowed = row.standing.budget.allowed_events if row.standing.budget is not None else 0.0
     newest = max((span.until_ms for span in found), default=0)
     made = [

@@ -1,4 +1,4 @@
-"""What do the command line and the API say of the promises? JSON values; numbers as computed, unrounded."""
+"""What do the command line and the API say of the SLOs? JSON values; numbers as computed, unrounded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.slo.view import Row, Slos
 
 
 def document(found: Slos, window: str) -> dict[str, Any]:
-    """All promises of an environment as one JSON document."""
+    """All SLOs of an environment as one JSON document."""
     state, sentence = words.answer(found.rows)
     return {
         "environment": found.environment,
@@ -21,7 +21,7 @@ def document(found: Slos, window: str) -> dict[str, Any]:
         "as_of": clock.iso(found.as_of_ms),
         "state": state,
         "sentence": sentence,
-        "slis": {row.promise.sli: sli(row) for row in found.rows},
+        "slis": {row.slo.sli: sli(row) for row in found.rows},
         "maintenance": [
             {
                 "from": clock.iso(item.from_ms), "until": clock.iso(item.until_ms), "reason": item.reason,
@@ -33,14 +33,14 @@ def document(found: Slos, window: str) -> dict[str, Any]:
 
 
 def sli(row: Row) -> dict[str, Any]:
-    """One promise."""
-    standing, objective, budget = row.standing, row.promise.objective, row.standing.budget
+    """One SLO."""
+    standing, objective, budget = row.standing, row.slo.objective, row.standing.budget
     return {
         "state": standing.state,
         "sentence": words.sentence(row),
         "objective": objective.target,
-        "threshold": row.promise.threshold,
-        "unit": row.promise.unit,
+        "threshold": row.slo.threshold,
+        "unit": row.slo.unit,
         "window": f"{row.window_days}d",
         "from": clock.iso(row.from_ms),
         "value": standing.value,

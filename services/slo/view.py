@@ -1,4 +1,4 @@
-"""How does each promise of an environment stand? The same answer for page, API, metrics and command line."""
+"""How does each SLO of an environment stand? The same answer for page, API, metrics and command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.settings.model import Environment
 from services.slo import burn, window
 from services.slo.budget import Standing, stand
 from services.slo.burn import Tally
-from services.slo.promises import Promise, promises
+from services.slo.objectives import TrackedSlo, slos_of
 from services.slo.reading import History, Sums, Wanted
 from services.slo.window import Range
 from services.store import Store, deploys, rollups
@@ -25,9 +25,9 @@ POINTS = 90
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One promise. `window_days` is what it was computed over, `burn_down` (time in ms, share of the budget left)."""
+    """One SLO. `window_days` is what it was computed over, `burn_down` (time in ms, share of the budget left)."""
 
-    promise: Promise
+    slo: TrackedSlo
     window_days: int
     from_ms: int
     standing: Standing
@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slos:
-    """All promises of an environment, worst first, as of the last full minute."""
+    """All SLOs of an environment, worst first, as of the last full minute."""
 
     environment: str
     simulated: bool
@@ -49,7 +49,7 @@ class Slos:
 def slos(
     store: Store, environment: Environment, now_ms: int, *, days: int | None = None, minute_days: int = 30
 ) -> Slos:
-    """Compute every promise over its own window, or over `days`."""
+    """Compute every SLO over its own window, or over `days`."""
     with store.read() as connection:
         return computed(connection, environment, now_ms, days=days, minute_days=minute_days)
 
@@ -58,7 +58,7 @@ def computed(
     connection: Connection, environment: Environment, as_of_ms: int, *, days: int | None, minute_days: int = 30
 ) -> Slos:
     """The same inside a transaction. Beyond the minutes that are kept, `as_of` is taken back to the full hour."""
-    made = promises(environment)
+    made = slos_of(environment)
     end = window.end_of(as_of_ms)
     known = rollups.closed_until(connection, environment.name)
     newest = max((closed for _, closed in known.values() if closed is not None), default=0)
@@ -81,7 +81,7 @@ def computed(
         for p in made
     ]  # fmt: skip
     order = {p.sli: place for place, p in enumerate(made)}
-    rows.sort(key=lambda row: (WORST[row.standing.state], _left(row), order[row.promise.sli]))
+    rows.sort(key=lambda row: (WORST[row.standing.state], _left(row), order[row.slo.sli]))
     return Slos(
         environment=environment.name, simulated=environment.simulated, as_of_ms=end, rows=tuple(rows),
         maintenance=holes,
@@ -89,10 +89,10 @@ def computed(
 
 
 def _row(
-    history: History, key: int | None, promise: Promise, ranges: Wanted, short: dict[int, Wanted], begin: int,
+    history: History, key: int | None, slo: TrackedSlo, ranges: Wanted, short: dict[int, Wanted], begin: int,
     end: int, days: int,
 ) -> Row:  # fmt: skip
-    objective = promise.objective
+    objective = slo.objective
     sums = Sums(tally=Tally(), unknown=0, covered_ms=0) if key is None else history.sums(key, ranges)
     found = burn.burns(
         lambda seconds: Tally() if key is None else history.tally(key, short[seconds]),
@@ -105,7 +105,7 @@ def _row(
     )  # fmt: skip
     parts = [] if key is None else history.parts(key, ranges)
     return Row(
-        promise=promise, window_days=days, from_ms=begin, standing=standing, sums=sums,
+        slo=slo, window_days=days, from_ms=begin, standing=standing, sums=sums,
         burn_down=_burn_down(parts, standing, begin, end),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What does a promise's standing say in one sentence, and what is to be done? Plain English for everybody."""
+"""What does an SLO's standing say in one sentence, and what is to be done? Plain English for everybody."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from services.settings.model import DEPENDENCY_SLIS, Slo
 from services.slo.budget import State
-from services.slo.promises import WORDS
+from services.slo.objectives import WORDS
 from services.slo.view import Row
 from services.units import quantity, seconds, share
 
@@ -25,33 +25,33 @@ def title(sli: str) -> str:
 
 def good_means(row: Row) -> str:
     """When a measurement of this SLI counts as good."""
-    promise = row.promise
-    base = promise.sli.split(":", 1)[0]
+    slo = row.slo
+    base = slo.sli.split(":", 1)[0]
     if base in WORDS and WORDS[base].good:
         return f"good when {WORDS[base].good}"
-    return f"good within {quantity(promise.threshold, promise.unit)}"
+    return f"good within {quantity(slo.threshold, slo.unit)}"
 
 
-def promise(row: Row) -> str:
-    """What is promised: `99.5 % of 30 days, good within 250 ms`."""
-    return f"{share(row.promise.objective.target)} over {row.window_days} days, {good_means(row)}"
+def target(row: Row) -> str:
+    """The objective: `99.5 % of 30 days, good within 250 ms`."""
+    return f"{share(row.slo.objective.target)} over {row.window_days} days, {good_means(row)}"
 
 
 def sentence(row: Row) -> str:
     """The standing in one sentence."""
-    standing, target = row.standing, row.promise.objective.target
+    standing, target = row.standing, row.slo.objective.target
     if standing.state == "no_data":
         return _no_data(row)
     seen = "" if standing.coverage >= ENOUGH else f" in the {_observed(row)} that were observed"
     so_far = "" if standing.coverage >= ENOUGH else " so far"
-    measured = f"{share(standing.value, target)}{seen} where {share(target)} is promised"
+    measured = f"{share(standing.value, target)}{seen} against an objective of {share(target)}"
     budget = standing.budget
     assert budget is not None  # noqa: S101 - only no_data has none
     if standing.state == "broken":
-        return f"Broken{so_far}: {measured}; {seconds(-budget.left_s)} more went wrong than the promise allows."
-    left = f"{seconds(budget.left_s)} of {seconds(budget.allowed_s)} may still go wrong"
+        return f"Broken{so_far}: {measured}; {seconds(-budget.left_s)} beyond the error budget."
+    left = f"{seconds(budget.left_s)} of {seconds(budget.allowed_s)} error budget left"
     if standing.state == "ok":
-        return f"Kept{so_far}: {measured}; {left}."
+        return f"Met{so_far}: {measured}; {left}."
     if standing.exhausted_in_s is not None and any(burn.firing for burn in standing.burns):
         return f"At risk: {measured}; at this rate the rest lasts {seconds(standing.exhausted_in_s)}."
     return f"At risk: {measured}; only {left}."
@@ -64,11 +64,11 @@ def _observed(row: Row) -> str:
 def _no_data(row: Row) -> str:
     known = row.standing.good + row.standing.bad
     if known:
-        least = row.promise.objective.min_events
+        least = row.slo.objective.min_events
         return f"Not enough data: {known} of at least {least} measurements in {row.window_days} days."
     if row.standing.unknown:
         return f"Not known: {row.standing.unknown} measurements could not be made in {row.window_days} days."
-    base = row.promise.sli.split(":", 1)[0]
+    base = row.slo.sli.split(":", 1)[0]
     own = WORDS[base].not_measured if base in WORDS else ""
     return own or f"Not measured in the last {row.window_days} days. Check that the worker runs."
 
@@ -79,25 +79,25 @@ def policy(row: Row, slo: Slo) -> str:
 
 
 def answer(rows: Sequence[Row]) -> tuple[State, str]:
-    """All promises of an environment in one state and one sentence, wherever they are summed up."""
+    """All SLOs of an environment in one state and one sentence, wherever they are summed up."""
     if not rows:
-        return "no_data", "This environment makes no promises: none is configured."
-    names = {state: [title(r.promise.sli) for r in rows if r.standing.state == state] for state in
+        return "no_data", "This environment has no SLOs: none is configured."
+    names = {state: [title(r.slo.sli) for r in rows if r.standing.state == state] for state in
              ("broken", "at_risk", "no_data", "ok")}  # fmt: skip
     measured = len(rows) - len(names["no_data"])
     if names["broken"]:
         number = len(names["broken"])
-        return "broken", f"{number} of {len(rows)} promises {_are(number)} broken: {_list(names['broken'])}."
+        return "broken", f"{number} of {len(rows)} SLOs {_are(number)} broken: {_list(names['broken'])}."
     if names["at_risk"]:
-        return "at_risk", f"All measured promises are kept, but at risk: {_list(names['at_risk'])}."
+        return "at_risk", f"All measured SLOs are met, but at risk: {_list(names['at_risk'])}."
     if not measured:
-        return "no_data", "Nothing is measured yet, so nothing can be said about the promises."
+        return "no_data", "Nothing is measured yet, so nothing can be said about the SLOs."
     if names["no_data"]:
         return (
             "ok",
-            f"{measured} of {len(rows)} promises {_are(measured)} kept; not measured: {_list(names['no_data'])}.",
+            f"{measured} of {len(rows)} SLOs {_are(measured)} met; not measured: {_list(names['no_data'])}.",
         )
-    return "ok", f"All {len(rows)} promises are kept."
+    return "ok", f"All {len(rows)} SLOs are met."
 
 
 def _list(names: list[str]) -> str:

@@ -121,7 +121,7 @@ def test_the_whole_story_of_a_first_start(start: Callable[..., Started]) -> None
     stack = start()
     stack.wait()
     found = stack.wait_for_state("ready")
-    assert set(found["dependencies"]) == {"readiness", "dependencies", "redis", "inngest"}  # type: ignore[call-overload]
+    assert set(found["dependencies"]) == {"readiness", "dependencies", "redis", "inngest", "store"}  # type: ignore[call-overload]
     assert (stack.data / "api_token").stat().st_mode & 0o777 == 0o600
 
     second = start()

@@ -1,4 +1,4 @@
-"""`scripts/replay_harness.py`: the promised document, exit statuses, JUnit that others read, resuming after a kill."""
+"""`scripts/replay_harness.py`: the stated document, exit statuses, JUnit that others read, resuming after a kill."""
 
 import json
 import os

@@ -83,7 +83,7 @@ def test_a_broken_promise_exits_with_one_and_no_data_with_three(data: Path) -> N
     assert status == 1
     assert (found["window"], found["slis"]["readiness_uptime"]["state"]) == ("7d", "broken")
     words = run("slo_report.py", data=data).stdout
-    assert "1 of 6 promises is broken: Readiness uptime" in words
+    assert "1 of 6 SLOs is broken: Readiness uptime" in words
 
 
 def test_the_past_is_reckoned_as_it_was_then(data: Path) -> None:

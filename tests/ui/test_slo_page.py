@@ -71,15 +71,15 @@ def test_before_anything_was_measured_nothing_is_claimed(data: Store) -> None:
 def test_kept_promises_say_what_may_still_go_wrong(data: Store) -> None:
     measure(data)
     text = text_of(opened())
-    assert "Kept so far: 100 % in the" in text
-    assert "1 of 5 promises is kept" in text
+    assert "Met so far: 100 % in the" in text
+    assert "1 of 5 SLOs is met" in text
     assert "99.5 %" in text
 
 
 def test_a_broken_promise_comes_first_with_the_teams_policy(data: Store) -> None:
     measure(data, bad_hours=2)
     text = text_of(opened())
-    assert "1 of 5 promises is broken: Readiness uptime" in text
+    assert "1 of 5 SLOs is broken: Readiness uptime" in text
     assert "Stop the line." in text
     assert "overspent" in text
     assert text.index("Readiness uptime") < text.index("Redis PING")

@@ -88,7 +88,7 @@ page = "".join(dependency_health.render(seen, ZoneInfo("UTC"), now))
 print(json.dumps({
     "states": {d.dependency.name: [d.dependency.state, d.word.sentence, d.word.fix] for d in seen.dependencies},
     "checks": {check.check: [check.outcome, check.why, check.fix] for check in rule.checks},
-    "slos": [row.promise.sli for row in slos.slos(store, environment, now + 120_000).rows],
+    "slos": [row.slo.sli for row in slos.slos(store, environment, now + 120_000).rows],
     "page": page,
     "report": json.dumps(document(store, settings, "e", "completion", now)),
 }))

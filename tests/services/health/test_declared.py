@@ -11,7 +11,7 @@ from services.dependencies.registry import BREAKS
 from services.dependencies.run import Observation
 from services.health.evaluate import evaluate, never_seen
 from services.settings.model import Environment
-from services.slo.promises import promises
+from services.slo.objectives import slos_of
 from services.slo.words import title
 from services.store.conditions import Condition
 from services.verdict import evaluate as verdicts
@@ -102,7 +102,7 @@ def test_the_verdict_asks_for_those_that_are_required(monkeypatch: pytest.Monkey
 
 
 def test_each_has_an_uptime_and_a_latency_objective_without_being_asked() -> None:
-    found = {p.sli: p for p in promises(ENVIRONMENT)}
+    found = {p.sli: p for p in slos_of(ENVIRONMENT)}
     assert {
         "dependency_uptime:crm",
         "dependency_latency:crm",

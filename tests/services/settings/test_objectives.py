@@ -8,7 +8,7 @@ import pytest
 
 from services.errors import SettingsError
 from services.settings import load
-from services.slo.view import promises
+from services.slo.view import slos_of
 from tests.services.settings.test_load import write
 
 HEAD = '[[environments]]\nname = "p"\nbase_url = "http://p"\n'
@@ -44,11 +44,11 @@ def test_an_impossible_promise_is_refused_in_words(tmp_path: Path, text: str, wo
 
 def test_a_lower_target_is_fine_with_the_rules_that_it_can_reach(tmp_path: Path) -> None:
     text = HEAD + 'objectives = [{ sli = "readiness_uptime", target = 0.9, burn = ["page_slow", "ticket_slow"] }]'
-    (found,) = promises(load(write(tmp_path, text)).environment("p"))
+    (found,) = slos_of(load(write(tmp_path, text)).environment("p"))
     assert found.objective.burn == ("page_slow", "ticket_slow")
 
 
 def test_without_objectives_the_documented_ones_hold(tmp_path: Path) -> None:
-    found = promises(load(write(tmp_path, HEAD)).environment("p"))
+    found = slos_of(load(write(tmp_path, HEAD)).environment("p"))
     assert [p.sli for p in found] == ["readiness_uptime", "redis_ping_latency", "redis_write_latency",
                                       "inngest_run_success", "canary_pass_rate"]  # fmt: skip

@@ -1,1 +1,1 @@
-"""Tests of the promises."""
+"""Tests of the SLOs."""

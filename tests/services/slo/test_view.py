@@ -158,7 +158,7 @@ def test_an_objective_for_queues_is_one_for_each_queue() -> None:
     )  # fmt: skip
     objectives = (Objective(sli="queue_aging_p95", target=0.99), Objective(sli="queue_aging_p95:email", target=0.9,
                                                                            threshold=10, burn=("ticket_slow",)))  # fmt: skip
-    found = {p.sli: p for p in view.promises(environment(queues=queues, objectives=objectives))}
+    found = {p.sli: p for p in view.slos_of(environment(queues=queues, objectives=objectives))}
     assert {sli: p.threshold for sli, p in found.items()} == {
         "queue_aging_p95:approval": 60, "queue_aging_p95:email": 10
     }  # fmt: skip

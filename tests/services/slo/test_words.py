@@ -1,4 +1,4 @@
-"""All promises in one sentence: what is worst, by name, and never more than was measured."""
+"""All SLOs in one sentence: what is worst, by name, and never more than was measured."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -10,19 +10,19 @@ from services.slo.words import answer
 
 def rows(*states: str) -> Any:
     slis = ("readiness_uptime", "redis_ping_latency", "queue_aging_p95:email")
-    return [SimpleNamespace(promise=SimpleNamespace(sli=sli), standing=SimpleNamespace(state=state))
+    return [SimpleNamespace(slo=SimpleNamespace(sli=sli), standing=SimpleNamespace(state=state))
             for sli, state in zip(slis, states, strict=True)]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("states", "told"),
     [
-        (("ok", "ok", "ok"), ("ok", "All 3 promises are kept.")),
-        (("ok", "no_data", "ok"), ("ok", "2 of 3 promises are kept; not measured: Redis PING latency.")),
-        (("no_data", "no_data", "no_data"), ("no_data", "Nothing is measured yet, so nothing can be said about the promises.")),
-        (("ok", "at_risk", "ok"), ("at_risk", "All measured promises are kept, but at risk: Redis PING latency.")),
+        (("ok", "ok", "ok"), ("ok", "All 3 SLOs are met.")),
+        (("ok", "no_data", "ok"), ("ok", "2 of 3 SLOs are met; not measured: Redis PING latency.")),
+        (("no_data", "no_data", "no_data"), ("no_data", "Nothing is measured yet, so nothing can be said about the SLOs.")),
+        (("ok", "at_risk", "ok"), ("at_risk", "All measured SLOs are met, but at risk: Redis PING latency.")),
         (("broken", "at_risk", "broken"),
-         ("broken", "2 of 3 promises are broken: Readiness uptime, Age of waiting work, queue email.")),
+         ("broken", "2 of 3 SLOs are broken: Readiness uptime, Age of waiting work, queue email.")),
     ],
 )  # fmt: skip
 def test_the_worst_is_named(states: tuple[str, ...], told: tuple[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Which promises does an environment make, and in which words and units? Settings in, a flat list out. Pure."""
+"""Which SLOs does an environment have, and in which words and units? Settings in, a flat list out. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORDS: Mapping[str, SliWords] = _OWN | dict(SLIS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Promise:
+class TrackedSlo:
     """An objective for one series. `unit` is its values' ("" for none), `probe` None where none explains it."""
 
     sli: str
@@ -42,26 +42,26 @@ class Promise:
         return int(self.objective.window[:-1])
 
 
-def promises(environment: Environment) -> tuple[Promise, ...]:
+def slos_of(environment: Environment) -> tuple[TrackedSlo, ...]:
     """An objective for queues, or for dependencies, becomes one for each that has none of its own."""
     named = {objective.sli for objective in environment.objectives}
-    found: list[Promise] = []
+    found: list[TrackedSlo] = []
     for objective in environment.objectives:
         if objective.sli not in {QUEUE, *DEPENDENCY_SLIS}:
-            found.append(_promise(environment, objective.sli, objective))
+            found.append(_tracked(environment, objective.sli, objective))
             continue
         for instance in environment.instances(objective.sli):
             sli = f"{objective.sli}:{instance}"
             if sli not in named:
-                found.append(_promise(environment, sli, objective))
+                found.append(_tracked(environment, sli, objective))
     return tuple(found)
 
 
-def _promise(environment: Environment, sli: str, objective: Objective) -> Promise:
+def _tracked(environment: Environment, sli: str, objective: Objective) -> TrackedSlo:
     base, _, instance = sli.partition(":")
     own = next((item for item in environment.slis if item.name == base), None)
     if own is not None:
-        return Promise(
+        return TrackedSlo(
             sli=sli, objective=objective, unit=own.unit, threshold=own.threshold, probe=own.probe, kind="value"
         )
     known = WORDS.get(base, SliWords(title=base, short=base))
@@ -74,7 +74,7 @@ def _promise(environment: Environment, sli: str, objective: Objective) -> Promis
         probe = instance
         if threshold is None and base == DEPENDENCY_LATENCY:
             threshold = next((item.slow_ms for item in environment.dependencies if item.name == instance), None)
-    return Promise(
+    return TrackedSlo(
         sli=sli, objective=objective, unit=known.unit, probe=probe, kind="ratio" if known.ratio else "value",
         threshold=known.threshold(environment) if threshold is None else threshold,
     )  # fmt: skip
