@@ -1,6 +1,6 @@
 """Where jobs call: `POST /api/v1/heartbeats/{id}`, and `/start`, `/fail` or an exit status behind it.
 
-The id is the secret; whoever doesn't know it learns nothing, not even which jobs there are.
+The id is the secret; anyone who doesn't know it learns nothing, not even which jobs there are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What does the portal tell Prometheus? Probe states and numbers from the store, whoever measured them."""
+"""What does the portal tell Prometheus? Probe states and numbers from the store, no matter who measured them."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class PortalMetrics:
             "greenlight_probe_state", "1 for the state it is in.", labels=("environment", "probe", "state")
         )
         latency = GaugeMetricFamily(
-            "greenlight_probe_latency_seconds", "Latency of the newest look.", labels=("environment", "probe")
+            "greenlight_probe_latency_seconds", "Latency of the newest check.", labels=("environment", "probe")
         )
         age = GaugeMetricFamily(
-            "greenlight_probe_age_seconds", "Time since the newest look.", labels=("environment", "probe")
+            "greenlight_probe_age_seconds", "Time since the newest check.", labels=("environment", "probe")
         )
         for card in found.cards:
             simulated = str(card.simulated).lower()

@@ -49,7 +49,7 @@ def measure() -> list[Figure]:
             Figure(what="import with roll-ups, samples/s", value=rate, unit="/s", goal=50_000, better="more",
                    note=f"durable, {BATCH:,} a transaction")
         ]  # fmt: skip
-        store.close()  # whoever asks is another process, frozen as the portal is
+        store.close()  # the caller is another process, frozen as the portal is
         store = _open(f"sqlite:///{folder / 'ninety.db'}")
         gc.collect()
         gc.freeze()

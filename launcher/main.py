@@ -254,7 +254,7 @@ def _watch(children: list[Child], stop: threading.Event) -> int:
                 return 1
             complain(
                 f"The {child.name} ended (status {child.status}). The pages stay up and say how old everything is. "
-                f"Its log is {child.log}. To start it again, stop with Ctrl-C and start anew."
+                f"Its log is {child.log}. To start it again, stop with Ctrl-C and start it again."
             )
     line("\nStopping …")
     return 0

@@ -1,7 +1,7 @@
 """How does an application serve the contract? Three routes, from checks that it hands in.
 
 `GET /api/health/live` and `/api/health/ready` are open; `GET /api/runtime/dependencies` asks for the token, in a
-header or (for old callers) as `?token=`. Checks run at most once a second, whoever asks.
+header or (for old callers) as `?token=`. Checks run at most once a second, no matter who asks.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ async def _bounded(check: CheckFunction) -> Dependency:
         return await asyncio.wait_for(check(), CHECK_DEADLINE_S)
     except TimeoutError:
         error = f"no result within {CHECK_DEADLINE_S:g} s"
-    except Exception as fault:  # noqa: BLE001 - any fault of a check is that dependency's ill health
+    except Exception as fault:  # noqa: BLE001 - any fault of a check is that dependency being unhealthy
         error = f"the check failed: {type(fault).__name__}"
     name = str(getattr(check, "dependency", getattr(check, "__name__", "unknown")))
     required = bool(getattr(check, "required", True))

@@ -1,7 +1,7 @@
 """What runs when nothing else does? A scheduler without outside dependencies, beside any durable one.
 
 Every due moment has a name (`task@tick`); the host's `claim` says whether it may run here, so that nothing runs
-twice, whoever else schedules the same work. Where something more durable schedules it too, `patience` says how long
+twice, whatever else schedules the same work. Where something more durable schedules it too, `patience` says how long
 to stand back: what that did not take by then is run here.
 """
 

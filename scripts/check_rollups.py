@@ -21,7 +21,7 @@ SHOWN = 20
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="check_rollups.py", description=__doc__)
-    parser.add_argument("--repair", action="store_true", help="evaluate anew what differs")
+    parser.add_argument("--repair", action="store_true", help="evaluate again what differs")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args(arguments)
     from services.slo.check import check
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         print(json.dumps(asdict(found) | {"repaired": bool(options.repair and found.differences)}))
     else:
-        done = " They were computed anew." if options.repair and found.differences else ""
+        done = " They were computed again." if options.repair and found.differences else ""
         print(f"{found.compared:,} sums compared with raw samples, {len(found.differences)} differ.{done}")
         for item in found.differences[:SHOWN]:
             at = clock.iso(item.from_ms)

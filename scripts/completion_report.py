@@ -1,4 +1,4 @@
-"""Write a report on an environment: sealed, so that whoever gets it can tell that nobody changed it.
+"""Write a report on an environment: sealed, so that its reader can check that nobody changed it.
 
 Exit status: 0 written and the verdict is Go, 1 written and No-Go, 3 written and not enough evidence, 2 wrong usage.
 """

@@ -1,6 +1,6 @@
 """At which address does each job call? A list of the declared heartbeats.
 
-Exit: 0; 2 for wrong usage or settings. The addresses are secrets: whoever knows one reports in the job's name.
+Exit: 0; 2 for wrong usage or settings. The addresses are secrets: anyone who knows one reports in the job's name.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--subset", metavar="TAG", help="cases with this tag alone, such as canary")
     made.add_argument("--baseline", metavar="RUN|FILE", help="compare with this run, or with a run's JSON")
     made.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
-    made.add_argument("--rescore", metavar="RUN", help="judge a run's kept answers anew; the agent isn't asked")
+    made.add_argument("--rescore", metavar="RUN", help="judge a run's kept answers again; the agent isn't asked")
     made.add_argument("--timeout", type=float, metavar="S", help="seconds a case may take (60)")
     made.add_argument("--junit", type=Path, metavar="F", help="write JUnit XML")
     made.add_argument("--html", type=Path, metavar="F", help="write a page of its own")

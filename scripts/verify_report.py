@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     if expected is not None and expected != said.public_key:
         print(f"NOT THEIRS: it was signed with another key than the given one ({seal.fingerprint(expected)}).")
         return 1
-    whose = "the owner of the given key" if expected else "whoever holds that key (--public-key proves who)"
+    whose = "the owner of the given key" if expected else "the holder of that key (--public-key proves who)"
     print(f"Untouched since it was signed by {whose}.")
     return _chain(said, content) if options.store else 0
 

@@ -1,4 +1,4 @@
-"""Who may do what? Roles and actions as a table, asked by every service that changes something, whoever calls it."""
+"""Who may do what? Roles and actions as a table, asked by every service that changes something."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def why_not(person: Person, action: Action) -> str:
     least = LEAST[action]
     if ROLES.index(person.role) >= ROLES.index(least):
         return ""
-    return f"Your role is {person.role}; this needs {least}. Ask whoever keeps [access] in greenlight.toml."
+    return f"Your role is {person.role}; this needs {least}. Ask the person who keeps [access] in greenlight.toml."
 
 
 def require(person: Person, action: Action) -> None:
@@ -86,7 +86,7 @@ def require(person: Person, action: Action) -> None:
 
 
 def local_operator(name: str = "local operator") -> Person:
-    """Whoever sits at this machine, where nobody signs in: may do all, and is marked unverified in every record."""
+    """The person at this machine, where nobody signs in: may do all, and is marked unverified in every record."""
     return Person(name=plain(name)[:120] or "local operator", role="engineer", verified=False)
 
 

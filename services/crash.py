@@ -36,7 +36,7 @@ def guarded(name: str, main: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print(f"{name}: interrupted.", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read the output has gone: nothing more is to be said there, at exit neither
+    except BrokenPipeError:  # the reader of the output has gone: nothing more is to be said there, at exit neither
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - the last resort of a process

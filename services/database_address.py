@@ -117,7 +117,7 @@ def _option_trouble(options: list[tuple[str, str]]) -> Address | None:
         lower = name.lower()
         if lower in _SCHEMA and value not in {"", "public"}:
             return _refused(
-                f"asks for a schema of its own ({lower}), which Greenlight can't be told that way.",
+                f"asks for a schema of its own ({lower}), which Greenlight can't be given that way.",
                 "Leave it out and let the database's user begin there: ALTER ROLE … SET search_path = ….",
             )
         if name == "sslmode" and value not in _SSL_MODES:

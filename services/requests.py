@@ -14,7 +14,7 @@ VALIDATE: Action = "validate"
 
 
 def probe_now(store: Store, settings: Settings, environment: str, *, by: Person) -> jobs.Job:
-    """Ask for one look at every probe of an environment; a request that still waits or runs is found again.
+    """Ask for one check at every probe of an environment; a request that still waits or runs is found again.
 
     Raises Forbidden, UnknownEnvironment or StoreError.
     """

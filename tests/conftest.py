@@ -333,7 +333,7 @@ BROWSER_FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-
 
 @pytest.fixture(scope="module")
 def browser(browser_path: str | None) -> Iterator[Browser]:
-    """The browser for a module: while it lives, its thread has a running event loop, which other modules start anew.
+    """The browser for a module: while it lives, its thread has a running event loop, which other modules start it again.
 
     Without a browser the tests fail: a run that skips them would prove nothing.
     """

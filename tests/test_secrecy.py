@@ -52,7 +52,7 @@ def hits(text: str | bytes) -> list[str]:
 
 
 def target() -> FastAPI:
-    """An application that throws what it is sent back at whoever looks."""
+    """An application that throws what it is sent back at anyone who looks."""
     app = FastAPI()
 
     @app.api_route("/{path:path}", methods=["GET", "POST", "PUT"])

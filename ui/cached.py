@@ -105,7 +105,7 @@ def slos_met(name: str) -> tuple[str, str]:
 
 
 def forget_slos() -> None:
-    """Compute SLOs anew at the next look: what counts was changed."""
+    """Compute SLOs again at the next check: what counts was changed."""
     for kept in (slo_view, slo_depth, slo_markup, slos_met):
         kept.clear()
 
@@ -146,14 +146,14 @@ def report(name: str, kind: Kind) -> make.Report:
 
 
 def forget_decisions() -> None:
-    """Read anew at the next look what somebody decided just now."""
+    """Read again at the next check what somebody decided just now."""
     for kept in (checklist, report, overview_markup):
         kept.clear()
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
 def moving_markup(name: str, zone_name: str) -> str:
-    """How work is moved in an environment as markup, in a time zone."""
+    """An environment's background jobs as markup, in a time zone."""
     from services.dependencies.inngest.status import moving
     from ui import inngest_status as section
     from ui import present

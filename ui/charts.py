@@ -57,7 +57,7 @@ def trend(times: Sequence[Any], rates: Sequence[float], low: Sequence[float], hi
     return layout(figure, height=260, x=zone, y="cases passed", showlegend=False)
 
 
-# Okabe and Ito's colours, told apart by everybody; dashes and symbols say the same once more.
+# Okabe and Ito's colours, distinguished by everybody; dashes and symbols say the same once more.
 BAD, SECOND, THIRD = "#D55E00", "#E69F00", "#CC79A7"
 LINES = (("p50", ACCENT, "solid"), ("p95", SECOND, "dash"), ("p99", THIRD, "dot"))
 

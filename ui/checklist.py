@@ -114,13 +114,13 @@ def soak(found: Soak, where: tzinfo) -> str:
 
 
 def _broken(found: Soak, where: tzinfo) -> list[str]:
-    """What began it anew, alike things in a row as one; and what has happened since it passed."""
+    """What restarted it, alike things in a row as one; and what has happened since it passed."""
     made = []
     passed = found.passed_ms
     after = [e for e in found.events if passed is not None and e.at_ms > passed]
     for events, title in (
         (after, "Since then (it stands all the same)"),
-        (found.events[len(after):], "What began it anew"),
+        (found.events[len(after):], "What restarted it"),
     ):  # fmt: skip
         rows = [(_when(group, where), escape(group[0].why)) for group in computed.alike(events)[:MOST]]
         made += [html.table(("When", title), rows)] if rows else []

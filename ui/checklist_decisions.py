@@ -26,7 +26,7 @@ CONFIRM = {
 WORDS = {
     "go_request": "Somebody else looks at the evidence and gives the Go; nobody approves their own request.",
     "waive_canaries": "The soak may then pass without its canary runs. Give the reason; it stands in every report.",
-    "campaign": "From now on a step that held and holds no more is shown as reopened. Say what this campaign is for.",
+    "campaign": "From now on a step that was met and no longer is is shown as reopened. Say what this campaign is for.",
 }
 
 

@@ -21,7 +21,7 @@ def show(found: Checklist) -> None:
         return
     _blocking(found)
     kinds: dict[str, str] = {"completion": "Completion report", "leadership": "Leadership update"}
-    html.show(html.block(html.heading("Report", "Sealed: whoever gets it can check that nobody changed it.")))
+    html.show(html.block(html.heading("Report", "Sealed: its reader can check that nobody changed it.")))
     kind = widgets.choose(state.KIND, kinds, label="Report")
     made = cached.report(found.environment, "leadership" if kind == "leadership" else "completion")
     trouble = made.trouble()

@@ -17,7 +17,7 @@ from services.verdict.model import Standing
 from ui import cached, checklist, checklist_decisions, html, present, signin, widgets
 
 HANDED_OVER = ("failed", "open")  # the states in which there is something to do
-NOT_YOURS = "Not yours to mend? The last box here makes a message of it, with a link to this step."
+NOT_YOURS = "Not yours to fix? The last box here makes a message of it, with a link to this step."
 
 
 def show(environment: str) -> None:
@@ -62,7 +62,7 @@ def _commands(view: StepView) -> None:
 
 @widgets.live
 def _proof(found: Checklist, view: StepView) -> None:
-    """What proves the step, now; and the button that measures it anew."""
+    """What proves the step, now; and the button that measures it again."""
     fresh, now = _now(found, view)
     whys = html.glossed([_why(check, now, fresh.soak) for check in now.checks])
     rows = [(html.badge(check.outcome), escape(words.title(check.check)), why)

@@ -53,7 +53,7 @@ def show(environment: str, name: str) -> None:
             _address(environment, name)
         _history(environment, name)
         st.subheader("Raw results", anchor=False)
-        st.caption("The newest look of each probe, as measured. Secrets never get this far.")
+        st.caption("The newest check of each probe, as measured. Secrets never get this far.")
         for probe in item.dependency.probes:
             raw = {"finding": probe.code, "outcome": probe.outcome, "measured_at": clock.iso(probe.at_ms)}
             st.markdown(f"**{present.title(probe.probe)}**")

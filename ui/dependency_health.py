@@ -50,7 +50,7 @@ def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) 
     since = f"since {present.moment(d.leading.since_ms, where)}" if d.leading.since_ms else ""
     confirm = ""
     if d.leading.outcome == "down" and d.state != "down":
-        confirm = f'<span class="warn">failed {d.leading.failures} of 3 looks</span>'
+        confirm = f'<span class="warn">failed {d.leading.failures} of 3 checks</span>'
     if d.leading.outcome in {"ok", "slow"} and d.state == "down":
         confirm = '<span class="warn">works again: one more success needed</span>'
     title = (

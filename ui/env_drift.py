@@ -65,7 +65,7 @@ def markup(found: DriftView) -> str:
     if not found.drift.comparable:
         return html.block(
             f"<p>{name}: {html.badge('unknown', word='not comparable')} The installation's fingerprint key was "
-            f"replaced since, so only added and removed keys can be told.{_parts(found.drift)}</p>"
+            f"replaced since, so only added and removed keys are known.{_parts(found.drift)}</p>"
         )
     if not found.drift.any:
         return html.block(f"<p>{name}: {html.badge('ok', word='unchanged')} since {escape(since)}.</p>")

@@ -24,7 +24,7 @@ MOST = 12
 
 def render(found: Moving, where: tzinfo, now: int) -> str:
     """The section as markup."""
-    title = f'<div class="row">{html.heading("How work is moved", WHAT)}<span class="grow"></span>'
+    title = f'<div class="row">{html.heading("Background jobs", WHAT)}<span class="grow"></span>'
     title += f"{html.simulated() if found.simulated else ''}</div>"
     history = (
         f'<p style="margin:.25rem 0 0"><b>Run history: {escape(found.title[:1].lower() + found.title[1:])}.</b> '
@@ -45,7 +45,7 @@ def _probe(condition: Condition, now: int) -> str:
     name = present.title(condition.probe)
     state, word = condition.state, present.finding_word(condition.code, condition.state)
     if condition.outcome == "down" and state != "down":
-        state, word = "degraded", f"failed {condition.failures} of 3 looks"
+        state, word = "degraded", f"failed {condition.failures} of 3 checks"
     row = (
         f'<div class="row">{html.badge(state, word=f"{name}: {word}")}<span class="grow"></span>'
         f'<span class="dim">measured {present.age(condition.at_ms, now)}</span></div>'
@@ -141,7 +141,9 @@ def _schedules(found: Moving, where: tzinfo) -> str:
     table = html.table(("ScheduledTask", "Last due", "Run by", "Result"), rows) if rows else (
         '<p class="dim">None was due since the start.</p>'
     )  # fmt: skip
-    head = html.heading("Greenlight's own schedules", "Tasks of this installation, run once each, whoever comes first.")
+    head = html.heading(
+        "Greenlight's own schedules", "Tasks of this installation, run once each; the first one does it."
+    )
     return f'<div style="margin-top:.8rem">{head}<p class="dim" style="margin:0">{escape(who)}</p>{table}</div>'
 
 

@@ -68,7 +68,7 @@ TERMS: Mapping[str, str] = {
     "strict": "Strict: the application itself refuses to work while Redis or Inngest is not healthy.",
     "relaxed": "Relaxed: the application works on without Redis or Inngest, so that an outage of them goes unnoticed.",
     "hosting platform": "Hosting platform: where the application runs and its variables are kept, as Railway.",
-    "redeploy": "Redeploy: start the application anew on its hosting platform, so that saved variables count.",
+    "redeploy": "Redeploy: restart the application on its hosting platform, so that saved variables count.",
     "variable": "Variable: a setting with a name and a value that the application reads when it starts.",
     "soak": "Soak: a long run in which nothing fails and nothing is changed.",
     "canary run": "Canary run: a few golden cases, replayed on a schedule.",
@@ -97,7 +97,7 @@ SLI_TITLES: Mapping[str, tuple[str, str]] = {name: (words.short, words.unit) for
 
 
 def look(state: str) -> Look:
-    """How a state looks; anything unheard of looks unknown."""
+    """How a state looks; anything unheard of checks unknown."""
     return LOOKS.get(state, LOOKS["unknown"])
 
 

@@ -1,4 +1,4 @@
-"""Does the way back from the identity provider lead to this portal? Asked at start, not at the first sign-in."""
+"""Does the identity provider lead back to this portal? Asked at start, not at the first sign-in."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def configured() -> bool:
 
 
 def person() -> Person:
-    """Who acts: whoever signed in, with the role that the settings give; else the one local operator, unverified."""
+    """Who acts: the person who signed in, with the settings' role; else the one local operator, unverified."""
     if configured() and st.user.get("is_logged_in"):
         return access.of_claims(st.user.to_dict(), cached.settings().access)
     settings = cached.settings()

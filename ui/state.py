@@ -1,4 +1,4 @@
-"""What does the address say? Plain, allow-listed query parameters, the same for whoever opens them."""
+"""What does the address say? Plain, allow-listed query parameters, the same for everybody."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def has_arrived() -> bool:
 def environment_again(names: Sequence[str]) -> str | None:
     """The environment in the address; else, on arrival from another page, the one looked at there. None for neither.
 
-    The side bar's links name no environment: whoever looks at production goes on looking at production. Whoever goes
+    The side bar's links name no environment: a viewer of production goes on viewing production. A person who goes
     back to an address without one gets what it showed.
     """
     name = environment(names)

@@ -46,7 +46,7 @@ def guarded(draw: Callable[P, None]) -> Callable[P, None]:
             draw(*arguments, **named)
         except UnknownEnvironment as error:
             html.show(
-                html.answer("unknown", str(error), "Correct the address, or open the page anew from the side bar.")
+                html.answer("unknown", str(error), "Correct the address, or open the page again from the side bar.")
             )
         except SettingsError as error:
             first = error.problems[0]
@@ -153,7 +153,7 @@ def request_button(
 
 
 def nobody_works() -> str:
-    """What to say to whoever waits for the worker; "" while one runs."""
+    """What to say to the person who waits for the worker; "" while one runs."""
     return "" if cached.worker_life().alive else "No worker runs: start Greenlight again (python3 start.py)."
 
 

@@ -1,4 +1,4 @@
-"""When is each probe due, and who looks? One task a probe, jittered, never two looks of one probe at a time,
+"""When is each probe due, and who looks? One task a probe, jittered, never two checks of one probe at a time,
 at most eight in flight per environment, and only for environments whose lease this worker holds."""
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Collector:
         self._sink, self._lag, self._holds, self._waits = sink, lag, holds, waits
         self._first_look_within_s = first_look_within_s
         self.looks = 0
-        self.missed = 0  # due moments skipped because the look before took longer than the interval
+        self.missed = 0  # due moments skipped because the check before took longer than the interval
 
     def remember(self, environment: str, details: Mapping[str, Mapping[str, Any]]) -> None:
         """Give probes back what they knew before a restart, by probe name."""
@@ -95,7 +95,7 @@ class Collector:
 
     async def _look(self, name: str, watched: _Watched, *, asked: bool = False) -> None:
         async with watched.lock, self._slots[name]:
-            fingerprint = self._fingerprints.get(name)  # before the look: a change meanwhile is for the next one
+            fingerprint = self._fingerprints.get(name)  # before the check: a change meanwhile is for the next one
             begun = asyncio.get_running_loop().time()
             lag_ms = self._lag.worst_since(begun - 1)
             deadline = watched.probe.deadline_s

@@ -23,7 +23,7 @@ Handler = Callable[[jobs.Job, Progress], Awaitable[str]]
 
 
 class JobFailed(Exception):
-    """A request that could not be carried out; the message is a sentence for whoever asked."""
+    """A request that could not be carried out; the message is a sentence for the person who asked."""
 
 
 class Leases:

@@ -168,7 +168,7 @@ class _Process:
         )  # fmt: skip
 
     def _waits(self, probe: str) -> bool:
-        """A look before the worker is registered would only say that it is not registered yet."""
+        """A check before the worker is registered would only say that it is not registered yet."""
         return probe in REGISTERED and self._registration is not None and self._registration.is_new
 
     def _told_of_registration(self, environment: str, found: dict[str, Any]) -> None:
@@ -189,9 +189,9 @@ class _Process:
             try:
                 number = await asyncio.to_thread(retention.roll_again, self._store)
                 if number:
-                    log.info("%d series were rolled up anew", number)
+                    log.info("%d series were rolled up again", number)
             except StoreError as error:
-                log.warning("series could not be rolled up anew: %s It is tried again.", error.sentence)
+                log.warning("series could not be rolled up again: %s It is tried again.", error.sentence)
             await asyncio.sleep(ROLL_EVERY_S)
 
     async def _keep_verdicts(self) -> None:

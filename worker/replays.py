@@ -256,7 +256,7 @@ class ReplayWork:
         await bench.judge.close()
 
     async def close(self) -> None:
-        """Close what is open, whoever uses it."""
+        """Close what is open, no matter who uses it."""
         for run_id in list(self._benches):
             await self._close(run_id)
 

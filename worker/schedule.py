@@ -1,5 +1,5 @@
 """What are the worker's regular tasks, and who runs which due moment? Inngest and the fallback call the same bodies,
-each under the same claim, so that a moment runs once, whoever comes first."""
+each under the same claim, so that a moment runs once; the first one does it."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Schedule:
             if claims.is_taken(connection, name, now_ms=now, lease_ms=LEASE_MS):
                 return False
         with self._store.write() as connection:
-            if not claims.take(connection, name, self._owner, now_ms=now, lease_ms=LEASE_MS, anew=True):
+            if not claims.take(connection, name, self._owner, now_ms=now, lease_ms=LEASE_MS, again=True):
                 return False
             task, due_ms = _parsed(name)
             schedules.begin(connection, task=task, due_ms=due_ms, by=by, worker=self._owner, now_ms=now)

@@ -271,7 +271,7 @@ def hand_over(view: StepView, link: str, *, simulated: bool) -> str:
 
 
 def message(environment: Environment) -> str:
-    """A message that collects the inputs, to send to whoever has them. It asks for a place, never for a secret."""
+    """A message that collects the inputs, for the person who has them. It asks for a place, never for a secret."""
     return (
         f"Hello, we are preparing {environment.name} ({environment.base_url}) for strict mode and need four things:\n"
         f"1. REDIS_URL of {environment.name} (rediss://…)\n"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+_OLDER = ("found", "remedy")  # how an older version called both in evidence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -11,3 +15,16 @@ class Advice:
 
     what: str
     fix: str = ""
+
+    def as_detail(self) -> dict[str, str]:
+        """As it is kept in evidence."""
+        return {"what": self.what, "fix": self.fix}
+
+
+def advice_in(detail: Mapping[str, Any]) -> Advice | None:
+    """The advice that a piece of evidence holds, whichever version wrote it; None where it holds none."""
+    for what, fix in (("what", "fix"), _OLDER):
+        found = detail.get(what)
+        if isinstance(found, str) and found:
+            return Advice(what=found, fix=str(detail.get(fix) or ""))
+    return None

@@ -1,6 +1,6 @@
 """What stands in front of an application and answers in its place: a proxy, a platform's edge, a firewall, a login.
 
-An answer that has the contract's form is the application's own, whoever carried it; only others come here. Sources: the
+An answer that has the contract's form is the application's own; only others come here. Sources: the
 headers and error pages that the products document or send, each beside its row.
 """
 

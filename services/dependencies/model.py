@@ -62,7 +62,7 @@ class RunSeen:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """What one look found. `code` names an entry of the diagnosis table, which holds the outcome and the words.
+    """What one check found. `code` names an entry of the diagnosis table, which holds the outcome and the words.
 
     `detail` is raw evidence for engineers: JSON values only, never a secret; `words` fill the diagnosis' sentence.
     """
@@ -88,7 +88,7 @@ class Failure:
 
 
 class Probe(Protocol):
-    """One look at one dependency. `name` is unique in its environment: `redis.ping`, `queue:email`."""
+    """One check at one dependency. `name` is unique in its environment: `redis.ping`, `queue:email`."""
 
     @property
     def name(self) -> str: ...

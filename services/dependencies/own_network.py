@@ -27,7 +27,7 @@ class OwnNetwork:
     """Asks reference addresses, and remembers the answer for some seconds.
 
     Without configured references, those are the machine's name servers and the environments' other hosts. With none
-    that is independent of the target, it can't be told, and the target counts as down.
+    that is independent of the target, it is not known, and the target counts as down.
     """
 
     references: tuple[str, ...] = ()

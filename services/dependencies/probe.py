@@ -56,7 +56,7 @@ class DeclaredProbe:
                 context = Context(variables=self.variables, previous=previous, beats=self.beats)
                 assert self.kind.run is not None  # noqa: S101 - a table is of a kind that can be declared
                 found = await self.kind.run(self.table, context)
-        except TimeoutError:  # a kind that has no phases of its own to tell apart
+        except TimeoutError:  # a kind that has no phases of its own to distinguish
             found = Failure(code="timeout", detail=f"no answer within {self.table.deadline_s:g} s")
         if isinstance(found, Failure):
             detail = {"error": found.detail, "phase": found.phase, "timings": _rounded(found.timings)}

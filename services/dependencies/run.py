@@ -1,4 +1,4 @@
-"""How is one look run so that it can't harm the others, and what does it leave to be stored?"""
+"""How is one check run so that it can't harm the others, and what does it leave to be stored?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services import clock
+from services.dependencies.advice import Advice
 from services.dependencies.cleaning import cleaned
 from services.dependencies.measures import counted
 from services.dependencies.messages import fix, message, sentence
@@ -23,7 +24,7 @@ LATE_FRACTION = 0.2  # a lag beyond this part of the deadline makes a time-out o
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
-    """A reading with its place and time: all that a look leaves."""
+    """A reading with its place and time: all that a check leaves."""
 
     environment: str
     simulated: bool
@@ -33,7 +34,7 @@ class Observation:
     lag_ms: int
     reading: Reading
     wait_slow_s: float = 60.0  # an Inngest run that waited longer counts as late
-    fingerprint: str | None = None  # of the configuration that the look was made with
+    fingerprint: str | None = None  # of the configuration that the check was made with
     asked: bool = False  # somebody asked for it: what it shows is evidence of this moment, unchanged or not
 
     @property
@@ -62,7 +63,7 @@ class Observation:
         cause = {}
         if self.outcome != "ok":
             code, words = self.reading.code, self.reading.words
-            cause = {"found": sentence(code, words), "remedy": fix(code, words)}
+            cause = Advice(what=sentence(code, words), fix=fix(code, words)).as_detail()
         return tuple(
             Evidence(
                 environment=self.environment,

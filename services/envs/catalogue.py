@@ -35,7 +35,7 @@ class Key:
     name: str
     group: str = "other"
     purpose: str = "Not in the catalogue: Greenlight doesn't know what it is for."
-    where: str = "Ask whoever added it; describe it in greenlight.keys.toml."
+    where: str = "Ask the person who added it; describe it in greenlight.keys.toml."
     kind: Kind = "text"
     secret: bool = False
     need: Need = "optional"

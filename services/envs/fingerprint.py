@@ -1,7 +1,7 @@
 """Did a value change, without keeping it? A keyed HMAC per value, one over all of them, and drift between two times.
 
 The key belongs to the installation: without it, a mark says nothing about a value. Marks of two installations, or
-from before and after the key was lost, can't be compared; `key_id` tells them apart.
+from before and after the key was lost, can't be compared; `key_id` distinguishes them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class InstallationKey:
 
     @property
     def id(self) -> str:
-        """Tells keys apart without saying anything about them."""
+        """Distinguishes keys without saying anything about them."""
         return self._digest("greenlight key id", "")[:8]
 
     def mark(self, key: str, value: str) -> str:

@@ -197,7 +197,7 @@ def _kept(found: Finding) -> dict[str, Any]:
 
 
 def _worst(validation: Validation) -> dict[str, Any]:
-    """The first error in words, for whoever asks why it fails; and what to do."""
+    """The first error in words, for the person who asks why it fails; and what to do."""
     first = next((f for f in validation.findings if f.severity == "error"), None)
     if first is None:
         return {}

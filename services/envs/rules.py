@@ -105,7 +105,7 @@ RULES: Mapping[str, Rule] = {
         "Save the file as UTF-8 without BOM.",
     ),
     "not_utf8": _rule(
-        "error", "Line {line} holds bytes that are not UTF-8 text.", "Save the file as UTF-8 and type that line anew."
+        "error", "Line {line} holds bytes that are not UTF-8 text.", "Save the file as UTF-8 and type that line again."
     ),
     "unresolved_reference": _rule(
         "warning",
@@ -210,7 +210,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "same_secret": _rule(
         "error",
-        "{key} is the same as in {others}: whoever has one environment's secret has the other's.",
+        "{key} is the same as in {others}: one environment's secret opens the other.",
         "Give each environment its own. {where}",
     ),
     "same_value": _rule(

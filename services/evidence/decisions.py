@@ -145,7 +145,7 @@ def changed_since(connection: Connection, decision: Decision) -> tuple[str, ...]
 
 
 def _which(connection: Connection, decision: Decision) -> str:
-    """Which variables changed, by name; "" where that can't be told."""
+    """Which variables changed, by name; "" where that is not known."""
     before = snapshots.at(connection, decision.environment, decision.at_ms)
     after = snapshots.newest(connection, decision.environment)
     if before is None or after is None or before.fingerprint != decision.detail.get("under_fingerprint"):

@@ -33,13 +33,13 @@ class _Rule:
 
 
 def _state(conditions: Conditions, probe: str) -> str:
-    """The state after hysteresis: one bad look against a report a minute old is no contradiction yet."""
+    """The state after hysteresis: one bad check against a report a minute old is no contradiction yet."""
     found = conditions.get(probe)
     return found.state if found is not None else "unknown"
 
 
 def _works(conditions: Conditions, probe: str) -> bool:
-    """Well, and not just failing: a look that failed may be the first of three."""
+    """Well, and not just failing: a check that failed may be the first of three."""
     found = conditions.get(probe)
     return found is not None and {found.state, found.outcome} <= {"ok", "slow"}
 
@@ -66,7 +66,7 @@ RULES: tuple[_Rule, ...] = (
         probes=("readiness", "redis.write"),
         holds=lambda c: _works(c, "readiness") and _works(c, "redis.ping") and _state(c, "redis.write") == "down",
         sentence="The application says ready, but Redis refuses our write.",
-        fix="Trust the write: the application's own check only looks whether Redis answers. Mend Redis.",
+        fix="Trust the write: the application's own check only looks whether Redis answers. Fix Redis.",
     ),
     _Rule(
         name="ready_but_report_says_not",

@@ -32,7 +32,7 @@ RUN_SPEAKS_S = 3600  # for so long does a finished run say that work moves, wher
 class Memory:
     """What the ledger remembers between batches, by environment, so that it needn't ask the store each time.
 
-    Another worker may have written meanwhile: whoever takes over an environment must forget it first.
+    Another worker may have written meanwhile: the worker that takes over an environment must forget it first.
     """
 
     series: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -174,7 +174,7 @@ def first_condition(item: Observation) -> Condition:
 
 
 def _span(condition: Condition) -> Span:
-    """The cause belongs to the span only where it explains its state, so that one bad look makes no new span."""
+    """The cause belongs to the span only where it explains its state, so that one bad check makes no new span."""
     explains = condition.outcome == condition.state and condition.state != "ok"
     return Span(
         environment=condition.environment,

@@ -276,7 +276,7 @@ def _changes(connection: Connection, environment: str, now_ms: int, limit: int =
     for probe, newest_first in by_probe.items():
         for after, before in zip(newest_first, [*newest_first[1:], None], strict=False):
             if after.state == (before.state if before is not None else "ok"):
-                continue  # the same state under another cause, or well from the first look on: no change
+                continue  # the same state under another cause, or well from the first check on: no change
             found.append(
                 Change(
                     environment=environment,

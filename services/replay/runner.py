@@ -1,6 +1,6 @@
 """How is a run carried out? Claim pieces, ask, judge, keep; many side by side, by any number of runners at once.
 
-Every piece is durable as it finishes (in batches a tenth of a second apart) and has one result, whoever is killed.
+Every piece is durable as it finishes (in batches a tenth of a second apart) and has one result, whatever is killed.
 """
 
 from __future__ import annotations

@@ -198,7 +198,7 @@ def conclude(
     store: Store, run: Run, *, judge_agreement: float | None = None, judge_usage: Mapping[str, Any] | None = None,
     also: Callable[[Connection, Run, GateResult], None] | None = None,
 ) -> tuple[Run, GateResult]:  # fmt: skip
-    """Write the verdict of a run of which everything is done; whoever is first does, and all get the same.
+    """Write the verdict of a run of which everything is done; the first one does, and all get the same.
 
     `also` writes what belongs to the verdict: in its transaction, so once, and never a verdict without it. It is given
     the result by the measure of a Go, which may be stricter than what the run was asked with.
@@ -255,7 +255,7 @@ def resume(store: Store, run_id: str, *, by: Person) -> None:
 
 
 def rescore(store: Store, run_id: str, *, by: Person) -> tuple[Run, GateResult]:
-    """Judge a run's kept answers anew with the rubric as it is now, without asking the agent.
+    """Judge a run's kept answers again with the rubric as it is now, without asking the agent.
 
     Raises Forbidden or WrongRun.
     """

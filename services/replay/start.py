@@ -120,7 +120,7 @@ def agent_spec(settings: Settings, name: str) -> tuple[str, str | None]:
 def keep_evidence(store: Store, connection: Connection, run: Run, found: GateResult) -> None:
     """A concluded run of an environment's agent as evidence, and a canary as a sample of its SLI.
 
-    Whoever asks for a run may hold it to less than a Go asks for; `found` is its result by the measure of a Go.
+    A person who asks for a run may hold it to less than a Go asks for; `found` is its result by the measure of a Go.
     """
     is_canary = run.subset == CANARY
     if not run.environment or (run.subset and not is_canary):
@@ -159,7 +159,7 @@ def keep_evidence(store: Store, connection: Connection, run: Run, found: GateRes
 
 
 async def conclude_if_complete(store: Store, run: Run, judge: Judge) -> Run | None:
-    """The verdict, once every piece is done, by whoever sees it first; None while pieces are open."""
+    """The verdict, once every piece is done, by the first one who sees it; None while pieces are open."""
 
     def complete() -> bool:
         with store.read() as connection:

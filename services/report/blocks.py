@@ -9,7 +9,7 @@ from typing import Any
 from services.access import named
 from services.units import quantity, share
 
-OUTCOMES = {"pass": "holds", "fail": "does not hold", "unknown": "not known"}
+OUTCOMES = {"pass": "met", "fail": "not met", "unknown": "not known"}
 SLO_STATES = {"ok": "met", "at_risk": "at risk", "broken": "broken", "no_data": "no data yet"}
 
 
@@ -78,9 +78,9 @@ def _leadership(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
     rules = Table(("Status", "Rule"), tuple((OUTCOMES[r["outcome"]] + mark, r["title"]) for r in found["rules"]))
     gap = tuple((i["title"] + mark, i["why"], i["fix"]) for i in found["open_issues"])
     remaining: Block = (
-        Table(("Rule that does not hold yet", "Why", "What to do"), gap)
+        Table(("Rule that is not met yet", "Why", "What to do"), gap)
         if gap
-        else Words(f"None: every rule holds{mark}.")
+        else Words(f"None: every rule is met{mark}.")
     )
     return (
         *_head(found, mark, "Leadership update"),
@@ -121,7 +121,7 @@ def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
         Heading(2, "SLOs"), _slos(found, mark), _bars(found, mark),
         Heading(2, "Replay"), _replay(found, mark),
         Heading(2, "Open issues"),
-        Table(("Rule that does not hold yet", "Why", "What to do"), issues) if issues else Words(f"None{mark}."),
+        Table(("Rule that is not met yet", "Why", "What to do"), issues) if issues else Words(f"None{mark}."),
         Heading(2, "Risk accepted, and by whom"),
         Table(("What", "By", "Until", "Reason"), waivers) if waivers else Words(f"None{mark}."),
         Heading(2, "Decisions"),

@@ -63,7 +63,7 @@ class Report:
         except GreenlightError as error:
             return str(error)
         except OSError as error:
-            return f"The signing key can't be read or made in {self.data_dir} ({error.strerror}): mend that."
+            return f"The signing key can't be read or made in {self.data_dir} ({error.strerror}): fix that."
         return ""
 
     def file(self, format_: Format) -> bytes:

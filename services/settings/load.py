@@ -107,7 +107,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
 
 
 def with_current_secrets(environment: Environment) -> Environment:
-    """The environment with its secrets read anew, after its env file was changed. Raises SettingsError."""
+    """The environment with its secrets read again, after its env file was changed. Raises SettingsError."""
     if environment.env_path is None:
         return environment
     problems: list[Problem] = []

@@ -44,7 +44,7 @@ def tell(store: Store, deploy: Deploy, *, once: str, now_ms: int) -> bool:
     """
     name = f"deploy:{hashlib.sha256(once.encode()).hexdigest()[:40]}"
     with store.write() as connection:
-        if not claims.take(connection, name, "deploys", now_ms=now_ms, lease_ms=2 * TOLERANCE_S * 1000, anew=True):
+        if not claims.take(connection, name, "deploys", now_ms=now_ms, lease_ms=2 * TOLERANCE_S * 1000, again=True):
             return False
         return deploys.note(connection, deploy)
 

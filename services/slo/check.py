@@ -37,7 +37,7 @@ class Checked:
 
 
 def check(store: Store, *, repair: bool = False) -> Checked:
-    """Compare minutes and hours with raw, days with their hours; with `repair` evaluate anew what differs."""
+    """Compare minutes and hours with raw, days with their hours; with `repair` evaluate again what differs."""
     compared, found = 0, []
     with store.read() as connection:
         known = rollups.closed_until(connection)

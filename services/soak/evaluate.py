@@ -1,7 +1,7 @@
 """How long has an environment stood still and well, what broke it last, and what does that prove? Pure.
 
 Any look at readiness that failed, any dependency down, any change of variables or version, any moment of relaxed mode
-begins the soak anew: it is computed from samples, states and evidence, never from a clock that somebody started.
+restarts the soak: it is computed from samples, states and evidence, never from a clock that somebody started.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """Something from which on the soak is counted anew."""
+    """Something from which on the soak is counted again."""
 
     at_ms: int
     kind: str
@@ -60,7 +60,7 @@ class Soak:
 
     @property
     def certifies(self) -> float | None:
-        """The availability that so many looks without a failure prove with 95 % confidence; None without any.
+        """The availability that so many checks without a failure prove with 95 % confidence; None without any.
 
         Source: the exact binomial bound for no failures, 0.05 ** (1/n) ("rule of three").
         """
@@ -110,7 +110,7 @@ def evaluate(
 
 
 def _covered_ms(looks: Sequence[Look], from_ms: int, until_ms: int) -> int:
-    """How much of a stretch was observed: each look speaks until the next one, for an interval and a half at most."""
+    """How much of a stretch was observed: each check speaks until the next one, for an interval and a half at most."""
     covered = 0
     for look, following in zip(looks, [*looks[1:], None], strict=False):
         speaks = round(look.interval_s * 1500)

@@ -17,15 +17,15 @@ def lapsed(until_ms: ColumnElement[int | None] | Column[int | None], now_ms: int
     return or_(until_ms <= now_ms, until_ms > now_ms + LONGEST_MS)
 
 
-def take(connection: Connection, name: str, owner: str, *, now_ms: int, lease_ms: int, anew: bool = False) -> bool:
+def take(connection: Connection, name: str, owner: str, *, now_ms: int, lease_ms: int, again: bool = False) -> bool:
     """Take or renew the lease `name`; False while another owner's lease runs, or once it is done.
 
-    `anew`: one's own running lease is no reason either: two parts of a worker must not both begin the same work.
+    `again`: one's own running lease is no reason either: two parts of a worker must not both begin the same work.
     """
     until = now_ms + lease_ms
     # A lease that ends later than one taken now could was taken while a clock ran ahead: it is not honoured.
     ended = or_(claims.c.until_ms <= now_ms, claims.c.until_ms > until + SKEW_MS)
-    free = ended if anew else or_(claims.c.owner == owner, ended)
+    free = ended if again else or_(claims.c.owner == owner, ended)
     renewed = connection.execute(
         update(claims).where(claims.c.name == name, claims.c.done.is_(False), free).values(owner=owner, until_ms=until)
     )

@@ -17,7 +17,7 @@ MIGRATION_LOCK = 0x6772_6D67
 
 
 def migrate(store: Store) -> bool:
-    """Bring the database to HEAD, once, whoever starts first. True where something was done.
+    """Bring the database to HEAD, once, no matter who starts first. True where something was done.
 
     Raises StoreTooNew for a database that a newer version wrote, and the other StoreErrors.
     """

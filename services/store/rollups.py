@@ -1,6 +1,6 @@
 """How do the sums of minutes, hours and days stay true to the samples, in the very transaction that writes them?
 
-Minutes are computed anew from their raw samples whenever one arrives, so duplicates and late ones do no harm. Hours and
+Minutes are computed again from their raw samples when one arrives, so duplicates and late ones do no harm. Hours and
 days are written as they close (`series.closed_ms`); what is open is put together from minutes by the reader. The row of
 the series is locked meanwhile, so that several writers follow each other.
 """
@@ -19,7 +19,7 @@ from services.store.parts import PAUSE, Part, Raw, joined, minutes
 from services.store.schema import rollups, samples, series
 
 MINUTE, HOUR, DAY = 0, 1, 2
-RULES = 1  # raised when the way of rolling up changes: series rolled by an older one are rolled anew
+RULES = 1  # raised when the way of rolling up changes: series rolled by an older one are rolled again
 REACH_MS = 95_000  # what a sample covers can depend on another one so far away, at the default intervals
 ONE_QUERY_MS = 3 * HOUR_MS
 NUMBERS = Part._fields[1:-1]  # between from_ms, which the slot says, and the sketch
@@ -91,7 +91,7 @@ def _refresh(
         until, chosen = closed[series_id], minutes_of.setdefault(series_id, set())
         for at_ms in times:
             chosen.add(at_ms - at_ms % MINUTE_MS)
-            if until is not None and at_ms < until:  # late: its hour is computed anew as a whole
+            if until is not None and at_ms < until:  # late: its hour is computed again as a whole
                 hour = at_ms - at_ms % HOUR_MS
                 chosen.update(range(hour, hour + HOUR_MS, MINUTE_MS))
                 # The sample after it may lie in the next hour, which then changes as well.

@@ -69,7 +69,7 @@ rollups = Table(
     sqlite_with_rowid=False,
 )
 
-# What was deployed when: told by whoever deploys, or seen as a changed version.
+# What was deployed when: reported by the person who deploys, or seen as a changed version.
 deploys = Table(
     "deploys",
     metadata,
@@ -290,7 +290,7 @@ replay_runs = Table(
     Index("replay_runs_by_state", "state"),
 )
 
-# One row a case and repeat, from the run's first second; whoever works on it holds it by a lease.
+# One row a case and repeat, from the run's first second; the worker that has it holds it by a lease.
 replay_results = Table(
     "replay_results",
     metadata,

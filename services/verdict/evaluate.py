@@ -6,6 +6,7 @@ real one. The verdict depends on the facts alone, never on the order in which th
 
 from __future__ import annotations
 
+from services.dependencies.advice import advice_in
 from services.dependencies.messages import MESSAGES, brief
 from services.evidence.freshness import Under, why_stale
 from services.evidence.model import Evidence, Outcome
@@ -105,15 +106,15 @@ def standing(name: str, record: Evidence | None, under: Under, facts: Facts) -> 
 
 
 def _said(record: Evidence) -> tuple[str, str]:
-    """The cause in words, as the record names it, or what the check's being false means; and the cause's own remedy."""
+    """The cause in words, as the record names it, or what the check's being false means; and the cause's own fix."""
     reasons = record.detail.get("reasons")
     said = record.detail.get("why") or (" ".join(reasons) if isinstance(reasons, list) else "")
     if isinstance(said, str) and said:
         return said.rstrip("."), str(record.detail.get("fix") or "")
     if record.outcome == "fail" and (meaning := words.false(record.check)):
         return meaning, ""
-    if isinstance(found := record.detail.get("found"), str) and found:
-        return found.rstrip("."), str(record.detail.get("remedy") or "")
+    if (advice := advice_in(record.detail)) is not None:
+        return advice.what.rstrip("."), advice.fix
     known = MESSAGES.get(record.code)
     if known is not None and known.outcome != "ok":
         return brief(record.code).rstrip("."), "" if "{" in known.fix else known.fix

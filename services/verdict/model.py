@@ -49,7 +49,7 @@ class Facts:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
     """One check as it counts now. `why` says, where it does not pass, what is the matter, and `fix` what to do about
-    it where the cause has a remedy of its own; "" where it passes."""
+    it where the cause has a fix of its own; "" where it passes."""
 
     check: str
     outcome: Outcome
@@ -91,7 +91,7 @@ class Verdict:
     @property
     def why(self) -> str:
         """The first reason, as a sentence; of a Go, on what it stands."""
-        return self.blocking[0].why if self.blocking else "Every rule holds, on fresh evidence."
+        return self.blocking[0].why if self.blocking else "Every rule is met, on fresh evidence."
 
     @property
     def next_step(self) -> str:

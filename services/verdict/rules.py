@@ -14,7 +14,7 @@ STRICT = "Follow the checklist: in its turn, REDIS_REQUIRED=true and INNGEST_REQ
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """One rule: the checks that must all pass. `fix` is said where one fails whose cause has no remedy of its own."""
+    """One rule: the checks that must all pass. `fix` is said where one fails whose cause has no fix of its own."""
 
     id: str
     title: str
@@ -38,7 +38,7 @@ RULES: tuple[Rule, ...] = (
         id="readiness",
         title="The application says that it is ready",
         checks=_always("readiness.ready"),
-        fix="Open Dependency health: mend what is required and down.",
+        fix="Open Dependency health: fix what is required and down.",
         step="verify",
     ),
     Rule(

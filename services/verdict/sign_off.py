@@ -1,6 +1,6 @@
 """Who asks for the final Go, and who gives it? Only under the verdict GO, computed in the transaction that records it.
 
-Nobody's word for the verdict is taken, a page's neither: between a look and a signature it may have changed.
+Nobody's word for the verdict is taken, a page's neither: between a check and a signature it may have changed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def ask(store: Store, settings: Settings, name: str, person: Person, *, note: st
 def give(store: Store, settings: Settings, name: str, person: Person, *, note: str) -> None:
     """Give the final Go.
 
-    Whoever signed in needs somebody else's request, made under the same variables and version: nobody approves their
+    Who signed in needs somebody else's request, made under the same variables and version: nobody approves their
     own. Raises Forbidden, Refused.
     """
     environment = settings.environment(name)

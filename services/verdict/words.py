@@ -41,7 +41,7 @@ AGAIN: Mapping[str, str] = {
     "soak": "Leave staging alone until it has passed its soak again, under what it runs now.",
 }
 START = "Start Greenlight again (python3 start.py), or its worker alone: nothing is measured without one."
-VERIFY_AGAIN = "Press Verify in the checklist: it is measured anew, under what runs now."
+VERIFY_AGAIN = "Press Verify in the checklist: it is measured again, under what runs now."
 
 
 def _words(check: str) -> CheckWords:

@@ -72,7 +72,7 @@ def test_a_downloaded_csv_holds_states_and_no_values(place: tuple[str, Path], op
 
 def offered(chooser: Locator) -> bool:
     """Whether the list has shrunk to the one: a press on a moving one is lost. It closes where the page moves below
-    it, as it does while it is drawn; whoever types opens it again."""
+    it, as it does while it is drawn; anyone who types opens it again."""
     count = chooser.page.get_by_role("option").count()
     if not count:
         chooser.press("ArrowDown")

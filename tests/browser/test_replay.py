@@ -44,7 +44,7 @@ def test_from_the_button_to_a_verdict_that_can_be_forwarded(place: str, open_pag
     page.wait_for_url("**run=*")
     expect(page.locator(".answer")).to_contain_text("50 of 50 cases passed")
     address = page.url
-    other = open_page(address)  # whoever opens the address sees the same
+    other = open_page(address)  # anyone who opens the address sees the same
     expect(other.locator(".answer")).to_contain_text("50 of 50 cases passed")
     with other.expect_download() as waiting:
         other.get_by_role("button", name="HTML").click()

@@ -88,7 +88,7 @@ def test_what_a_late_registration_brings_about_is_looked_at_at_once(
     inngest: Make, start_worker: Start, tmp_path: Path
 ) -> None:
     server = inngest("dev")
-    worker = start_worker(**configure(tmp_path, server, pulse_s=3600))  # the next look by the clock is an hour away
+    worker = start_worker(**configure(tmp_path, server, pulse_s=3600))  # the next check by the clock is an hour away
     worker.wait()
     store = open_store(worker)
     wait_until(lambda: is_at(store, "inngest.sync", "sync.no_answer"))

@@ -87,7 +87,7 @@ def test_it_stands_back_while_something_more_durable_has_the_schedule_and_takes_
 
     async def claim(name: str) -> bool:
         claimed.append(name)
-        return len(claimed) > 1  # the first look finds it held by another, who is then killed
+        return len(claimed) > 1  # the first check finds it held by another, who is then killed
 
     async def done(name: str) -> None:
         ran.append(name)

@@ -1,4 +1,4 @@
-"""`scripts/probe.py`: one look, one document, and the exit status that the interface states."""
+"""`scripts/probe.py`: one check, one document, and the exit status that the interface states."""
 
 import json
 import os

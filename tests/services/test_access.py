@@ -1,4 +1,4 @@
-"""Roles: each may do what the table in the docs says, whoever asks, through services and API."""
+"""Roles: each may do what the table in the docs says, no matter who asks, through services and API."""
 
 import os
 import re

@@ -56,7 +56,7 @@ def test_every_observation_becomes_a_sample_but_evidence_only_on_change(store: S
 
 
 def test_what_somebody_asked_for_is_evidence_of_that_moment_unchanged_or_not(store: Store) -> None:
-    """Else whoever presses Verify sees the time of an earlier look."""
+    """Else anyone who presses Verify sees the time of an earlier check."""
     memory = ledger.Memory()
     ledger.record(store, [seen(0)], memory)
     ledger.record(store, [replace(seen(60), asked=True)], memory)

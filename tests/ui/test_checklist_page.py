@@ -168,7 +168,7 @@ def test_what_broke_a_soak_is_told_once_and_what_came_after_a_pass_apart(store: 
         ),
     )  # fmt: skip
     drawn = checklist.soak(found, UTC)
-    since, _, before = drawn.partition("What began it anew")
+    since, _, before = drawn.partition("What restarted it")
     assert "Since then (it stands all the same)" in since
     assert since.count("Not ready &lt;b&gt;") == 1
     assert "3 times in a row" in since

@@ -106,7 +106,7 @@ def test_failing_comes_first_with_its_cause_and_the_next_step(data: Store) -> No
     see(data, "readiness.not_ready")
     text = shown()
     assert "production is not ready" in text
-    assert "Mend the dependency that is required and down" in text
+    assert "Fix the dependency that is required and down" in text
     assert text.index("production") < text.index("staging")
 
 
@@ -216,5 +216,5 @@ def test_how_work_is_moved_is_told_in_words(data: Store) -> None:
     see(data, "runs.stuck", probe="inngest.runs", kind="cloud", words={"count": 1, "function": "scan", "run": "01X"},
         stuck=[{"id": "01X", "function": "<b>scan</b>", "progress_ms": 5}])  # fmt: skip
     text = shown("dependency_health", env="production")
-    assert "How work is moved" in text
+    assert "Background jobs" in text
     assert "&lt;b&gt;scan" in text, "names from outside are text"

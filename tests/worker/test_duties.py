@@ -1,4 +1,4 @@
-"""Due moments: claimed once by whoever comes first, given back by whoever fails, kept while the work lasts."""
+"""Due moments: claimed once by anyone who comes first, given back by anyone who fails, kept while the work lasts."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -104,6 +104,6 @@ def test_validate_now_tries_the_values_and_leaves_both_kinds_of_evidence(
     kept = [p.record for p in raw_evidence(store, settings, "s", clock.now_ms())]
     proofs = {record.check: record for record in reversed(kept)}
     by = {record.detail["by"] for record in kept if record.check == "env.validation"}
-    assert "a person's request" in by, "the worker's own first look may come before or after"
+    assert "a person's request" in by, "the worker's own first check may come before or after"
     assert proofs["env.connections"].detail["connections"]["redis"]["state"] == "ok"
     assert proofs["env.connections"].outcome == "fail", "the application itself does not answer"

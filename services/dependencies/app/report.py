@@ -86,17 +86,19 @@ def judge(
 def _judge_report(answer: http.Answer, body: dict[str, Any], *, slow_ms: float, strict: tuple[str, ...]) -> Reading:
     reported = read_report(body)
     total = answer.timings["total"]
-    ill_required = [item.name for item in reported if item.required and item.healthy is False]
-    ill = [item.name for item in reported if item.healthy is False]
+    failing_required = [item.name for item in reported if item.required and item.healthy is False]
+    failing = [item.name for item in reported if item.healthy is False]
     unclear = [item.name for item in reported if item.healthy is None or (not item.healthy and item.required is None)]
     ready = body.get("ready")
-    if (ready is True and (ill_required or answer.status != 200)) or (ready is False and not (ill_required or unclear)):
+    if (ready is True and (failing_required or answer.status != 200)) or (
+        ready is False and not (failing_required or unclear)
+    ):
         code = "dependencies.ready_contradicts"
-    elif ill_required or ready is False:
+    elif failing_required or ready is False:
         code = "dependencies.unhealthy"
     elif unclear or ready is not True:
         code = "dependencies.unclear"
-    elif ill:
+    elif failing:
         code = "dependencies.degraded"
     else:
         code = "dependencies.slow" if total > slow_ms else "dependencies.ok"
@@ -121,7 +123,7 @@ def _judge_report(answer: http.Answer, body: dict[str, Any], *, slow_ms: float, 
             "reported": {i.name: {"required": i.required, "healthy": i.healthy} for i in _shown(reported)},
         },
         words={
-            "names": ", ".join((ill_required or unclear or ill)[:NAMED]) or "a dependency",
+            "names": ", ".join((failing_required or unclear or failing)[:NAMED]) or "a dependency",
             "what": ", ".join(unclear[:NAMED]) or "ready",
             "latency": round(total),
             "limit": round(slow_ms),

@@ -72,7 +72,7 @@ class Api:
         return found if isinstance(found, Refusal) else _page(found)
 
     async def progress_ms(self, run_id: str, *, deadline_s: float) -> int | None:
-        """The newest moment that a run's trace names (in the future for a sleep); None where it can't be told."""
+        """The newest moment that a run's trace names (in the future for a sleep); None where it is not known."""
         found = await self._get(f"/v2/runs/{run_id}/trace", {}, deadline_s)
         return None if isinstance(found, Refusal) else max(_moments(found), default=None)
 

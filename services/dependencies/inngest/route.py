@@ -230,7 +230,7 @@ def _accepted(forged: http.Answer | Failure | None) -> bool:
 
 def _is_due(previous: Mapping[str, Any]) -> bool:
     """Whether to try the empty key again: now and then, as each refusal is an error in the application's log; and at
-    every look while it was let in."""
+    every check while it was let in."""
     last = previous.get("forged_ms")
     return (
         previous.get("accepts_empty_key") is True

@@ -1,4 +1,4 @@
-"""Which runs finished, how, and which are stuck? The server's own list, read on from where the last look ended.
+"""Which runs finished, how, and which are stuck? The server's own list, read on from where the last check ended.
 
 Every finished run comes out at least once, however looks are cut short; the store keeps each by its id, once.
 """
@@ -19,7 +19,7 @@ from services.evidence.model import SKEW_MS, Outcome
 from services.settings.model import Environment
 
 NAME = "inngest.runs"
-FIRST_LOOK_MS = DAY_MS  # how far back the first look reads
+FIRST_LOOK_MS = DAY_MS  # how far back the first check reads
 OVERLAP_MS = 600_000  # read again each time: ends are noted late, and clocks differ
 OPEN_SINCE_MS = 30 * DAY_MS
 PAGE = 100
@@ -32,7 +32,7 @@ DEADLINE_S = 10.0
 
 @dataclass(slots=True)
 class _Found:
-    """What a look has read so far."""
+    """What a check has read so far."""
 
     runs: dict[str, RunSeen] = field(default_factory=dict)
     unfinished: int = 0  # final by status, without an end: the middle of a run
@@ -100,7 +100,7 @@ class RunsProbe:
         return self._reading(found, detail, now)
 
     async def _ended(self, previous: Mapping[str, Any], now: int) -> _Found:
-        """Everything that ended since the last look, oldest first, a page at a time."""
+        """Everything that ended since the last check, oldest first, a page at a time."""
         # A clock that was set back must not skip anything.
         since = min(int(_number(previous, "watermark_ms") or now - FIRST_LOOK_MS), now) - OVERLAP_MS
         found = _Found(read_until_ms=since + OVERLAP_MS)
@@ -119,7 +119,7 @@ class RunsProbe:
             found.runs |= {run.id: run for run in ended}
             in_order = times == sorted(times) and (not times or times[0] >= newest)
             newest = max([newest, *times])
-            if in_order and times:  # what a look that is cut short may go on from
+            if in_order and times:  # what a check that is cut short may go on from
                 found.read_until_ms = max(found.read_until_ms, newest)
             cursor = page.cursor
             if cursor is None:

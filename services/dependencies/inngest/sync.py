@@ -118,7 +118,7 @@ def _address(url: str) -> tuple[str, int | None]:
 def verdict(
     found: Registered | None, declared: tuple[tuple[str, str], ...], worker_url: str
 ) -> tuple[str, dict[str, Any]]:
-    """Which code the comparison comes to. With nothing declared (a look from outside the worker) names aren't held
+    """Which code the comparison comes to. With nothing declared (a check from outside the worker) names aren't held
     against anything."""
     if found is None:
         return "sync.absent", {}

@@ -1,4 +1,4 @@
-"""How long waiting work has waited. Pure: items and their times in, ages out; a time that can't be is told apart."""
+"""How long waiting work has waited. Pure: items and their times in, ages out; a time that can't be is distinguished."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _plausible(found: float) -> Moment:
 
 
 def aging_of_all(times: Sequence[Moment], *, now_s: float) -> Aging:
-    """The ages of a queue that was read whole. A time in the future beyond the clocks' difference can't be told."""
+    """The ages of a queue that was read whole. A time in the future beyond the clocks' difference is not known."""
     known = [item for item in times if isinstance(item, float) and item <= now_s + FUTURE_S]
     ages = [max(0.0, now_s - item) for item in known]
     reasons = [

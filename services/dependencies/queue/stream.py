@@ -1,7 +1,7 @@
 """A stream's waiting work: what its consumer groups were not given yet, and what they hold unconfirmed.
 
 A stream keeps what was read, so its length says nothing of what waits. Source: redis.io, XINFO GROUPS (`lag` from Redis
-7 on, nil where it can't be told) and XPENDING.
+7 on, nil where it is not known) and XPENDING.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all Redis probes share: open a session under one deadline, run one look, turn trouble into a reading."""
+"""What all Redis probes share: open a session under one deadline, run one check, turn trouble into a reading."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def run(
     not_configured: str = "redis.not_configured",
     key: str = "",
 ) -> Reading:
-    """Connect, look, close. `on_failure` gives the measures and the check's name for a look that failed, `key` the
+    """Connect, look, close. `on_failure` gives the measures and the check's name for a check that failed, `key` the
     beginning of the keys that it asks for."""
     measures, check = on_failure
     if url is None:

@@ -183,7 +183,7 @@ def test_what_was_seen_last_holds_now_whatever_the_clock_says(store: Store, sett
 
 
 def test_an_input_that_could_not_be_tried_is_named_with_what_to_do(store: Store, settings: Settings) -> None:
-    """Else whoever has pressed Verify is told to press Verify."""
+    """Else anyone who has pressed Verify is told to press Verify."""
     missing = Connection(name="redis", state="unknown", sentence="It could not be checked: REDIS_URL is missing.",
                          fix="Fill it in, then check again.")  # fmt: skip
     fine = Connection(name="dependencies", state="ok", sentence="Fine.", fix="")

@@ -1,4 +1,4 @@
-"""An env file is always whole: old or new, whoever is killed, however full the disk."""
+"""An env file is always whole: old or new, no matter which process is killed, however full the disk."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Which numbers of a look count, and as what: an objective's threshold, and the team's own SLIs."""
+"""Which numbers of a check count, and as what: an objective's threshold, and the team's own SLIs."""
 
 from __future__ import annotations
 

@@ -264,7 +264,7 @@ def test_keys_thrown_away_since_the_last_look_are_counted() -> None:
     facts = read_info("evicted_keys:12\r\n")
     assert judge(facts, {"evicted_keys": 5}, 0.9, 0.9) == ("redis.evicting", {"count": 7})
     assert judge(facts, {}, 0.9, 0.9)[0] == "redis.info_ok", "no comparison, no claim"
-    assert judge(facts, {"evicted_keys": 40}, 0.9, 0.9)[0] == "redis.info_ok", "a restarted server counts anew"
+    assert judge(facts, {"evicted_keys": 40}, 0.9, 0.9)[0] == "redis.info_ok", "a restarted server counts again"
 
 
 def test_a_slow_answer_is_slow_and_bad_for_the_slo(make_redis: MakeRedis) -> None:

@@ -1,4 +1,4 @@
-"""Running a look: a fault stays that probe's own, and a slow prober isn't billed to its target."""
+"""Running a check: a fault stays that probe's own, and a slow prober isn't billed to its target."""
 
 import asyncio
 from collections.abc import Mapping
@@ -65,8 +65,8 @@ def test_what_does_not_hold_says_why_with_its_numbers_and_what_holds_says_nothin
     checks = (Check(name="inngest.functions", outcome="fail"), Check(name="inngest.keys", outcome="pass"))
     reading = Reading(code="inngest.function_count", words={"found": 3, "expected": 4}, checks=checks)
     wrong, right = replace(timed_out(), probe="inngest", reading=reading).evidence("v9")
-    assert wrong.detail["found"] == "The application serves 3 Inngest functions, 4 are expected."
-    assert "inngest.expected_functions" in wrong.detail["remedy"]
+    assert wrong.detail["what"] == "The application serves 3 Inngest functions, 4 are expected."
+    assert "inngest.expected_functions" in wrong.detail["fix"]
     assert right.detail == {}
 
 

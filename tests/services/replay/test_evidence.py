@@ -93,7 +93,7 @@ def test_a_run_proves_nothing_of_variables_that_changed_while_it_ran(store: Stor
 def test_a_changed_golden_set_makes_what_was_proven_with_the_old_one_count_no_more(
     store: Store, tmp_path: Path
 ) -> None:
-    """Not so a changed layout of its file; and whoever asks is told what to do again."""
+    """Not so a changed layout of its file; and anyone who asks is told what to do again."""
     path = make_set(tmp_path)
     settings = configured(tmp_path)
     proof_of(store, path, Scripted(), GateRules())

@@ -110,7 +110,7 @@ def test_with_the_store_a_changed_or_dropped_record_is_found(
         assert exports.traced(connection, "local", "completion", target.read_bytes() + b" ") is None, "another file"
     assert taken is not None
     assert (taken.kind, taken.format, taken.sha256) == ("completion", "md", sha256(target.read_bytes()).hexdigest())
-    with store.write() as connection:  # whoever can write the file can take its guards away
+    with store.write() as connection:  # anyone who can write the file can take its guards away
         guards = list(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars())
         for guard in guards:
             connection.exec_driver_sql(f"DROP TRIGGER {guard}")

@@ -76,7 +76,7 @@ def test_a_readiness_failure_in_its_last_minutes_begins_it_anew(stage: Stage) ->
     assert after.events[0].why == "Readiness failed: the application was not ready"
     with stage.store.read() as connection:
         written = [record.detail for _, _, record in evidence.history(connection, "stage", check="soak")]
-    assert len(written) == 2, "that it began anew is written down at once"
+    assert len(written) == 2, "that it began again is written down at once"
     assert written[0]["why"] != written[1]["why"], "it runs until another moment now"
 
 

@@ -1,4 +1,4 @@
-"""The soak: computed from looks, begun anew by whatever breaks it, and never more proven than was seen."""
+"""The soak: computed from looks, begun again by whatever breaks it, and never more proven than was seen."""
 
 import pytest
 from hypothesis import given

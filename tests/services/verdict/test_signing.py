@@ -1,4 +1,4 @@
-"""The final Go: only under the verdict GO as it is in that moment, and never by whoever asked for it."""
+"""The final Go: only under the verdict GO as it is in that moment, and never by anyone who asked for it."""
 
 import threading
 from pathlib import Path
