@@ -59,6 +59,18 @@ class DeclaredTable(Table):
     slow_ms: Milliseconds = 1000
     expect: tuple[str, ...] = Field((), max_length=20, description="Conditions, such as status == 200 or ms < 800.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _durations(cls, value: Any) -> Any:
+        """`interval = "1m"` says the same as `interval_s = 60`."""
+        if not isinstance(value, dict):
+            return value
+        found = dict(value)
+        for name in ("interval", "deadline", "every", "grace", "longest"):
+            if name in found and f"{name}_s" in cls.model_fields and f"{name}_s" not in found:
+                found[f"{name}_s"] = _seconds(found.pop(name))
+        return found
+
     @property
     def label(self) -> str:
         """How it is called in sentences."""
@@ -96,6 +108,15 @@ class DeclaredTable(Table):
     def references(self) -> Mapping[str, str]:
         """Those that must be set, as a request without them would be another one."""
         return {}
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _seconds(value: Any) -> Any:
+    """Seconds of a duration such as 90s, 15m, 2h or 1d; anything else as it is, for the field to judge."""
+    found = re.fullmatch(r"(\d{1,6})\s*([smhd])", value.strip()) if isinstance(value, str) else None
+    return value if found is None else int(found[1]) * _UNITS[found[2]]
 
 
 def references_in(field: str, values: Mapping[str, str]) -> dict[str, str]:

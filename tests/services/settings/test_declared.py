@@ -46,6 +46,16 @@ def test_every_kind_is_declared_and_given_the_variables_that_it_names(tmp_path: 
     assert sorted(with_current_secrets(found).variables) == ["CRM", "MP"]
 
 
+def test_durations_may_be_written_with_their_unit(tmp_path: Path) -> None:
+    (job, port) = settings(
+        tmp_path,
+        declared(name='"job"', kind='"heartbeat"', every='"2h"', grace='"15m"', longest="600")
+        + declared(name='"port"', kind='"tcp"', host='"h"', port="1", interval='"30s"', deadline="5"),
+    ).environment("p").dependencies  # fmt: skip
+    assert (job.every_s, job.grace_s, job.longest_s) == (7200, 900, 600)  # type: ignore[attr-defined]
+    assert (port.interval_s, port.deadline_s) == (30, 5)
+
+
 def test_the_table_of_the_report_may_keep_its_old_name(tmp_path: Path) -> None:
     found = settings(tmp_path, "dependencies = { slow_ms = 77 }\n").environment("p")
     assert (found.report.slow_ms, found.dependencies) == (77, ())
@@ -70,6 +80,7 @@ def test_the_table_of_the_report_may_keep_its_old_name(tmp_path: Path) -> None:
         (declared(name='"crm"', kind='"http"', url='"http://h"', headers='{ "A B" = "x" }'), ("no header's name",)),
         (declared(name='"redis"', kind='"tcp"', host='"h"', port="1"), ("built in: choose another",)),
         (declared(name='"a"', kind='"tcp"', host='"h"', port="1") * 2, ("two dependencies have the same name",)),
+        (declared(name='"a"', kind='"tcp"', host='"h"', port="1", interval='"soon"'), ('dependencies[0 "a"].interval_s',)),
         (declared(name='"a"', kind='"tcp"', host='"h"', port="0"), ('dependencies[0 "a"].port',)),
         (declared(name='"a"', kind='"tcp"', host='"h"', port="1", interval_s="5", deadline_s="10"), ("two intervals",)),
         (declared(name='"a"', kind='"model_api"', provider='"compatible"'), ("needs url",)),
