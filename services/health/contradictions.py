@@ -117,8 +117,29 @@ RULES: tuple[_Rule, ...] = (
 
 def find(conditions: Conditions) -> tuple[Finding, ...]:
     """Every contradiction among an environment's conditions, by probe name. Stale ones must be left out before."""
-    return tuple(
+    built_in = (
         Finding(rule=rule.name, sentence=rule.sentence, fix=rule.fix, probes=rule.probes)
         for rule in RULES
         if rule.holds(conditions)
     )
+    declared = (_of_declared(conditions, probe, c) for probe, c in conditions.items() if c.detail.get("declared"))
+    return (*built_in, *(finding for finding in declared if finding is not None))
+
+
+def _of_declared(conditions: Conditions, probe: str, found: Condition) -> Finding | None:
+    """What we measure of a declared dependency, beside what the application reports of one of that name."""
+    claim = _reported(conditions, probe, "healthy")
+    label = str(found.detail["declared"].get("label") or probe)
+    if claim is True and found.state == "down":
+        return Finding(
+            rule="declared_healthy_but_down", probes=("dependencies", probe),
+            sentence=f"The application reports {label} healthy, but our check of it fails.",
+            fix="Compare its address in greenlight.toml with the application's: they may be different servers.",
+        )  # fmt: skip
+    if claim is False and _works(conditions, probe):
+        return Finding(
+            rule="declared_works_but_reported_unhealthy", probes=(probe, "dependencies"),
+            sentence=f"Our check of {label} succeeds, but the application reports it unhealthy.",
+            fix="Compare its address in greenlight.toml with the application's, and look at the application's log.",
+        )  # fmt: skip
+    return None

@@ -68,6 +68,16 @@ def test_what_only_the_application_reports_has_a_row_that_says_so() -> None:
     assert (rows["crm"].measured, rows["crm"].reported_healthy, rows["crm"].label) == (True, False, "CRM")
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "rule"),
+    [("down", True, "declared_healthy_but_down"), ("ok", False, "declared_works_but_reported_unhealthy"),
+     ("ok", True, None), ("down", False, None), ("unknown", True, None), ("unknown", False, None)],
+)  # fmt: skip
+def test_what_the_application_reports_of_a_declared_one_is_compared(ours: str, theirs: bool, rule: str | None) -> None:
+    health = evaluate("e", [READY, report(crm=(False, theirs)), declared(ours, required=False)], NOW)
+    assert [finding.rule for finding in health.contradictions] == ([] if rule is None else [rule])
+
+
 def test_strict_mode_is_about_what_the_team_says() -> None:
     said = report(redis=(True, True), inngest=(True, True), postgres=(False, True))
     assert evaluate("e", [READY, said], NOW).policy == "strict"
