@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Select, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.schema import schedule_runs as table
+
+_task = table.c.duty  # the name of an older version
+_ALL = (_task.label("task"), *(column for column in table.c if column is not _task))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +33,8 @@ def begin(connection: Connection, *, task: str, due_ms: int, by: str, worker: st
     make = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
     values = {"by": by, "worker": worker, "begun_ms": now_ms, "ended_ms": None, "outcome": "running"}
     connection.execute(
-        make.values(task=task, due_ms=due_ms, tries=1, **values).on_conflict_do_update(
-            index_elements=["task", "due_ms"], set_={**values, "tries": table.c.tries + 1}
+        make.values({_task: task, **values, "due_ms": due_ms, "tries": 1}).on_conflict_do_update(
+            index_elements=[_task, table.c.due_ms], set_={**values, "tries": table.c.tries + 1}
         )
     )
 
@@ -39,26 +43,25 @@ def end(connection: Connection, *, task: str, due_ms: int, worker: str, outcome:
     """Note how it ended."""
     connection.execute(
         update(table)
-        .where(table.c.task == task, table.c.due_ms == due_ms, table.c.worker == worker)
+        .where(_task == task, table.c.due_ms == due_ms, table.c.worker == worker)
         .values(ended_ms=now_ms, outcome=outcome)
     )
 
 
 def newest(connection: Connection) -> tuple[ScheduleRun, ...]:
     """The newest due moment of each task."""
-    last = select(table.c.task, func.max(table.c.due_ms).label("due_ms")).group_by(table.c.task).subquery()
-    rows = connection.execute(
-        select(table)
-        .join(last, (table.c.task == last.c.task) & (table.c.due_ms == last.c.due_ms))
-        .order_by(table.c.task)
-    )
-    return tuple(ScheduleRun(**row._mapping) for row in rows)
+    last = select(_task.label("task"), func.max(table.c.due_ms).label("due_ms")).group_by(_task).subquery()
+    newest_of_each = (_task == last.c.task) & (table.c.due_ms == last.c.due_ms)
+    return _runs(connection, select(*_ALL).join(last, newest_of_each).order_by(_task))
 
 
 def history(connection: Connection, *, limit: int = 200) -> tuple[ScheduleRun, ...]:
     """The newest due moments, newest first."""
-    rows = connection.execute(select(table).order_by(table.c.begun_ms.desc()).limit(limit))
-    return tuple(ScheduleRun(**row._mapping) for row in rows)
+    return _runs(connection, select(*_ALL).order_by(table.c.begun_ms.desc()).limit(limit))
+
+
+def _runs(connection: Connection, query: Select[Any]) -> tuple[ScheduleRun, ...]:
+    return tuple(ScheduleRun(**row._mapping) for row in connection.execute(query))
 
 
 def drop_before(connection: Connection, moment_ms: int) -> int:

@@ -219,7 +219,7 @@ inngest_runs = Table(
 schedule_runs = Table(
     "schedule_runs",
     metadata,
-    Column("task", String(80), primary_key=True),
+    Column("duty", String(80), primary_key=True),  # the task, as an older version called it
     Column("due_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("by", String(10), nullable=False),  # inngest, fallback
     Column("worker", String(80), nullable=False),
