@@ -122,7 +122,12 @@ def find(conditions: Conditions) -> tuple[Finding, ...]:
         for rule in RULES
         if rule.holds(conditions)
     )
-    declared = (_of_declared(conditions, probe, c) for probe, c in conditions.items() if c.detail.get("declared"))
+    # A built-in probe's detail may hold something else under that name.
+    declared = (
+        _of_declared(conditions, probe, found)
+        for probe, found in conditions.items()
+        if isinstance(found.detail.get("declared"), dict)
+    )
     return (*built_in, *(finding for finding in declared if finding is not None))
 
 

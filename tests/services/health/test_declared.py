@@ -78,6 +78,12 @@ def test_what_the_application_reports_of_a_declared_one_is_compared(ours: str, t
     assert [finding.rule for finding in health.contradictions] == ([] if rule is None else [rule])
 
 
+def test_what_a_built_in_probe_calls_declared_is_no_dependency_s() -> None:
+    """The registration's probe keeps the functions that our worker declares under that word."""
+    sync = condition("inngest.sync", "ok", declared=["pulse", "replay-run"])
+    assert evaluate("e", [READY, sync], NOW).contradictions == ()
+
+
 def test_strict_mode_is_about_what_the_team_says() -> None:
     said = report(redis=(True, True), inngest=(True, True), postgres=(False, True))
     assert evaluate("e", [READY, said], NOW).policy == "strict"
