@@ -13,7 +13,7 @@ from services.store.migrate import migrate
 from services.store.workers import Worker
 from tests.patience import PATIENCE_S
 from tests.portal import TOKEN, running
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 
 
 @pytest.fixture(scope="module")

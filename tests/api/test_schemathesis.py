@@ -15,7 +15,7 @@ from services.health import record as ledger
 from services.store import Store
 from services.store.migrate import migrate
 from tests.portal import TOKEN, running
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 
 
 @pytest.fixture(scope="module")

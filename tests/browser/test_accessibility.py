@@ -13,7 +13,7 @@ from services.health import record as ledger
 from services.store import Store
 from services.store.migrate import migrate
 from tests import portal
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 
 pytestmark = pytest.mark.browser
 LAST_STEP = "/strict_mode_checklist?env=production&step=go-production"  # with the report's preview

@@ -17,7 +17,7 @@ from tests.conftest import free_port
 from tests.nginx import nginx
 from tests.patience import PATIENCE_S
 from tests.portal import TOKEN, running
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

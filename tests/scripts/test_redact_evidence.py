@@ -15,7 +15,7 @@ from services import clock
 from services.evidence import Evidence
 from services.store import Store, conditions, evidence, snapshots
 from tests.conftest import ROOT
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 
 SECRET = "MIIEplantedKEYmaterial0123456789ab"
 

@@ -9,7 +9,7 @@ from services.health import record as ledger
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, evidence
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 
 
 def settings(folder: Path) -> Settings:

@@ -17,7 +17,7 @@ from services.store import Store, workers
 from services.store.workers import Worker
 from tests.conftest import Served
 from tests.patience import PATIENCE_S
-from tests.services.probes.test_inngest_server import KEY, SERVED, Fake
+from tests.services.dependencies.test_inngest_server import KEY, SERVED, Fake
 from worker import sync
 from worker.sync import Registration
 

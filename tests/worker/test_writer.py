@@ -9,7 +9,7 @@ from services.dependencies.messages import sentence
 from services.dependencies.model import Check, Measure
 from services.dependencies.run import Observation
 from services.store import Store, conditions, evidence, samples
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 from worker import writer as module
 from worker.writer import Writer
 

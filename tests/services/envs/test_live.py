@@ -11,7 +11,7 @@ from services.envs.document import Document, from_text
 from services.envs.findings import Mode
 from services.envs.live import Live, check, shared_redis
 from tests.conftest import RealRedis, Served
-from tests.services.probes.test_inngest import KEY, sdk_app
+from tests.services.dependencies.test_inngest import KEY, sdk_app
 
 Serve = Callable[..., Served]
 PRODUCTION = Mode.of("production")

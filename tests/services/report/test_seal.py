@@ -19,7 +19,7 @@ from services.report.seal import FORMATS, NoReport
 from services.settings import load
 from services.store import Store
 from services.store.migrate import migrate
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from services.slo import changes
 from services.slo.changes import WrongChange, sign, signed
 from services.store import Store, deploys
 from services.store.deploys import Deploy
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 
 NOW = 1_771_632_000_000
 HOUR, DAY = 3_600_000, 86_400_000

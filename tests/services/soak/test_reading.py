@@ -16,7 +16,7 @@ from services.soak import reading
 from services.soak.evaluate import Soak
 from services.store import Store, evidence, snapshots, spans
 from services.store.spans import Span
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 
 HOUR_MS = 3_600_000
 NOW = 1_800_000_000_000

@@ -10,7 +10,7 @@ from services.database_address import read
 from services.health import record as ledger
 from services.store import Store, evidence, samples
 from services.store.migrate import check, migrate
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 from tests.worker.conftest import RealWorker, start_worker  # noqa: F401 - a fixture
 
 

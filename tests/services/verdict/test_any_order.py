@@ -9,7 +9,7 @@ from services.evidence.model import Evidence
 from services.soak.evaluate import CHECK as SOAK
 from services.verdict.evaluate import evaluate
 from services.verdict.model import Facts, Verdict
-from tests.services.verdict.test_reckon import CHECKS, PRODUCTION
+from tests.services.verdict.test_evaluate import CHECKS, PRODUCTION
 
 HOUR = 3_600_000
 GATE = "replay.gate"

@@ -15,7 +15,7 @@ from services.health.view import raw_evidence
 from services.settings import load
 from services.store import Store, evidence, snapshots
 from services.verdict import view, words
-from tests.services.test_ledger import seen as look_at
+from tests.services.health.test_record import seen as look_at
 
 
 def test_a_verdict_is_kept_when_it_changes_and_tells_since_when(

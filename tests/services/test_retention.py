@@ -6,7 +6,7 @@ from services import clock, retention
 from services.health import record as ledger
 from services.settings import load
 from services.store import Store, evidence, samples
-from tests.services.test_ledger import seen
+from tests.services.health.test_record import seen
 
 
 def test_retention_drops_old_samples_and_keeps_evidence(store: Store, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from services.dependencies import network
 from services.dependencies.http_client import Answer, Watch
 from services.dependencies.model import Failure
 from tests.conftest import RawServer, free_port
-from tests.services.probes.test_http import OK, reply
+from tests.services.dependencies.test_http_client import OK, reply
 
 Start = Callable[[Callable[[socket.socket], None]], RawServer]
 LOCAL = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
