@@ -50,14 +50,14 @@ async def _check(settings: Settings, environment: Environment) -> Health:
     The calls of jobs are in the store: where it can't be read, heartbeats are left out.
     """
     from services.errors import StoreError
-    from services.heartbeats import Calls
+    from services.heartbeats import KIND, Calls
     from services.store.migrate import opened
 
     try:
         with opened(settings.database_url.get_secret_value()) as store:
             return await _checked(environment, Calls(store))
     except StoreError:
-        without = tuple(table for table in environment.dependencies if table.kind != "heartbeat")
+        without = tuple(table for table in environment.dependencies if table.kind != KIND)
         return await _checked(environment.model_copy(update={"dependencies": without}), None)
 
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOGIN, CALLBACK = "/auth/login", "/oauth2callback"
 COOKIE = "greenlight_way_back"
-OURS = frozenset({COOKIE, "_streamlit_session"})
+SESSION = "_streamlit_session"  # of a sign-in under way; Streamlit sets it for the whole host
 LIFETIME_S = 900
 LONGEST = 1500
 REDIRECTS = frozenset({302, 303, 307})
@@ -27,6 +27,7 @@ class LoginRedirect:
 
     def __init__(self, app: ASGIApp, *, base: str = "") -> None:
         self._app, self._base = app, base
+        self._scope = f"Path={base or '/'}; HttpOnly; SameSite=Lax"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note the page at the way out, and go there at the way in."""
@@ -50,14 +51,13 @@ class LoginRedirect:
 
     def _note(self, place: str, answer: MutableHeaders) -> None:
         if is_own(place, self._base):
-            life = f"Max-Age={LIFETIME_S}; Path=/; HttpOnly; SameSite=Lax"
-            answer.append("set-cookie", f"{COOKIE}={quote(place, safe='')}; {life}")
+            answer.append("set-cookie", f"{COOKIE}={quote(place, safe='')}; Max-Age={LIFETIME_S}; {self._scope}")
 
     def _return(self, kept: str, answer: MutableHeaders) -> None:
         place = unquote(kept)
         if is_own(place, self._base):
             answer["location"] = place
-            answer.append("set-cookie", f"{COOKIE}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax")
+            answer.append("set-cookie", f"{COOKIE}=; Max-Age=0; {self._scope}")
 
 
 def place_of(referer: str, host: str) -> str:
@@ -80,12 +80,11 @@ def is_own(place: str, base: str = "") -> bool:
 
 
 def _keep_below(base: str, answer: MutableHeaders) -> None:
-    """Streamlit's session of a sign-in, and ours, are set for the whole host: narrow them. What is deleted stays."""
+    """Narrow the session of a sign-in to our path. Every other cookie stays as it was set."""
     cookies = answer.getlist("set-cookie")
     del answer["set-cookie"]
     for line in cookies:
-        cookie = SimpleCookie(line)
-        ours = [part for part in cookie.values() if part["path"] == "/" and part.key in OURS]
-        for part in ours:
-            part["path"] = base
-        answer.append("set-cookie", ours[0].OutputString() if ours else line)
+        session = SimpleCookie(line).get(SESSION)
+        if session is not None:
+            session["path"] = base
+        answer.append("set-cookie", line if session is None else session.OutputString())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from services.dependencies.http_client import Answer
 
@@ -85,6 +86,14 @@ _APPLICATION = re.compile(
 _GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530})
 _HTML = re.compile(rb"^\s*(<!doctype\s+html|<html|<head|<body|<h1|<title)", re.I)
 _UNNAMED = "what answers there"
+
+
+def front_words(front: Front | None) -> dict[str, Any]:
+    """A front's words for the diagnosis."""
+    if front is None:
+        return {}
+    asked = "" if front.wait_s is None else f" It asks us to wait {front.wait_s} s."
+    return {"who": front.who, "asked": asked}
 
 
 def front_of(answer: Answer) -> Front | None:

@@ -307,7 +307,7 @@ def tls_code(error: Exception) -> str:
     return "tls_failed"
 
 
-def certificate_of(writer: asyncio.StreamWriter) -> tuple[str | None, float | None]:
+def certificate_of(writer: asyncio.StreamWriter | asyncio.BaseTransport) -> tuple[str | None, float | None]:
     """When the peer's certificate ends (as it says) and in how many days; (None, None) without TLS."""
     tls = writer.get_extra_info("ssl_object")
     certificate = tls.getpeercert() if tls is not None else None
@@ -315,6 +315,24 @@ def certificate_of(writer: asyncio.StreamWriter) -> tuple[str | None, float | No
         return None, None
     text = str(certificate["notAfter"])
     return text, (ssl.cert_time_to_seconds(text) - clock.now_ms() / 1000) / 86_400
+
+
+def certificate_detail(expires: str | None, days: float | None) -> dict[str, Any]:
+    """What `certificate_of` found, as raw evidence; {} without TLS."""
+    if expires is None or days is None:
+        return {}
+    return {"certificate": {"expires": expires, "days_left": round(days, 1)}}
+
+
+def exchange_detail(answer: Answer) -> dict[str, Any]:
+    """What an engineer wants to see of any answer: status, phases, certificate."""
+    detail: dict[str, Any] = {"status": answer.status, "timings_ms": rounded(answer.timings)}
+    return detail | certificate_detail(answer.certificate_expires, answer.certificate_days)
+
+
+def rounded(timings: Mapping[str, float]) -> dict[str, float]:
+    """Phase timings in ms to a hundredth, enough for raw evidence."""
+    return {phase: round(value, 2) for phase, value in timings.items()}
 
 
 def _host_header(url: str) -> str:

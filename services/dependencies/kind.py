@@ -36,8 +36,7 @@ class Message:
 class Found:
     """What one check found. `facts` are what conditions are about; `code` names a message of the kind, "" for well.
 
-    `detail` is evidence for engineers (JSON values, no secret), `words` fill the message, `value` is the latency in
-    ms where it isn't the whole exchange's.
+    `detail` is evidence for engineers (JSON values, no secret), `words` fill the message.
     """
 
     facts: Mapping[str, Any]
@@ -116,13 +115,17 @@ class Kind:
     @property
     def messages(self) -> Mapping[str, Message]:
         """By code, such as `http.refused`: those that every declared kind may say, and the kind's own."""
-        own = read_messages(self.folder / "messages.toml")
-        if self.run is None:
-            return own
-        return {f"{self.name}.{code}": message for code, message in (read_messages(SHARED) | own).items()}
+        return _messages(self.folder, self.name if self.run is not None else None)
 
 
 @cache
+def _messages(folder: Path, declared: str | None) -> Mapping[str, Message]:
+    own = read_messages(folder / "messages.toml")
+    if declared is None:
+        return own
+    return {f"{declared}.{code}": message for code, message in (read_messages(SHARED) | own).items()}
+
+
 def read_messages(path: Path) -> dict[str, Message]:
     """The messages in a file. Raises ValueError where a row is wrong."""
     rows = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -6,12 +6,12 @@ Asked only when a target outside this machine can't be reached at all: an answer
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from services.access import is_this_machine
 from services.dependencies import network
 from services.dependencies.run import Observation
 from services.settings.model import Environment
@@ -61,7 +61,7 @@ class OwnNetwork:
 
     def _addresses(self) -> tuple[tuple[str, int], ...]:
         if self.references:
-            return tuple(_address(text) for text in self.references)
+            return tuple(_of_url(f"//{text}", 443) or (text, 443) for text in self.references)
         hosts = (target_of(environment, "readiness") for environment in self.environments)
         found = [*((server, 53) for server in name_servers()), *(host for host in hosts if host is not None)]
         return tuple(dict.fromkeys(address for address in found if not _is_local(address[0])))
@@ -112,28 +112,18 @@ def _of_table(table: object) -> tuple[str, int] | None:
 _PORTS: Mapping[str, int] = {"https": 443, "rediss": 6379, "redis": 6379, "postgres": 5432, "postgresql": 5432}
 
 
-def _of_url(url: str) -> tuple[str, int] | None:
+def _of_url(url: str, port: int = 80) -> tuple[str, int] | None:
+    """Host and port of an address; `port` where it names none and its scheme has none."""
     try:
         parts = urlsplit(url)
-        return (
-            (parts.hostname, parts.port or _PORTS.get(parts.scheme.partition("+")[0], 80)) if parts.hostname else None
-        )
+        known = _PORTS.get(parts.scheme.partition("+")[0], port)
+        return (parts.hostname, parts.port or known) if parts.hostname else None
     except ValueError:
         return None
 
 
-def _address(text: str) -> tuple[str, int]:
-    found = _of_url(f"any://{text}")
-    return (text, 443) if found is None else (found[0], found[1] if found[1] != 80 or text.endswith(":80") else 443)
-
-
 def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host == "localhost" or is_this_machine(host)
 
 
 def name_servers() -> Iterable[str]:

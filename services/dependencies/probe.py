@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from services.dependencies.conditions import evaluate
+from services.dependencies.http_client import rounded
 from services.dependencies.kind import Context, Found, Kind
 from services.dependencies.model import Check, Failure, Measure, Reading
 from services.tables import DeclaredTable
@@ -59,7 +60,7 @@ class DeclaredProbe:
         except TimeoutError:  # a kind that has no phases of its own to distinguish
             found = Failure(code="timeout", detail=f"no answer within {self.table.deadline_s:g} s")
         if isinstance(found, Failure):
-            detail = {"error": found.detail, "phase": found.phase, "timings": _rounded(found.timings)}
+            detail = {"error": found.detail, "phase": found.phase, "timings": rounded(found.timings)}
             return self._reading(found.code, {}, found.timings.get("total"), detail)
         return self._judged(found)
 
@@ -110,7 +111,3 @@ class DeclaredProbe:
             return (uptime,)
         quick = None if latency_ms is None else latency_ms <= self.table.slow_ms
         return uptime, Measure(sli=LATENCY + self.name, value=latency_ms, good=quick)
-
-
-def _rounded(timings: Mapping[str, float]) -> dict[str, float]:
-    return {phase: round(value, 2) for phase, value in timings.items()}

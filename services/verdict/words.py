@@ -47,7 +47,7 @@ VERIFY_AGAIN = "Press Verify in the checklist: it is measured again, under what 
 def _words(check: str) -> CheckWords:
     """A check's words; those of several alike stand under what their names begin or end with."""
     known = KNOWN.get(check)
-    if known is not None and not check.endswith(REQUIRED):
+    if known is not None:
         return known
     if check.startswith(DECLARED):
         return CheckWords(
@@ -96,5 +96,5 @@ def title(check: str) -> str:
 def whether(check: str) -> str:
     """A check in words that follow *whether*."""
     words = title(check)
-    named = any(words.startswith(kind.title) for kind in KINDS.values() if kind.name != "app")
-    return words if named and not words.startswith("Work") else words[:1].lower() + words[1:]
+    named = words.startswith(tuple(kind.title for kind in KINDS.values()))
+    return words if named else words[:1].lower() + words[1:]

@@ -8,7 +8,8 @@ from typing import Any
 
 from services import deployed
 from services.dependencies import http_client as http
-from services.dependencies.fronts import Front, front_of
+from services.dependencies.fronts import front_of, front_words
+from services.dependencies.http_client import exchange_detail, rounded
 from services.dependencies.model import Check, Failure, Measure, Reading
 from services.settings.model import Environment
 
@@ -67,14 +68,6 @@ def _says_ready(body: Any) -> bool | None:
     return found if isinstance(found, bool) else None
 
 
-def front_words(front: Front | None) -> dict[str, Any]:
-    """A front's words for the diagnosis."""
-    if front is None:
-        return {}
-    asked = "" if front.wait_s is None else f" It asks us to wait {front.wait_s} s."
-    return {"who": front.who, "asked": asked}
-
-
 def _code(status: int, body: Any, *, slow: bool) -> str:
     ready = _says_ready(body)
     if status == 503:
@@ -104,22 +97,6 @@ def failed(dependency: str, failure: Failure, measures: tuple[Measure, ...], che
         measures=measures,
         checks=(Check(name=check, outcome="fail", value=failure.code),),
     )
-
-
-def exchange_detail(answer: http.Answer) -> dict[str, Any]:
-    """What an engineer wants to see of any answer: status, phases, certificate."""
-    detail: dict[str, Any] = {"status": answer.status, "timings_ms": rounded(answer.timings)}
-    if answer.certificate_expires is not None and answer.certificate_days is not None:
-        detail["certificate"] = {
-            "expires": answer.certificate_expires,
-            "days_left": round(answer.certificate_days, 1),
-        }
-    return detail
-
-
-def rounded(timings: Mapping[str, float]) -> dict[str, float]:
-    """Phase timings in ms to a hundredth, enough for raw evidence."""
-    return {phase: round(value, 2) for phase, value in timings.items()}
 
 
 def shown_body(body: Any) -> Any:

@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from services.dependencies import http_client as http
-from services.dependencies.app.readiness import exchange_detail, failed, front_words
-from services.dependencies.fronts import front_of
+from services.dependencies.app.readiness import failed
+from services.dependencies.fronts import front_of, front_words
+from services.dependencies.http_client import exchange_detail
 from services.dependencies.model import Check, Failure, Reading
 from services.evidence.model import Outcome
 from services.settings.model import STRICT, Environment

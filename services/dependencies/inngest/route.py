@@ -17,8 +17,9 @@ from pydantic import SecretStr
 
 from services import clock
 from services.dependencies import http_client as http
-from services.dependencies.app.readiness import exchange_detail, failed, front_words
-from services.dependencies.fronts import front_of
+from services.dependencies.app.readiness import failed
+from services.dependencies.fronts import front_of, front_words
+from services.dependencies.http_client import exchange_detail
 from services.dependencies.inngest import sdk as inngest_sdk
 from services.dependencies.model import Check, Failure, Reading
 from services.settings.model import Environment, Inngest

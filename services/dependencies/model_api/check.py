@@ -8,8 +8,8 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from services.dependencies import http_client as http
-from services.dependencies.app.readiness import exchange_detail, front_words
-from services.dependencies.fronts import front_of
+from services.dependencies.fronts import front_of, front_words
+from services.dependencies.http_client import exchange_detail
 from services.dependencies.kind import Found
 from services.dependencies.model import Failure
 from services.outside import storable

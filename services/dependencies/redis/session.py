@@ -9,8 +9,7 @@ from dataclasses import replace
 import hiredis
 from pydantic import SecretStr
 
-from services.dependencies.app.readiness import rounded
-from services.dependencies.http_client import Watch
+from services.dependencies.http_client import Watch, rounded
 from services.dependencies.model import Check, Failure, Measure, Reading
 from services.dependencies.redis import address as redis_address
 from services.dependencies.redis import wire as redis_wire

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import aiosmtplib
 from pydantic import SecretStr
 
-from services import clock
 from services.dependencies import network
-from services.dependencies.app.readiness import rounded
-from services.dependencies.http_client import Watch, tls_code, tls_context
+from services.dependencies.http_client import Watch, certificate_of, rounded, tls_code, tls_context
 from services.dependencies.kind import Found
 from services.dependencies.model import Failure
 from services.outside import storable
@@ -54,7 +52,7 @@ async def run(table: SmtpTable, variables: Mapping[str, SecretStr]) -> Found | F
                 await client.starttls(server_hostname=table.host, tls_context=tls_context())
                 await client.ehlo()
                 watch.end()
-            days = _days(client)
+            _, days = (None, None) if client.transport is None else certificate_of(client.transport)
             extensions = sorted(storable(name.upper()) for name in client.esmtp_extensions)[:40]
             if table.user_variable and table.password_variable:
                 if not client.supports_extension("auth"):
@@ -81,14 +79,6 @@ async def run(table: SmtpTable, variables: Mapping[str, SecretStr]) -> Found | F
         "logged_in": bool(table.user_variable),
     }
     return Found(facts=facts, latency_ms=timings["total"], detail=detail)
-
-
-def _days(client: aiosmtplib.SMTP) -> float | None:
-    tls = client.transport.get_extra_info("ssl_object") if client.transport is not None else None
-    certificate = tls.getpeercert() if tls is not None else None
-    if not certificate or "notAfter" not in certificate:
-        return None
-    return (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - clock.now_ms() / 1000) / 86_400
 
 
 def code_of(error: BaseException, phase: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from services.dependencies.app.readiness import rounded
-from services.dependencies.http_client import Watch, certificate_of, open_stream
+from services.dependencies.http_client import Watch, certificate_detail, certificate_of, open_stream, rounded
 from services.dependencies.kind import Found
 from services.dependencies.model import Failure
 from services.outside import storable
@@ -44,9 +43,7 @@ async def run(table: TcpTable) -> Found | Failure:
         return watch.failed("closed", f"{type(error).__name__} in phase {watch.phase}")
     timings = watch.finish()
     facts["ms"] = timings["total"]
-    detail: dict[str, Any] = {"timings_ms": rounded(timings)}
-    if expires is not None and days is not None:
-        detail["certificate"] = {"expires": expires, "days_left": round(days, 1)}
+    detail: dict[str, Any] = {"timings_ms": rounded(timings)} | certificate_detail(expires, days)
     if "banner" in facts:
         detail["banner"] = facts["banner"][:120]
     return Found(facts=facts, latency_ms=timings["total"], detail=detail)
