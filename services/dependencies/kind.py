@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -57,6 +58,16 @@ class Context:
 
 
 Run = Callable[[Any, Context], Awaitable[Found | Failure]]
+
+
+def lazily(module: str) -> Run:
+    """The `run` of a module that is imported when it first checks: reading settings needs no driver."""
+
+    async def run(table: Any, context: Context) -> Found | Failure:
+        found: Found | Failure = await import_module(module).run(table, context)
+        return found
+
+    return run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ import dns.asyncresolver
 import dns.exception
 import dns.resolver
 
-from services.dependencies.kind import Found
+from services.dependencies.kind import Context, Found
 from services.dependencies.model import Failure
 from services.outside import storable
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST = 50
 
 
-async def run(table: DnsTable) -> Found | Failure:
+async def run(table: DnsTable, _context: Context) -> Found | Failure:
     """Ask once; what isn't answered within the deadline is asked again of the other servers by the resolver."""
     started = time.perf_counter()
 

@@ -10,8 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from services.dependencies.conditions import FactType
-from services.dependencies.kind import Context, Found, Kind
-from services.dependencies.model import Failure
+from services.dependencies.kind import Kind, lazily
 from services.tables import DeclaredTable, Host, Port
 
 
@@ -37,17 +36,11 @@ class DnsTable(DeclaredTable):
         return value
 
 
-async def _run(table: DnsTable, _context: Context) -> Found | Failure:
-    from services.dependencies.dns.check import run
-
-    return await run(table)
-
-
 DNS = Kind(
     name="dns",
     title="DNS name",
     gloss="DNS: the directory in which names are given addresses.",
     settings=DnsTable,
-    run=_run,
+    run=lazily("services.dependencies.dns.check"),
     folder=Path(__file__).parent,
 )

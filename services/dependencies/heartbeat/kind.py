@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from services.dependencies.conditions import FactType
-from services.dependencies.kind import Context, Found, Kind
-from services.dependencies.model import Failure
+from services.dependencies.kind import Kind, lazily
 from services.tables import DeclaredTable, Seconds
 
 
@@ -64,17 +63,11 @@ class HeartbeatTable(DeclaredTable):
         return value
 
 
-async def _run(table: HeartbeatTable, context: Context) -> Found | Failure:
-    from services.dependencies.heartbeat.check import run
-
-    return await run(table, context)
-
-
 HEARTBEAT = Kind(
     name="heartbeat",
     title="Heartbeat",
     gloss="Heartbeat: a job that calls Greenlight each time it has run; its silence is noticed.",
     settings=HeartbeatTable,
-    run=_run,
+    run=lazily("services.dependencies.heartbeat.check"),
     folder=Path(__file__).parent,
 )

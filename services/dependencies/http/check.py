@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-from pydantic import SecretStr
 
 from services.dependencies import http_client as http
 from services.dependencies.fronts import front_of, front_words
 from services.dependencies.http_client import exchange_detail
-from services.dependencies.kind import Found
+from services.dependencies.kind import Context, Found
 from services.dependencies.model import Failure
 from services.tables import filled
 
@@ -18,10 +15,10 @@ if TYPE_CHECKING:
     from services.dependencies.http.kind import HttpTable
 
 
-async def run(table: HttpTable, variables: Mapping[str, SecretStr]) -> Found | Failure:
+async def run(table: HttpTable, context: Context) -> Found | Failure:
     """Send the request, and turn the answer into facts."""
-    headers = {name: filled(text, variables) for name, text in table.headers.items()}
-    body = filled(table.body, variables).encode()
+    headers = {name: filled(text, context.variables) for name, text in table.headers.items()}
+    body = filled(table.body, context.variables).encode()
     if table.method == "GET" and not body and table.follow_redirects:
         answer = await http.get(table.url, deadline_s=table.deadline_s, headers=headers)
     else:

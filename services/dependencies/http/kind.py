@@ -10,8 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from services.dependencies.conditions import FactType
-from services.dependencies.kind import Context, Found, Kind
-from services.dependencies.model import Failure
+from services.dependencies.kind import Kind, lazily
 from services.tables import DeclaredTable, http_url, references_in
 
 # RFC 9110, 5.1: a field name is a token.
@@ -57,17 +56,11 @@ class HttpTable(DeclaredTable):
         return references_in("headers", self.headers) | references_in("body", {"text": self.body})
 
 
-async def _run(table: HttpTable, context: Context) -> Found | Failure:
-    from services.dependencies.http.check import run
-
-    return await run(table, context.variables)
-
-
 HTTP = Kind(
     name="http",
     title="HTTP address",
     gloss="HTTP: an address on the web or inside, asked as the application would ask it.",
     settings=HttpTable,
-    run=_run,
+    run=lazily("services.dependencies.http.check"),
     folder=Path(__file__).parent,
 )

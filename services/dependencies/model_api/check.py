@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pydantic import SecretStr
-
 from services.dependencies import http_client as http
 from services.dependencies.fronts import front_of, front_words
 from services.dependencies.http_client import exchange_detail
-from services.dependencies.kind import Found
+from services.dependencies.kind import Context, Found
 from services.dependencies.model import Failure
 from services.outside import storable
 
@@ -24,9 +22,9 @@ _QUOTA = ("insufficient_quota", "exceeded your current quota", "credit balance i
 _GONE = ("model_not_found", "not_found_error", "does not exist", "deprecated", "not found")
 
 
-async def run(table: ModelApiTable, key: SecretStr) -> Found | Failure:
+async def run(table: ModelApiTable, context: Context) -> Found | Failure:
     """Ask for the list; where the model is not on it, for the model itself, as aliases are listed nowhere."""
-    secret = key.get_secret_value()
+    secret = context.variables[table.key].get_secret_value()
     headers = {"Authorization": f"Bearer {secret}"}
     query = ""
     if table.provider == "anthropic":

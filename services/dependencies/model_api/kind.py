@@ -9,8 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from services.dependencies.conditions import FactType
-from services.dependencies.kind import Context, Found, Kind
-from services.dependencies.model import Failure
+from services.dependencies.kind import Kind, lazily
 from services.tables import DeclaredTable, Variable, http_url
 
 ADDRESSES = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
@@ -62,17 +61,11 @@ class ModelApiTable(DeclaredTable):
         return {self.key: "key_variable"}
 
 
-async def _run(table: ModelApiTable, context: Context) -> Found | Failure:
-    from services.dependencies.model_api.check import run
-
-    return await run(table, context.variables[table.key])
-
-
 MODEL_API = Kind(
     name="model_api",
     title="Model provider",
     gloss="Model provider: the service that runs the language models which agents ask.",
     settings=ModelApiTable,
-    run=_run,
+    run=lazily("services.dependencies.model_api.check"),
     folder=Path(__file__).parent,
 )

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import SecretStr
 
 from services.dependencies import network
-from services.dependencies.kind import Found
+from services.dependencies.kind import Context, Found
 from services.dependencies.model import Failure
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backe
 """
 
 
-async def run(table: PostgresTable, url: SecretStr) -> Found | Failure:
+async def run(table: PostgresTable, context: Context) -> Found | Failure:
     """Check it once. No message of the server is kept: it may quote the login."""
     started = time.perf_counter()
     phase = "resolve"
@@ -88,7 +87,7 @@ async def run(table: PostgresTable, url: SecretStr) -> Found | Failure:
         return Failure(code=code, detail=detail, phase=phase, timings=timings)
 
     try:
-        given = conninfo_to_dict(_plain(url.get_secret_value()))
+        given = conninfo_to_dict(_plain(context.variables[table.url_variable].get_secret_value()))
         host, port = str(given.get("host") or "127.0.0.1"), int(str(given.get("port") or 5432).split(",")[0])
     except (psycopg.ProgrammingError, ValueError):
         return failed("bad_url", "the address can't be read")

@@ -9,8 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from services.dependencies.conditions import FactType
-from services.dependencies.kind import Context, Found, Kind
-from services.dependencies.model import Failure
+from services.dependencies.kind import Kind, lazily
 from services.tables import DeclaredTable, Variable
 
 
@@ -31,17 +30,11 @@ class PostgresTable(DeclaredTable):
         return {self.url_variable: "url_variable"}
 
 
-async def _run(table: PostgresTable, context: Context) -> Found | Failure:
-    from services.dependencies.postgres.check import run
-
-    return await run(table, context.variables[table.url_variable])
-
-
 POSTGRES = Kind(
     name="postgres",
     title="PostgreSQL",
     gloss="PostgreSQL: the database in which lasting data is kept.",
     settings=PostgresTable,
-    run=_run,
+    run=lazily("services.dependencies.postgres.check"),
     folder=Path(__file__).parent,
 )

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import aiosmtplib
-from pydantic import SecretStr
 
 from services.dependencies import network
 from services.dependencies.http_client import Watch, certificate_of, rounded, tls_code, tls_context
-from services.dependencies.kind import Found
+from services.dependencies.kind import Context, Found
 from services.dependencies.model import Failure
 from services.outside import storable
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from services.dependencies.smtp.kind import SmtpTable
 
 
-async def run(table: SmtpTable, variables: Mapping[str, SecretStr]) -> Found | Failure:
+async def run(table: SmtpTable, context: Context) -> Found | Failure:
     """Greet, encrypt, log in, leave."""
     watch = Watch()
     client: aiosmtplib.SMTP | None = None
@@ -58,7 +56,7 @@ async def run(table: SmtpTable, variables: Mapping[str, SecretStr]) -> Found | F
                 if not client.supports_extension("auth"):
                     return watch.failed("no_login", "AUTH is not among its extensions")
                 watch.begin("login")
-                user, password = (variables[name].get_secret_value() for name in table.variables())
+                user, password = (context.variables[name].get_secret_value() for name in table.variables())
                 await client.login(user, password)
                 watch.end()
             transport = client.transport

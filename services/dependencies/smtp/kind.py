@@ -9,8 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from services.dependencies.conditions import FactType
-from services.dependencies.kind import Context, Found, Kind
-from services.dependencies.model import Failure
+from services.dependencies.kind import Kind, lazily
 from services.tables import DeclaredTable, Host, Port, Variable
 
 
@@ -42,17 +41,11 @@ class SmtpTable(DeclaredTable):
         return {name: field for name, field in named.items() if name is not None}
 
 
-async def _run(table: SmtpTable, context: Context) -> Found | Failure:
-    from services.dependencies.smtp.check import run
-
-    return await run(table, context.variables)
-
-
 SMTP = Kind(
     name="smtp",
     title="Mail server",
     gloss="SMTP: how mail is handed to a mail server.",
     settings=SmtpTable,
-    run=_run,
+    run=lazily("services.dependencies.smtp.check"),
     folder=Path(__file__).parent,
 )

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from services.dependencies.http_client import Watch, certificate_detail, certificate_of, open_stream, rounded
-from services.dependencies.kind import Found
+from services.dependencies.kind import Context, Found
 from services.dependencies.model import Failure
 from services.outside import storable
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_BANNER = 1024
 
 
-async def run(table: TcpTable) -> Found | Failure:
+async def run(table: TcpTable, _context: Context) -> Found | Failure:
     """Connect; each phase within one deadline."""
     watch = Watch()
     try:

@@ -9,8 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from services.dependencies.conditions import FactType
-from services.dependencies.kind import Context, Found, Kind
-from services.dependencies.model import Failure
+from services.dependencies.kind import Kind, lazily
 from services.tables import DeclaredTable, Host, Port
 
 
@@ -26,17 +25,11 @@ class TcpTable(DeclaredTable):
     banner: bool = Field(False, description="Whether to wait for the first line that it says by itself.")
 
 
-async def _run(table: TcpTable, _context: Context) -> Found | Failure:
-    from services.dependencies.tcp.check import run
-
-    return await run(table)
-
-
 TCP = Kind(
     name="tcp",
     title="TCP port",
     gloss="TCP: a port that accepts connections, whatever is spoken there.",
     settings=TcpTable,
-    run=_run,
+    run=lazily("services.dependencies.tcp.check"),
     folder=Path(__file__).parent,
 )
