@@ -51,7 +51,7 @@ class StoreCheck:
         try:
             await asyncio.to_thread(read)
         except StoreError as error:
-            return Dependency(name="store", required=True, healthy=False, error=error.sentence)
+            return Dependency(name="store", required=True, healthy=False, error=error.advice.what)
         return Dependency(name="store", required=True, healthy=True)
 
 
@@ -207,7 +207,7 @@ def _problems(app: FastAPI) -> None:
 
     @app.exception_handler(StoreError)
     async def away(_request: Request, error: StoreError) -> Response:
-        return _problem(503, f"{error.sentence} {error.fix}")
+        return _problem(503, str(error.advice))
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:

@@ -56,7 +56,7 @@ class PortalMetrics:
                     probe_state.add_metric((card.name, probe.probe, name), float(probe.state == name))
                 if probe.latency_ms is not None:
                     latency.add_metric((card.name, probe.probe), probe.latency_ms / 1000)
-                if probe.at_ms:  # 0: never looked at
+                if probe.at_ms:  # 0: never probed
                     age.add_metric((card.name, probe.probe), max(0.0, (found.as_of_ms - probe.at_ms) / 1000))
         yield from (state, probe_state, latency, age)
         yield from self._slos(store, found.as_of_ms)
@@ -89,16 +89,16 @@ class PortalMetrics:
         for environment in self._settings.environments:
             found = view_slos(store, environment, now_ms, minute_days=self._settings.retention.minute_days)
             for row in found.rows:
-                standing = row.standing
+                status = row.status
                 at = (environment.name, str(environment.simulated).lower(), row.slo.sli)
                 target.add_metric(at, row.slo.objective.target)
-                coverage.add_metric(at, standing.coverage)
+                coverage.add_metric(at, status.coverage)
                 for name in SLO_STATES:
-                    state.add_metric((*at, name), float(standing.state == name))
-                if standing.value is not None and standing.budget is not None:
-                    share.add_metric(at, standing.value)
-                    left.add_metric(at, standing.budget.remaining)
-                for burn in standing.burns:
+                    state.add_metric((*at, name), float(status.state == name))
+                if status.value is not None and status.budget is not None:
+                    share.add_metric(at, status.value)
+                    left.add_metric(at, status.budget.remaining)
+                for burn in status.burns:
                     if burn.burn_long is not None:
                         burning.add_metric((*at, burn.rule.name, str(burn.firing).lower()), burn.burn_long)
         return share, target, coverage, left, burning, state

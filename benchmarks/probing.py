@@ -61,7 +61,7 @@ async def _ours(port: int) -> tuple[float, int, int]:
         Environment(name=f"e{n}", base_url=f"http://127.0.0.1:{port}", intervals=Intervals(readiness=INTERVAL_S))
         for n in range(TARGETS)
     )
-    vars(collector_module)["probes_of"] = lambda environment: (ReadinessProbe.of(environment),)
+    vars(collector_module)["probes_of"] = lambda environment: (ReadinessProbe.from_settings(environment),)
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(f"sqlite:///{Path(folder) / 'greenlight.db'}")
         migrate(store)
@@ -76,9 +76,9 @@ async def _ours(port: int) -> tuple[float, int, int]:
         made = Collector(environments, sink=sink, lag=lag, holds=lambda _: True, first_look_within_s=INTERVAL_S)
         tasks = [asyncio.create_task(work) for work in (lag.run(), writer.run(), made.run())]
         await asyncio.sleep(INTERVAL_S + 1)  # past the first round, which loads each environment's state
-        looks, cpu = made.looks, time.process_time()
+        looks, cpu = made.probed, time.process_time()
         await asyncio.sleep(SECONDS)
-        used, done = time.process_time() - cpu, made.looks - looks
+        used, done = time.process_time() - cpu, made.probed - looks
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -73,10 +73,9 @@ async def _checked(environment: Environment, beats: Calls | None) -> Health:
 
 
 def _document(environment: Environment, health: Health) -> dict[str, Any]:
-    from services.dependencies.messages import fix, sentence
+    from services.dependencies.messages import advice
 
-    def words(detail: Any) -> dict[str, Any]:
-        return dict(detail.get("words") or {})
+    said = {d.name: advice(d.leading.code, d.leading.detail.get("words")) for d in health.dependencies}
 
     return {
         "environment": environment.name,
@@ -92,11 +91,11 @@ def _document(environment: Environment, health: Health) -> dict[str, Any]:
                 "healthy": d.healthy,
                 "configured": d.configured,
                 "latency_ms": None if d.leading.latency_ms is None else round(d.leading.latency_ms, 3),
-                "error": None if d.state in {"ok", "slow"} else sentence(d.leading.code, words(d.leading.detail)),
+                "error": None if d.state in {"ok", "slow"} else said[d.name].what,
                 "detail": {
                     "finding": d.leading.code,
-                    "sentence": sentence(d.leading.code, words(d.leading.detail)),
-                    "fix": fix(d.leading.code, words(d.leading.detail)),
+                    "sentence": said[d.name].what,
+                    "fix": said[d.name].fix,
                     "probes": {
                         p.probe: {"state": p.state, "finding": p.code, "latency_ms": p.latency_ms} | dict(p.detail)
                         for p in d.probes
@@ -105,7 +104,7 @@ def _document(environment: Environment, health: Health) -> dict[str, Any]:
             }
             for d in health.dependencies
         },
-        "contradictions": [{"rule": f.rule, "what": f.sentence, "fix": f.fix} for f in health.contradictions],
+        "contradictions": [{"rule": f.rule, "what": f.advice.what, "fix": f.advice.fix} for f in health.contradictions],
     }
 
 

@@ -164,7 +164,7 @@ def _keep(settings: Settings, environment: Environment, document: Document, vali
     """Leave evidence; a store that can't take it is said, and changes nothing about the result."""
     from services import clock
     from services.envs import fingerprint
-    from services.envs.inspect import Look, record
+    from services.envs.inspect import Inspection, record
     from services.errors import StoreError
     from services.store import Store
     from services.store.migrate import check
@@ -178,7 +178,7 @@ def _keep(settings: Settings, environment: Environment, document: Document, vali
         store = Store.open(settings.database_url.get_secret_value())
         try:
             check(store)
-            seen = Look(environment=environment, document=document, validation=validation, snapshot=taken)
+            seen = Inspection(environment=environment, document=document, validation=validation, snapshot=taken)
             record(store, seen, by="command line", now_ms=now, always=True)
         finally:
             store.close()
@@ -194,7 +194,7 @@ def as_text(validation: Validation) -> str:
         for found in validation.findings:
             if found.severity == severity:
                 place = f" (line {found.line})" if found.line else ""
-                lines += [f"  {severity:8}{found.message}{place} [{found.rule}]", f"          → {found.fix}"]
+                lines += [f"  {severity:8}{found.advice.what}{place} [{found.rule}]", f"          → {found.advice.fix}"]
     for name, item in (validation.connections or {}).items():
         lines.append(f"  {name}: {item['state']}. {item['sentence']}")
     if validation.result == "RELAXED":

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.advice import Advice
+
 
 class GreenlightError(Exception):
     """Base of every error that the services raise on purpose."""
@@ -29,11 +31,10 @@ class Problem:
 
     source: str
     key: str
-    message: str
-    fix: str
+    advice: Advice
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.key}: {self.message} {self.fix}"
+        return f"{self.source}: {self.key}: {self.advice}"
 
 
 class SettingsError(GreenlightError):
@@ -55,16 +56,14 @@ class UnknownEnvironment(GreenlightError):
 
 
 class StoreError(GreenlightError):
-    """The store can't do what was asked. `sentence` is fit for a page, `fix` says what to do."""
+    """The store can't do what was asked; `advice` is fit for a page. A class's `fix` is what it says by default."""
 
     fix = "Look at the log of the process that reports this."
     passes = False  # True where the cause can go away by itself, so that a retry makes sense
 
     def __init__(self, sentence: str, *, fix: str | None = None) -> None:
-        self.sentence = sentence
-        if fix is not None:
-            self.fix = fix
-        super().__init__(f"{sentence} {self.fix}")
+        self.advice = Advice(what=sentence, fix=self.fix if fix is None else fix)
+        super().__init__(str(self.advice))
 
 
 class StoreBusy(StoreError):

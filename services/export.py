@@ -88,10 +88,12 @@ def verdict(found: Verdict) -> dict[str, Any]:
         "environment": found.environment,
         "simulated": found.simulated,
         "verdict": found.state,
-        "blocking": [{"check": f.rule, "title": f.title, "outcome": f.outcome, "why": f.why, "fix": f.fix}
-                     for f in found.blocking],
+        "blocking": [
+            {"check": r.rule, "title": r.title, "outcome": r.outcome, "why": r.advice.what, "fix": r.advice.fix}
+            for r in found.blocking
+        ],
         "next_step": found.next_step,
-        "rules": {f.rule: f.outcome for f in found.findings},
+        "rules": {r.rule: r.outcome for r in found.results},
         "as_of": clock.iso(found.as_of_ms),
     }  # fmt: skip
 
@@ -122,5 +124,8 @@ def environment_summary(card: Card, as_of_ms: int) -> dict[str, Any]:
             }
             for d in health.dependencies
         },
-        "findings": [{"subject": w.subject, "state": w.state, "what": w.sentence, "fix": w.fix} for w in card.findings],
+        "findings": [
+            {"subject": " and ".join(w.subjects), "state": w.state, "what": w.advice.what, "fix": w.advice.fix}
+            for w in card.findings
+        ],
     }

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from services import clock
 from services.clock import DAY_MS
-from services.dependencies.messages import fix, sentence
+from services.dependencies.messages import advice
 from services.evidence.model import Evidence
 from services.health.evaluate import Dependency, Health, evaluate
 from services.health.view import wanted
@@ -96,7 +96,7 @@ def _of(connection: Connection, environment: Environment, settings: Settings, no
         dependencies=tuple(_dependency(d) for d in health.dependencies if d not in queues)
         or ("Nothing measured yet.",),
         queues=tuple(_queue(d) for d in queues) or ("No queue is configured.",),
-        errors=(*(_errors(row) for row in day.rows if row.standing.good + row.standing.bad), *map(_runs, tallies))
+        errors=(*(_errors(row) for row in day.rows if row.status.good + row.status.bad), *map(_runs, tallies))
         or ("Nothing was measured in the last 24 hours.",),
         budgets=tuple(f"{words.title(row.slo.sli)}: {words.sentence(row)}" for row in own.rows),
         evidence=_head(connection),
@@ -109,24 +109,23 @@ def _head(connection: Connection) -> tuple[str, ...]:
 
 
 def _dependency(d: Dependency) -> str:
-    told = d.leading.detail.get("words") or {}
     took = "" if d.leading.latency_ms is None else f", {milliseconds(d.leading.latency_ms)}"
-    step = "" if d.state == "ok" else f" {fix(d.leading.code, told)}".rstrip()
-    return f"{d.name}: {d.state}{took}. {sentence(d.leading.code, told)}{step}"
+    said = advice(d.leading.code, d.leading.detail.get("words"))
+    return f"{d.name}: {d.state}{took}. {said.what if d.state == 'ok' else said}"
 
 
 def _queue(d: Dependency) -> str:
     facts = d.leading.detail.get("facts")
     name = d.name.removeprefix("queue:")
     if d.state == "unknown" or not isinstance(facts, dict) or facts.get("depth") is None:
-        return f"{name}: its depth is not known. {sentence(d.leading.code, d.leading.detail.get('words') or {})}"
+        return f"{name}: its depth is not known. {advice(d.leading.code, d.leading.detail.get('words')).what}"
     if not facts["depth"]:
         return f"{name}: empty."
     return f"{name}: {facts['depth']} waiting, the oldest for {seconds(facts.get('oldest_s'))} ({d.state})."
 
 
 def _errors(row: Row) -> str:
-    s = row.standing
+    s = row.status
     total = s.good + s.bad
     return f"{words.title(row.slo.sli)}: {s.bad:,} of {total:,} bad ({share(s.bad / total)})."
 

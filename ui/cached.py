@@ -128,9 +128,9 @@ def overview_markup(only: str | None, zone_name: str) -> tuple[str, str]:
     now = clock.now_ms()
     where = present.zone(zone_name)
     seen = view.overview(store(), settings(), now, only)
-    told = verdicts.told(store(), settings(), now, tuple(card.name for card in seen.cards))
+    summaries = verdicts.summaries(store(), settings(), now, tuple(card.name for card in seen.cards))
     slos = {card.name: slos_met(card.name) for card in seen.cards}
-    return overview.render(seen, told, slos, where, now)
+    return overview.render(seen, summaries, slos, where, now)
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)

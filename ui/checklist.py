@@ -99,14 +99,14 @@ def soak(found: Soak, where: tzinfo) -> str:
         rows = [
             ("Since", escape(present.moment(found.since_ms, where))),
             *([("Left", escape(present.seconds(found.left_ms / 1000)))] if found.left_ms else []),
-            ("Observed", f"{share(found.coverage)} of the time, {present.number(found.looks)} looks"),
+            ("Observed", f"{share(found.coverage)} of the time, {present.number(found.checks)} checks"),
             (html.term("Canary runs", CANARY), escape(canaries)),
         ]
         parts.append(html.table(("", ""), rows))
     if found.certifies is not None:
         so_far = "So far: " if found.state == "running" else ""
         parts.append(
-            f'<p class="dim">{so_far}{present.number(found.looks)} looks without a failure prove '
+            f'<p class="dim">{so_far}{present.number(found.checks)} checks without a failure prove '
             f"{share(found.certifies)} availability with 95 % confidence, not more. They prove nothing of a load that "
             f"{escape(found.environment)} never saw.</p>"
         )

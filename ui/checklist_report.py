@@ -57,7 +57,7 @@ def _taken(environment: str, kind: Kind, format_: seal.Format, person: Person) -
 def _blocking(found: Checklist) -> None:
     rows = [
         f'<div class="verdict"><div class="row"><span>{html.badge(f.outcome)}</span><b>{escape(f.title)}</b></div>'
-        f'<div>{escape(f.why)}</div><div class="dim">{escape(f.fix)}</div></div>'
+        f'<div>{escape(f.advice.what)}</div><div class="dim">{escape(f.advice.fix)}</div></div>'
         for f in found.verdict.blocking
     ]
     if rows:

@@ -13,7 +13,7 @@ from services.evidence.decisions import Decision
 from services.soak.evaluate import CHECK as SOAK
 from services.soak.evaluate import Soak
 from services.verdict import words
-from services.verdict.model import Standing
+from services.verdict.model import CheckResult
 from ui import cached, checklist, checklist_decisions, html, present, signin, widgets
 
 HANDED_OVER = ("failed", "open")  # the states in which there is something to do
@@ -64,7 +64,7 @@ def _commands(view: StepView) -> None:
 def _proof(found: Checklist, view: StepView) -> None:
     """What proves the step, now; and the button that measures it again."""
     fresh, now = _now(found, view)
-    whys = html.glossed([_why(check, now, fresh.soak) for check in now.checks])
+    whys = html.glossed([_why(check, fresh.soak) for check in now.checks])
     rows = [(html.badge(check.outcome), escape(words.title(check.check)), why)
             for check, why in zip(now.checks, whys, strict=True)]  # fmt: skip
     if now.step.confirm:
@@ -153,15 +153,14 @@ def _go(found: Checklist, view: StepView) -> None:
     checklist_decisions.button("sign_off", view.environment, key=f"c-{view.key}", words=view.confirm_words)
 
 
-def _why(check: Standing, view: StepView, soak: Soak | None) -> str:
+def _why(check: CheckResult, soak: Soak | None) -> str:
     """When it was measured; or what is the matter, and what to do here."""
     if check.outcome == "pass" and check.record is not None:
         at_ms = check.record.at_ms
         return f"Measured {present.age(at_ms, clock.now_ms())}, {present.moment(at_ms, widgets.zone())}"
     if check.check == SOAK and check.outcome == "unknown" and soak is not None and not check.stale:
         return checklist.soak_words(soak, widgets.zone())  # as of now, not as it was last written down
-    fix = check.fix.replace("press Probe now.", "press Verify.") if view.step.verify else check.fix
-    return f"{check.why[:1].upper()}{check.why[1:].rstrip('.')}. {fix}".rstrip()
+    return str(check.advice)
 
 
 def _said(said: Decision | None) -> str:

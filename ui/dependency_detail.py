@@ -48,7 +48,7 @@ def show(environment: str, name: str) -> None:
     def detail() -> None:
         item = next(i for i in cached.environment_view(environment).dependencies if i.dependency.name == name)
         mark = html.simulated() if cached.settings().environment(environment).simulated else ""
-        html.show(html.block(f"<p>{mark} {html.badge(item.dependency.state)} {escape(item.word.sentence)}</p>"))
+        html.show(html.block(f"<p>{mark} {html.badge(item.dependency.state)} {escape(item.notice.advice.what)}</p>"))
         if item.dependency.kind == heartbeats.KIND:
             _address(environment, name)
         _history(environment, name)
@@ -122,7 +122,7 @@ def with_gaps(buckets: tuple[Bucket, ...], width_ms: int) -> tuple[Bucket, ...]:
 
 
 def _figure(buckets: tuple[Bucket, ...], label: str) -> Any:
-    """Mean and highest value by time; failures as marks, since a failed look has no value."""
+    """Mean and highest value by time; failures as marks, since a failed check has no value."""
     import plotly.graph_objects as go
 
     where = widgets.zone()

@@ -37,8 +37,8 @@ def render(view: EnvironmentView, where: tzinfo, now: int) -> tuple[str, str]:
 
 def _contradictions(view: EnvironmentView) -> str:
     items = "".join(
-        f"<li>{html.badge('down', word='contradiction')} {escape(f.sentence)}"
-        f'<div class="fix dim">{escape(f.fix)}</div></li>'
+        f"<li>{html.badge('down', word='contradiction')} {escape(f.advice.what)}"
+        f'<div class="fix dim">{escape(f.advice.fix)}</div></li>'
         for f in view.card.health.contradictions
     )
     return f"<ul>{items}</ul>"
@@ -59,9 +59,9 @@ def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) 
         f'<span class="dim">{escape(since)}</span>{confirm}<span class="grow"></span>'
         f'<span class="dim">{_measured_words(item, now)}</span></div>'
     )
-    says = f'<p style="margin:.25rem 0 0">{escape(item.word.sentence)}</p>'
-    if item.word.fix:
-        says += f'<p class="dim" style="margin:0">{escape(item.word.fix)}</p>'
+    says = f'<p style="margin:.25rem 0 0">{escape(item.notice.advice.what)}</p>'
+    if item.notice.advice.fix:
+        says += f'<p class="dim" style="margin:0">{escape(item.notice.advice.fix)}</p>'
     left = html.table(("Condition", "Expected", "Actual"), _conditions(view, item))
     right = (
         ""

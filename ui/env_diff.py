@@ -97,7 +97,7 @@ def answer(comparison: Comparison, *, mark: bool) -> str:
     errors, warnings = comparison.count("error"), comparison.count("warning")
     level = "fail" if errors else "warning" if warnings else "ok"
     worst = next((row for row in comparison.rows if row.severity in {"error", "warning"}), None)
-    then = f"First: {worst.sentence} {worst.fix}" if worst else "Nothing to do here."
+    then = f"First: {worst.advice}" if worst else "Nothing to do here."
     return html.answer(level, table.summary(comparison), then, mark=mark)
 
 
@@ -148,8 +148,8 @@ def _row(row: Row, comparison: Comparison, catalogue: Catalogue, style: str) -> 
     secret = "A secret." if row.secret else "Not a secret."
     relation = f"Between environments: {RELATIONS[row.relation]}."
     body = (
-        f"<p>{escape(row.sentence)}</p>"
-        + (f'<p class="fix">{escape(row.fix)}</p>' if row.fix else "")
+        f"<p>{escape(row.advice.what)}</p>"
+        + (f'<p class="fix">{escape(row.advice.fix)}</p>' if row.advice.fix else "")
         + f'<p class="dim">{escape(key.purpose)} {escape(key.where if row.listed else "")} {secret} {relation} '
         f"{escape(catalogue.group_title(row.group))}.</p>"
     )

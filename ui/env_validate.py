@@ -12,7 +12,7 @@ from services.envs import view
 from services.envs.document import UnreadableSource
 from services.envs.inspect import has_source
 from services.envs.rules import RULES, Finding
-from services.envs.validation import Validation
+from services.envs.validation import Validation, finding_fields
 from services.envs.view import ValidationView
 from ui import cached, env_drift, html, present, state, widgets
 
@@ -71,9 +71,9 @@ def answer(name: str, found: ValidationView) -> str:
         "INCONCLUSIVE": f"Not enough evidence about {name}.",
     }[judged.result]
     first = judged.findings[0] if judged.findings else None
-    then = f"First: {first.message} {first.fix}" if first and judged.result != "PASS" else _next(found)
+    then = f"First: {first.advice}" if first and judged.result != "PASS" else _next(found)
     if judged.result == "RELAXED":
-        then = RULES["relaxed_policy"].fix
+        then = RULES["relaxed_policy"].advice.fix
     return html.answer(judged.result, what, then, mark=judged.simulated)
 
 
@@ -122,14 +122,15 @@ def _finding(found: Finding) -> str:
     level = {"error": "fail", "warning": "warning", "info": "info"}[found.severity]
     line = f' <span class="dim">line {found.line}</span>' if found.line else ""
     return (
-        f"<li>{html.badge(level, word=SEVERITY_WORDS[found.severity])} <span>{escape(found.message)}</span>{line}"
-        f'<div class="fix dim">{escape(found.fix)}</div></li>'
+        f"<li>{html.badge(level, word=SEVERITY_WORDS[found.severity])} <span>{escape(found.advice.what)}</span>{line}"
+        f'<div class="fix dim">{escape(found.advice.fix)}</div></li>'
     )
 
 
 def _downloads(name: str, judged: Validation) -> None:
     row = st.container(horizontal=True)
-    rows = [{c: getattr(f, c) for c in COLUMNS} for f in judged.findings]
+    fields = [finding_fields(found) for found in judged.findings]
+    rows = [{column: each[column] for column in COLUMNS} for each in fields]
     row.download_button(
         "CSV", lambda: export.csv_text(COLUMNS, rows), file_name=f"{name}-validation.csv", mime="text/csv",
         on_click="ignore", icon=":material/download:", key="validation-csv",

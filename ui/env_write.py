@@ -86,7 +86,7 @@ def _field(key: Key, environment: Environment) -> str | None:
 def _make_preview(
     environment: Environment, catalogue: Catalogue, given: dict[str, str], *, enforce: bool, insist: frozenset[str]
 ) -> None:
-    assert environment.env_path is not None  # noqa: S101 - page() has looked
+    assert environment.env_path is not None  # noqa: S101 - page() has checked
     try:
         made = writing.preview(
             environment.env_path, catalogue, inspect.mode_of(environment), given, enforce=enforce, insist=insist
@@ -146,7 +146,7 @@ def _write(environment: Environment, waiting: Preview) -> None:
 def _record(environment: Environment) -> None:
     """Validated again: what now stands there is evidence."""
     settings, now = cached.settings(), clock.now_ms()
-    seen = inspect.look(
+    seen = inspect.run(
         environment, settings, cached.catalogue(), key=installation_key(settings.data_dir),
         reported=inspect.reported_by_the_app(cached.store(), environment.name, now), now_ms=now,
     )  # fmt: skip

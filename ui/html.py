@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import streamlit as st
 
 from services.health.ribbon import Cell
-from services.health.view import Change, Word
+from services.health.view import Change, Notice
 from ui import present
 
 MANY_COLUMNS = 5
@@ -126,7 +126,7 @@ def symbol(name: str) -> str:
 
 def badge(state: str, *, word: str | None = None, hint: str = "") -> str:
     """A state: symbol, word, tone."""
-    seen = present.look(state)
+    seen = present.appearance(state)
     title = f' title="{escape(hint, quote=True)}"' if hint else ""
     words = escape(seen.word if word is None else word)
     return f'<span class="badge {seen.tone}"{title}>{symbol(seen.symbol)} {words}</span>'
@@ -157,7 +157,7 @@ def simulated() -> str:
 
 def answer(state: str, what: str, then: str, *, mark: bool = False) -> str:
     """The page's one sentence with its state, and the next step."""
-    seen = present.look(state)
+    seen = present.appearance(state)
     step = f'<p class="ink">{escape(then)}</p>' if then else ""
     note = f" {simulated()}" if mark else ""
     return block(
@@ -193,11 +193,11 @@ def term(text: str, explanation: str) -> str:
     return f'<abbr title="{escape(explanation, quote=True)}">{escape(text)}</abbr>' if explanation else escape(text)
 
 
-def findings(words: Sequence[Word], *, most: int) -> str:
+def findings(words: Sequence[Notice], *, most: int) -> str:
     """What is wrong and what to do, worst first."""
     items = [
-        f"<li>{badge(w.state, word=None if w.named else _subject(w))} <span>{escape(w.sentence)}</span>"
-        + (f'<div class="fix dim">{escape(w.fix)}</div>' if w.fix else "")
+        f"<li>{badge(w.state, word=None if w.named else _subject(w))} <span>{escape(w.advice.what)}</span>"
+        + (f'<div class="fix dim">{escape(w.advice.fix)}</div>' if w.advice.fix else "")
         + "</li>"
         for w in words[:most]
     ]
@@ -206,8 +206,8 @@ def findings(words: Sequence[Word], *, most: int) -> str:
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
-def _subject(word: Word) -> str:
-    return " and ".join(present.title(name) for name in word.subject.split(" and "))
+def _subject(notice: Notice) -> str:
+    return " and ".join(present.title(name) for name in notice.subjects)
 
 
 def ribbon(cells: Sequence[Cell], where: tzinfo, *, label: str, unit: str) -> str:
@@ -230,17 +230,17 @@ def _alike(cell: Cell) -> tuple[str, str]:
 
 def _run(run: list[Cell], where: tzinfo) -> str:
     words = escape(_run_words(run[0], run[-1], where), quote=True)
-    tone = present.look(run[0].state).tone
+    tone = present.appearance(run[0].state).tone
     return f'<span class="{tone}" style="flex:{len(run)};--n:{len(run)}" title="{words}"></span>'
 
 
 def _run_words(first: Cell, last: Cell, where: tzinfo) -> str:
     span = f"{present.moment(first.from_ms, where, short=True)} – {present.moment(last.until_ms, where, short=True)}"
-    return f"{span}: {present.look(first.state).word}{present.cause(first.code)}"
+    return f"{span}: {present.appearance(first.state).word}{present.cause(first.code)}"
 
 
 def _summary(cells: Iterable[Cell]) -> str:
-    states = [present.look(cell.state).word for cell in cells]
+    states = [present.appearance(cell.state).word for cell in cells]
     order = ("not ready", "down", "degraded", "slow", "ready", "ok", "unknown")
     return ", ".join(f"{states.count(word)} {word}" for word in order if word in states) or "nothing yet"
 
@@ -301,7 +301,7 @@ def changes(items: Sequence[Change], where: tzinfo, *, name_environment: bool) -
     for item in items:
         subject = present.title(item.subject)
         what = f"{item.environment} · {subject}" if name_environment else subject
-        before = present.look(item.before).word if item.before else "not measured before"
+        before = present.appearance(item.before).word if item.before else "not measured before"
         shift = f'<span class="dim">{escape(before)} →</span> {badge(item.after)}'
         rows.append((escape(present.moment(item.at_ms, where)), escape(what), shift, escape(item.sentence)))
     return table(("When", "What", "Change", "Why"), rows)

@@ -13,7 +13,7 @@ from services.dependencies.inngest import pulse as inngest_pulse
 from services.dependencies.inngest import runs as inngest_runs
 from services.dependencies.inngest import sync as inngest_sync
 from services.dependencies.inngest.status import Moving
-from services.dependencies.messages import fix, sentence
+from services.dependencies.messages import advice
 from services.store.conditions import Condition
 from services.units import milliseconds, seconds
 from ui import cached, html, present
@@ -40,8 +40,7 @@ def render(found: Moving, where: tzinfo, now: int) -> str:
 
 
 def _probe(condition: Condition, now: int) -> str:
-    words = condition.detail.get("words") or {}
-    step = fix(condition.code, words)
+    said = advice(condition.code, condition.detail.get("words"))
     name = present.title(condition.probe)
     state, word = condition.state, present.finding_word(condition.code, condition.state)
     if condition.outcome == "down" and state != "down":
@@ -49,12 +48,12 @@ def _probe(condition: Condition, now: int) -> str:
     row = (
         f'<div class="row">{html.badge(state, word=f"{name}: {word}")}<span class="grow"></span>'
         f'<span class="dim">measured {present.age(condition.at_ms, now)}</span></div>'
-        f'<p style="margin:0">{escape(sentence(condition.code, words))}</p>'
+        f'<p style="margin:0">{escape(said.what)}</p>'
     )
     if condition.probe == inngest_pulse.NAME:
         row += f'<p class="dim" style="margin:0">{escape(_way(condition.detail.get("facts") or {}))}</p>'
-    if step:
-        row += f'<p class="dim" style="margin:0">{escape(step)}</p>'
+    if said.fix:
+        row += f'<p class="dim" style="margin:0">{escape(said.fix)}</p>'
     return f'<div style="margin-top:.6rem">{row}</div>'
 
 

@@ -8,14 +8,16 @@ from html import escape
 
 from services.health.evaluate import Dependency
 from services.health.view import Card, Overview, WorkerLife
-from services.verdict.view import Told
+from services.verdict.view import VerdictSummary
 from ui import html, present, verdicts
 from ui.verdicts import SloSentences
 
 FINDINGS_SHOWN = 3
 
 
-def render(view: Overview, told: Sequence[Told], slos: SloSentences, where: tzinfo, now: int) -> tuple[str, str]:
+def render(
+    view: Overview, summaries: Sequence[VerdictSummary], slos: SloSentences, where: tzinfo, now: int
+) -> tuple[str, str]:
     """The answer, which is the verdict; and all that stands below it: health as a sentence and a card an environment,
     then the newest changes.
 
@@ -30,9 +32,9 @@ def render(view: Overview, told: Sequence[Told], slos: SloSentences, where: tzin
         html.changes(view.changes, where, name_environment=len(view.cards) > 1),
     )
     fresh = html.block(as_of(newest, view.worker, where, now))
-    if not told:
+    if not summaries:
         return fresh + html.answer("unknown", "No environment is configured.", "Add one to greenlight.toml."), rest
-    return fresh + verdicts.first_and_others(told, slos, where), rest
+    return fresh + verdicts.first_and_others(summaries, slos, where), rest
 
 
 def as_of(measured_ms: int | None, worker: WorkerLife, where: tzinfo, now: int) -> str:
@@ -68,10 +70,10 @@ def _sentence(view: Overview) -> str:
         what, step, mark = f"All {len(view.cards)} environments are ready{note}.", _relaxed_words(view.cards), ""
     else:
         what, step = verdict_words(worst)
-        others = [f"{c.name} is {present.look(c.health.state).word}" for c in view.cards[1:]
+        others = [f"{c.name} is {present.appearance(c.health.state).word}" for c in view.cards[1:]
                   if c.health.state != "ready"]  # fmt: skip
         what += f" Also: {', '.join(others)}." if others else ""
-    seen = present.look(state)
+    seen = present.appearance(state)
     return (
         f'<div><span class="{seen.tone}">{html.symbol(seen.symbol)}</span> {escape(what)} {mark}</div>'
         f'<div class="dim">{escape(step)}</div>'
@@ -98,18 +100,12 @@ def verdict_words(card: Card) -> tuple[str, str]:
     if health.state == "ready":
         return f"{card.name} is ready: all that is watched works.", _policy_step(health.policy)
     if first is None:
-        return f"{card.name} is {present.look(health.state).word}.", ""
-    return f"{card.name} is {present.look(health.state).word}: {_uncapitalised(first.sentence)}", first.fix
+        return f"{card.name} is {present.appearance(health.state).word}.", ""
+    return f"{card.name} is {present.appearance(health.state).word}. {first.advice.what}", first.advice.fix
 
 
 def _policy_step(policy: str) -> str:
     return present.POLICIES[policy] if policy != "strict" else ""
-
-
-def _uncapitalised(sentence: str) -> str:
-    """A sentence after a colon, unless it begins with a name."""
-    names = ("Redis", "Inngest", "HTTP", "REDIS", "Greenlight")
-    return sentence if sentence.startswith(names) else sentence[:1].lower() + sentence[1:]
 
 
 def _card(card: Card, where: tzinfo, now: int) -> str:

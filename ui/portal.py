@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
 
+from services.advice import Advice
 from services.errors import Problem, SettingsError
 from ui import cached, redirect_uri
 from ui.guard import LOOPBACK_NAMES, Guard
@@ -128,7 +129,9 @@ def _port_of_the_platform() -> int | None:
     if text.isascii() and text.isdecimal() and 0 < int(text[:6]) < 65_536:
         return int(text)
     fix = "Set a number from 1 to 65535, unset it, or name a port with --port."
-    raise SettingsError((Problem(source="environment variables", key="PORT", message="is no port.", fix=fix),))
+    raise SettingsError(
+        (Problem(source="environment variables", key="PORT", advice=Advice(what="is no port.", fix=fix)),)
+    )
 
 
 def _refuse_open_door(address: str | None, *, guarded_elsewhere: bool) -> None:
@@ -140,9 +143,13 @@ def _refuse_open_door(address: str | None, *, guarded_elsewhere: bool) -> None:
             Problem(
                 source="server.address",
                 key=str(address or "unset, which means every network"),
-                message="would open the portal to others without sign-in.",
-                fix="Use 127.0.0.1, or set [portal] trusted_proxies in greenlight.toml, or [auth] in "
-                ".streamlit/secrets.toml.",
+                advice=Advice(
+                    what="would open the portal to others without sign-in.",
+                    fix=(
+                        "Use 127.0.0.1, or set [portal] trusted_proxies in greenlight.toml, or [auth] in "
+                        ".streamlit/secrets.toml."
+                    ),
+                ),
             ),
         )
     )

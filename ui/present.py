@@ -17,7 +17,7 @@ milliseconds, seconds, share, quantity = units.milliseconds, units.seconds, unit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class Appearance:
     """A state's word, its CSS tone and its symbol; all three always stand together."""
 
     word: str
@@ -25,36 +25,36 @@ class Look:
     symbol: str
 
 
-LOOKS: Mapping[str, Look] = {
-    "ok": Look(word="ok", tone="good", symbol="check_circle"),
-    "ready": Look(word="ready", tone="good", symbol="check_circle"),
-    "slow": Look(word="slow", tone="warn", symbol="warning"),
-    "degraded": Look(word="degraded", tone="warn", symbol="warning"),
-    "down": Look(word="down", tone="bad", symbol="cancel"),
-    "not_ready": Look(word="not ready", tone="bad", symbol="cancel"),
-    "unknown": Look(word="unknown", tone="none", symbol="help"),
-    "strict": Look(word="strict", tone="plain", symbol=""),
-    "fail": Look(word="failed", tone="bad", symbol="cancel"),
-    "warning": Look(word="warning", tone="warn", symbol="warning"),
-    "info": Look(word="note", tone="none", symbol="help"),
-    "GO": Look(word="Go", tone="good", symbol="check_circle"),
-    "NO_GO": Look(word="No-Go", tone="bad", symbol="cancel"),
-    "pass": Look(word="holds", tone="good", symbol="check_circle"),
-    "done": Look(word="done", tone="good", symbol="check_circle"),
-    "open": Look(word="to do", tone="none", symbol="radio_button_unchecked"),
-    "soaking": Look(word="running", tone="none", symbol="schedule"),
-    "waiting": Look(word="waits", tone="none", symbol="schedule"),
-    "failed": Look(word="not done", tone="bad", symbol="cancel"),
-    "PASS": Look(word="passed", tone="good", symbol="check_circle"),
-    "FAIL": Look(word="failed", tone="bad", symbol="cancel"),
-    "BLOCK": Look(word="blocked", tone="bad", symbol="cancel"),
-    "RELAXED": Look(word="relaxed: nothing enforced", tone="warn", symbol="warning"),
-    "at_risk": Look(word="at risk", tone="warn", symbol="warning"),
-    "broken": Look(word="broken", tone="bad", symbol="cancel"),
-    "no_data": Look(word="no data yet", tone="none", symbol="help"),
-    "INCONCLUSIVE": Look(word="not enough evidence", tone="none", symbol="help"),
-    "relaxed": Look(word="relaxed", tone="warn", symbol="warning"),
-    "mixed": Look(word="partly strict", tone="warn", symbol="warning"),
+APPEARANCES: Mapping[str, Appearance] = {
+    "ok": Appearance(word="ok", tone="good", symbol="check_circle"),
+    "ready": Appearance(word="ready", tone="good", symbol="check_circle"),
+    "slow": Appearance(word="slow", tone="warn", symbol="warning"),
+    "degraded": Appearance(word="degraded", tone="warn", symbol="warning"),
+    "down": Appearance(word="down", tone="bad", symbol="cancel"),
+    "not_ready": Appearance(word="not ready", tone="bad", symbol="cancel"),
+    "unknown": Appearance(word="unknown", tone="none", symbol="help"),
+    "strict": Appearance(word="strict", tone="plain", symbol=""),
+    "fail": Appearance(word="failed", tone="bad", symbol="cancel"),
+    "warning": Appearance(word="warning", tone="warn", symbol="warning"),
+    "info": Appearance(word="note", tone="none", symbol="help"),
+    "GO": Appearance(word="Go", tone="good", symbol="check_circle"),
+    "NO_GO": Appearance(word="No-Go", tone="bad", symbol="cancel"),
+    "pass": Appearance(word="holds", tone="good", symbol="check_circle"),
+    "done": Appearance(word="done", tone="good", symbol="check_circle"),
+    "open": Appearance(word="to do", tone="none", symbol="radio_button_unchecked"),
+    "soaking": Appearance(word="running", tone="none", symbol="schedule"),
+    "waiting": Appearance(word="waits", tone="none", symbol="schedule"),
+    "failed": Appearance(word="not done", tone="bad", symbol="cancel"),
+    "PASS": Appearance(word="passed", tone="good", symbol="check_circle"),
+    "FAIL": Appearance(word="failed", tone="bad", symbol="cancel"),
+    "BLOCK": Appearance(word="blocked", tone="bad", symbol="cancel"),
+    "RELAXED": Appearance(word="relaxed: nothing enforced", tone="warn", symbol="warning"),
+    "at_risk": Appearance(word="at risk", tone="warn", symbol="warning"),
+    "broken": Appearance(word="broken", tone="bad", symbol="cancel"),
+    "no_data": Appearance(word="no data yet", tone="none", symbol="help"),
+    "INCONCLUSIVE": Appearance(word="not enough evidence", tone="none", symbol="help"),
+    "relaxed": Appearance(word="relaxed", tone="warn", symbol="warning"),
+    "mixed": Appearance(word="partly strict", tone="warn", symbol="warning"),
 }
 
 GLOSSES: Mapping[str, str] = {kind.name: kind.gloss for kind in KINDS.values()} | {
@@ -96,14 +96,14 @@ POLICIES: Mapping[str, str] = {
 SLI_TITLES: Mapping[str, tuple[str, str]] = {name: (words.short, words.unit) for name, words in WORDS.items()}
 
 
-def look(state: str) -> Look:
+def appearance(state: str) -> Appearance:
     """How a state looks; anything unheard of checks unknown."""
-    return LOOKS.get(state, LOOKS["unknown"])
+    return APPEARANCES.get(state, APPEARANCES["unknown"])
 
 
 def finding_word(code: str, state: str) -> str:
     """The word for a state, or its finding's own where that says it better."""
-    return FINDING_WORDS.get(code, look(state).word) if state in {"slow", "unknown"} else look(state).word
+    return FINDING_WORDS.get(code, appearance(state).word) if state in {"slow", "unknown"} else appearance(state).word
 
 
 def title(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from services.advice import Advice
 from services.errors import Problem, SettingsError
 from ui.login_redirect import CALLBACK
 
@@ -23,7 +24,7 @@ def check(value: object, base: str, hosts: Iterable[str]) -> None:
     problem = _problem(value, base, frozenset(name.lower() for name in hosts))
     if problem:
         message, fix = problem
-        raise SettingsError((Problem(source=SOURCE, key="auth.redirect_uri", message=message, fix=fix),))
+        raise SettingsError((Problem(source=SOURCE, key="auth.redirect_uri", advice=Advice(what=message, fix=fix)),))
 
 
 def _problem(value: object, base: str, hosts: frozenset[str]) -> tuple[str, str] | None:

@@ -34,7 +34,7 @@ def _answer() -> None:
     found = view.listed(cached.store(), cached.settings())
     for name, alarm in found.alarms.items():
         if alarm.on:
-            html.show(html.answer("fail", f"Canary of {name}: {alarm.sentence}", alarm.fix))
+            html.show(html.answer("fail", f"Canary of {name}: {alarm.advice.what}", alarm.advice.fix))
     whole = [run for run in found.runs if run.state == "done" and not run.subset]
     if not found.runs:
         what = "No replay was run yet."
@@ -106,7 +106,7 @@ def _runs() -> None:
     if found.alarms:
         _, _, small, _ = view.golden_summary(settings)
         words = canary.false_alarms(small, settings.replay.min_pass_rate, settings.replay.canary_minutes)
-        said = "; ".join(f"{name}: {alarm.sentence.rstrip('.')}" for name, alarm in found.alarms.items())
+        said = " ".join(f"{name}: {alarm.advice.what}" for name, alarm in found.alarms.items())
         st.caption(f"Canary every {settings.replay.canary_minutes} min. {said}. {words}")
 
 

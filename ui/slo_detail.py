@@ -33,14 +33,14 @@ def show(environment: str, sli: str, days: int | None) -> None:
     objective = f"Objective: {words.target(found.row)}."
     html.show(
         html.block(
-            f'<div class="row" id="detail">{html.heading(words.title(sli))}{html.badge(found.row.standing.state)}{mark}'
+            f'<div class="row" id="detail">{html.heading(words.title(sli))}{html.badge(found.row.status.state)}{mark}'
             f'</div><div class="dim">{escape(objective)} {escape(words.policy(found.row, cached.settings().slo))}</div>'
         )
     )
     chosen = widgets.choose(state.CHART, VIEWS, label="Chart")
     figure = _figure(found, chosen, zone)
     if figure is None:
-        why = "Nothing was measured in this time" if found.row.standing.budget is None else "No error is allowed"
+        why = "Nothing was measured in this time" if found.row.status.budget is None else "No error is allowed"
         st.caption(f"{why}, so there is nothing to draw.")
     else:
         st.plotly_chart(figure, config=charts.CONFIG, key=f"slo:{sli}:{chosen}")
@@ -111,7 +111,7 @@ def _reading(found: Depth, chosen: str, zone: tzinfo) -> str:
 
 
 def _cause(incident: Incident) -> str:
-    return f"{present.look(incident.state).word}{present.cause(incident.code)}"
+    return f"{present.appearance(incident.state).word}{present.cause(incident.code)}"
 
 
 def _incidents(found: Depth, zone: tzinfo) -> str:
@@ -141,7 +141,7 @@ def _dependency(found: Depth) -> str:
 
 def _burns(found: Depth) -> str:
     rows = []
-    for item in found.row.standing.burns:
+    for item in found.row.status.burns:
         state_ = "down" if item.firing else "ok" if item.burn_long is not None else "unknown"
         word = "warns" if item.firing else "quiet" if item.burn_long is not None else "nothing measured"
         rates = [present.times(rate) for rate in (item.burn_long, item.burn_short)]

@@ -44,8 +44,8 @@ def page(found: Slos, strict: WhatIf, policy: Slo, zone: tzinfo) -> str:
 
 
 def _section(row: Row, policy: Slo, mark: str) -> str:
-    standing, target = row.standing, row.slo.objective.target
-    budget = standing.budget
+    status, target = row.status, row.slo.objective.target
+    budget = status.budget
     left = "–" if budget is None else "overspent"
     if budget is not None and budget.remaining >= 0:
         left = f"{present.share(budget.remaining)} ({present.seconds(budget.left_s)})"
@@ -53,14 +53,14 @@ def _section(row: Row, policy: Slo, mark: str) -> str:
         ("Objective", words.target(row)),
         (
             "Measured",
-            f"{present.share(standing.value, target)} ({standing.good:,} of {standing.good + standing.bad:,})",
+            f"{present.share(status.value, target)} ({status.good:,} of {status.good + status.bad:,})",
         ),
         ("Budget left", left),
-        ("Observed", f"{present.share(standing.coverage)} of {row.window_days} days"),
+        ("Observed", f"{present.share(status.coverage)} of {row.window_days} days"),
         ("What we do", words.policy(row, policy)),
     )
     table = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in cells)
-    state = present.look(standing.state).word
+    state = present.appearance(status.state).word
     return (
         f"<section><h2>{escape(words.title(row.slo.sli))}: {state}{mark}</h2><p>{escape(words.sentence(row))}</p>"
         f"<table>{table}</table></section>"

@@ -31,18 +31,18 @@ def render(found: Slos, zone: tzinfo, chosen: str) -> tuple[str, str]:
 
 
 def _tile(found: Slos, row: Row, chosen: str) -> str:
-    standing, slo = row.standing, row.slo
+    status, slo = row.status, row.slo
     more = {} if chosen == "own" else {"window": chosen}
     title = html.link(words.title(slo.sli), "slo_trends", env=found.environment, sli=slo.sli, **more)
     mark = f" {html.simulated()}" if found.simulated else ""
-    head = f'<div class="row"><b class="grow">{title}</b>{html.badge(standing.state)}{mark}</div>'
+    head = f'<div class="row"><b class="grow">{title}</b>{html.badge(status.state)}{mark}</div>'
     said = f"<div>{escape(words.sentence(row))}</div>"
-    budget = standing.budget
+    budget = status.budget
     left = "–" if budget is None else present.share(budget.remaining) if budget.remaining >= 0 else "overspent"
     numbers = [
         ("objective", present.share(slo.objective.target), words.good_means(row)),
-        ("measured", present.share(standing.value, slo.objective.target), f"{standing.good:,} of "
-         f"{standing.good + standing.bad:,}"),
+        ("measured", present.share(status.value, slo.objective.target), f"{status.good:,} of "
+         f"{status.good + status.bad:,}"),
         ("budget left", left, "" if budget is None else _left(budget)),
     ]  # fmt: skip
     facts = "".join(
@@ -64,11 +64,11 @@ def _left(budget: Budget) -> str:
 
 
 def _foot(row: Row) -> str:
-    parts = [html.term(f"{present.share(row.standing.coverage)} of {row.window_days} days observed", COUNTED)]
+    parts = [html.term(f"{present.share(row.status.coverage)} of {row.window_days} days observed", COUNTED)]
     if row.sums.p50 is not None and row.slo.unit:
         values = (("p50", row.sums.p50), ("p95", row.sums.p95), ("p99", row.sums.p99))
         parts += [escape(f"{name} {present.quantity(value, row.slo.unit)}") for name, value in values]
-    firing = [burn for burn in row.standing.burns if burn.firing]
+    firing = [burn for burn in row.status.burns if burn.firing]
     if firing:
         worst = max(burn.burn_long or 0 for burn in firing)
         allowed = row.slo.objective.target < 1

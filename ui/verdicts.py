@@ -7,7 +7,7 @@ from datetime import tzinfo
 from html import escape
 
 from services.verdict.model import STATE_WORDS, Verdict
-from services.verdict.view import SignedGo, Told
+from services.verdict.view import SignedGo, VerdictSummary
 from ui import html, present
 
 SloSentences = Mapping[str, tuple[str, str]]  # by environment: whether they are kept, as a state and as a sentence
@@ -25,7 +25,7 @@ def drift(go: SignedGo | None) -> str:
     return f'<div class="warn">{html.symbol("warning")} {escape(said)}</div>' if said else ""
 
 
-def first_and_others(found: Sequence[Told], slos: SloSentences, where: tzinfo) -> str:
+def first_and_others(found: Sequence[VerdictSummary], slos: SloSentences, where: tzinfo) -> str:
     """The first verdict as the page's answer, the other environments' below it."""
     first, *others = found
     made = html.block(answer(first.verdict, _next(first, where)), drift(first.go), _facts(first, slos, where))
@@ -37,7 +37,7 @@ def first_and_others(found: Sequence[Told], slos: SloSentences, where: tzinfo) -
     return made + html.block(html.tile(html.heading(title, explained), rows))
 
 
-def _next(item: Told, where: tzinfo) -> str:
+def _next(item: VerdictSummary, where: tzinfo) -> str:
     """The one thing that would change it; of a Go, who signed it."""
     if item.verdict.state != "GO":
         return item.verdict.next_step
@@ -47,7 +47,7 @@ def _next(item: Told, where: tzinfo) -> str:
     return f"Signed off by {by.who}, {present.moment(by.at_ms, where, short=True)}."
 
 
-def _facts(item: Told, slos: SloSentences, where: tzinfo) -> str:
+def _facts(item: VerdictSummary, slos: SloSentences, where: tzinfo) -> str:
     """Since when, how much more is in the way, whether SLOs are met, the last report."""
     name, more = item.verdict.environment, len(item.verdict.blocking) - 1
     said = [f"since {present.moment(item.since_ms, where, short=True)}"] if item.since_ms else []
@@ -55,7 +55,7 @@ def _facts(item: Told, slos: SloSentences, where: tzinfo) -> str:
         said.append(f"{more} more {'rule is' if more == 1 else 'rules are'} not met yet")
     if item.report is not None:
         when = present.moment(item.report.at_ms, where, short=True)
-        word = present.look(item.report.state).word
+        word = present.appearance(item.report.state).word
         said.append(f"last report: {item.report.kind}, {when}, it said {word}")
     pieces = [f'<span class="dim">{escape(text)}</span>' for text in said]
     if name in slos:
@@ -65,7 +65,7 @@ def _facts(item: Told, slos: SloSentences, where: tzinfo) -> str:
     return f'<div class="row">{"".join(pieces)}</div>'
 
 
-def _row(item: Told, slos: SloSentences, where: tzinfo) -> str:
+def _row(item: VerdictSummary, slos: SloSentences, where: tzinfo) -> str:
     verdict = item.verdict
     mark = html.simulated() if verdict.simulated else ""
     return (

@@ -50,9 +50,9 @@ def guarded(draw: Callable[P, None]) -> Callable[P, None]:
             )
         except SettingsError as error:
             first = error.problems[0]
-            html.show(html.answer("unknown", f"{first.source}: {first.key} {first.message}", first.fix))
+            html.show(html.answer("unknown", f"{first.source}: {first.key} {first.advice.what}", first.advice.fix))
         except StoreError as error:
-            html.show(html.answer("unknown", f"No data can be shown. {error.sentence}", error.fix))
+            html.show(html.answer("unknown", f"No data can be shown. {error.advice.what}", error.advice.fix))
         except GreenlightError as error:
             html.show(html.answer("unknown", str(error), ""))
         except Exception as error:  # noqa: BLE001 - a fault of one part leaves the rest of the page

@@ -1,4 +1,4 @@
-"""When is each probe due, and who looks? One task a probe, jittered, never two checks of one probe at a time,
+"""When is each probe due, and who runs it? One task a probe, jittered, never two checks of one probe at a time,
 at most eight in flight per environment, and only for environments whose lease this worker holds."""
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Collector:
         self._fingerprints: dict[str, str] = {}
         self._sink, self._lag, self._holds, self._waits = sink, lag, holds, waits
         self._first_look_within_s = first_look_within_s
-        self.looks = 0
+        self.probed = 0
         self.missed = 0  # due moments skipped because the check before took longer than the interval
 
     def remember(self, environment: str, details: Mapping[str, Mapping[str, Any]]) -> None:
@@ -83,17 +83,17 @@ class Collector:
         while True:
             if await _comes(watched.asked, within_s=due - loop.time()):
                 due = loop.time()
-            while self._waits(watched.probe.name):  # noqa: ASYNC110 - for what it looks at to be set up, after a start
+            while self._waits(watched.probe.name):  # noqa: ASYNC110 - for what it probes to be set up, after a start
                 await asyncio.sleep(WAIT_S)
             watched.asked.clear()
             if self._holds(name):
-                await self._look(name, watched)
+                await self._probe(name, watched)
             due += interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load only
             if due < loop.time():
                 self.missed += 1
                 due = loop.time()
 
-    async def _look(self, name: str, watched: _Watched, *, asked: bool = False) -> None:
+    async def _probe(self, name: str, watched: _Watched, *, asked: bool = False) -> None:
         async with watched.lock, self._slots[name]:
             fingerprint = self._fingerprints.get(name)  # before the check: a change meanwhile is for the next one
             begun = asyncio.get_running_loop().time()
@@ -110,11 +110,11 @@ class Collector:
             seen = replace(seen, fingerprint=fingerprint, asked=asked)
             if not seen.reading.code.startswith("prober."):
                 watched.previous = seen.reading.detail
-            self.looks += 1
+            self.probed += 1
             self._sink(seen)
 
     def look_soon(self, environment: str, probes: Collection[str]) -> None:
-        """Don't wait for the interval: what these probes look at has just changed."""
+        """Don't wait for the interval: what these probes measure has just changed."""
         for watched in self._watched[environment]:
             if watched.probe.name in probes:
                 watched.asked.set()
@@ -124,7 +124,7 @@ class Collector:
         entries = self._watched[name]
         done = 0
         await progress(0, len(entries))
-        for finished in asyncio.as_completed([self._look(name, watched, asked=True) for watched in entries]):
+        for finished in asyncio.as_completed([self._probe(name, watched, asked=True) for watched in entries]):
             await finished
             done += 1
             await progress(done, len(entries))
@@ -158,5 +158,5 @@ class _Overdue:
     def deadline_s(self) -> float:
         return self.probe.deadline_s
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - nothing to remember
+    async def run(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - nothing to remember
         return Reading(code="prober.fault", detail={"error": "the probe outlived its deadline"})

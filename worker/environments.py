@@ -46,7 +46,7 @@ class EnvironmentWatch:
         while True:
             for environment in self._settings.environments:
                 if self._holds(environment.name) and inspect.has_source(environment):
-                    await self._look(environment)
+                    await self._probe(environment)
             await asyncio.sleep(EVERY_S if self._fingerprints or self._troubles else 1.0)
 
     async def catch_up(self, name: str) -> None:
@@ -56,12 +56,12 @@ class EnvironmentWatch:
         """
         environment = self._settings.environment(name)
         if inspect.has_source(environment):
-            await self._look(environment)
+            await self._probe(environment)
 
-    async def _look(self, environment: Environment) -> None:
+    async def _probe(self, environment: Environment) -> None:
         try:
             async with self._one_at_a_time:
-                self._note(await asyncio.to_thread(self._look_now, environment))
+                self._note(await asyncio.to_thread(self._inspect_now, environment))
         except (UnreadableSource, SettingsError, StoreError) as error:
             if self._troubles.get(environment.name) != str(error):
                 log.warning("the configuration of %s can't be watched: %s", environment.name, error)
@@ -74,15 +74,15 @@ class EnvironmentWatch:
             return
         self._troubles.pop(environment.name, None)
 
-    def _look_now(self, environment: Environment) -> inspect.Look:
+    def _inspect_now(self, environment: Environment) -> inspect.Inspection:
         self._key = self._key or installation_key(self._settings.data_dir)
         now = clock.now_ms()
         reported = inspect.reported_by_the_app(self._store, environment.name, now)
-        seen = inspect.look(environment, self._settings, self._catalogue, key=self._key, reported=reported, now_ms=now)
+        seen = inspect.run(environment, self._settings, self._catalogue, key=self._key, reported=reported, now_ms=now)
         inspect.record(self._store, seen, by="worker", now_ms=now)
         return seen
 
-    def _note(self, seen: inspect.Look) -> None:
+    def _note(self, seen: inspect.Inspection) -> None:
         """From now on evidence is taken under this fingerprint, and probes use the secrets as they are now."""
         if seen.snapshot is None:
             return
@@ -111,17 +111,17 @@ class EnvironmentWatch:
                 others={side.name: side.document for side in neighbours},
             )  # fmt: skip
             await progress(1, 2)
-            seen = await asyncio.to_thread(self._look_with, environment, seen_live, now)
+            seen = await asyncio.to_thread(self._inspect_with, environment, seen_live, now)
         except (UnreadableSource, SettingsError) as error:
             raise JobFailed(f"It could not be validated: {error}") from error
         self._note(seen)
         await progress(2, 2)
         return RESULTS[seen.validation.result]
 
-    def _look_with(self, environment: Environment, seen_live: live.Live, now: int) -> inspect.Look:
+    def _inspect_with(self, environment: Environment, seen_live: live.Live, now: int) -> inspect.Inspection:
         self._key = self._key or installation_key(self._settings.data_dir)
         reported = inspect.reported_by_the_app(self._store, environment.name, now)
-        seen = inspect.look(
+        seen = inspect.run(
             environment, self._settings, self._catalogue, key=self._key, reported=reported, live=seen_live, now_ms=now
         )
         inspect.record(self._store, seen, by="a person's request", now_ms=now, always=True)

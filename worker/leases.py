@@ -52,9 +52,9 @@ class Leases:
                     collector.remember(name, await asyncio.to_thread(self._details, name))
                 self.trouble = ""
             except StoreError as error:
-                if self.trouble != error.sentence:
+                if self.trouble != error.advice.what:
                     log.error("no sign of life can be given: %s", error)
-                self.trouble = error.sentence
+                self.trouble = error.advice.what
             else:
                 for name in self._held - taken:
                     log.warning("another worker now collects %s", name)

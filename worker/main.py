@@ -54,7 +54,7 @@ ROLL_EVERY_S = 600
 VERDICT_EVERY_S = 10.0
 log = logging.getLogger("worker")
 STORE_PATIENCE_S = 60.0
-REGISTERED = frozenset({PULSE, SYNC})  # the probes that look at what the registration brings about
+REGISTERED = frozenset({PULSE, SYNC})  # the probes that measure what the registration brings about
 CANCEL_S = 2.0
 END_S = 8.0  # beyond the drain time: by then an orderly stop has ended
 
@@ -191,7 +191,7 @@ class _Process:
                 if number:
                     log.info("%d series were rolled up again", number)
             except StoreError as error:
-                log.warning("series could not be rolled up again: %s It is tried again.", error.sentence)
+                log.warning("series could not be rolled up again: %s It is tried again.", error.advice.what)
             await asyncio.sleep(ROLL_EVERY_S)
 
     async def _keep_verdicts(self) -> None:
@@ -299,7 +299,7 @@ class _Process:
         return server
 
     async def _register_once_served(self, server: uvicorn.Server) -> None:
-        assert self._registration is not None  # noqa: S101 - the caller looked
+        assert self._registration is not None  # noqa: S101 - the caller has checked
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
         await self._registration.run()

@@ -29,7 +29,7 @@ class WorkerMetrics:
 
     def collect(self) -> Iterable[Metric]:
         """Every metric, now."""
-        yield CounterMetricFamily("greenlight_worker_looks", "Probes run.", self._collector.looks)
+        yield CounterMetricFamily("greenlight_worker_looks", "Probes run.", self._collector.probed)
         yield CounterMetricFamily(
             "greenlight_worker_missed_deadlines", "Probes skipped for lack of time.", self._collector.missed
         )

@@ -94,7 +94,7 @@ class ReplayWork:
         known, live = await asyncio.to_thread(self._standing, run.id)
         if known:
             return live
-        assert self._send is not None  # noqa: S101 - the caller looked
+        assert self._send is not None  # noqa: S101 - the caller has checked
         await asyncio.to_thread(self._sign, run.id)
         try:
             await self._send(REPLAY_EVENT, f"replay-{run.id}", {"run_id": run.id})

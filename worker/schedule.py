@@ -169,7 +169,7 @@ class Schedule:
                 try:
                     await asyncio.to_thread(renew)
                 except StoreError as error:
-                    log.warning("the claim on %s could not be renewed: %s", name, error.sentence)
+                    log.warning("the claim on %s could not be renewed: %s", name, error.advice.what)
 
         keeper = asyncio.create_task(keep())
         self._at_work += 1

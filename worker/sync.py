@@ -39,7 +39,7 @@ class Registration:
         self, environment: Environment, own: Own, store: Store, *, address: str, holds: Callable[[], bool],
         told: Callable[[dict[str, Any]], None],
     ) -> None:  # fmt: skip
-        self._probe = SyncProbe.of(environment)
+        self._probe = SyncProbe.from_settings(environment)
         self._own, self._store, self._address = own, store, address
         self._holds, self._told = holds, told
         self.synced = False

@@ -85,9 +85,9 @@ class Writer:
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._record, list(self._held))
         except StoreError as error:
-            if self.trouble != error.sentence:
+            if self.trouble != error.advice.what:
                 log.error("results can't be saved: %s They are kept in memory meanwhile.", error)
-            self.trouble = error.sentence
+            self.trouble = error.advice.what
             return False
         if self.trouble:
             log.warning("results are saved again; %d more wait", len(self._waiting))
@@ -104,7 +104,7 @@ class Writer:
         except StoreError as error:
             if error.passes and not isinstance(error, StoreFault):
                 raise
-            self._search(batch, error, error.sentence.rstrip("."))
+            self._search(batch, error, error.advice.what.rstrip("."))
         except Exception as error:  # noqa: BLE001 - whatever one observation does to us, the others are written
             self._search(batch, error, f"Greenlight can't judge it ({type(error).__name__})")
 

@@ -43,7 +43,7 @@ class Work:
         return await self._traced("redis", f"enqueue {queue}", self._push(queue, item))
 
     async def _push(self, queue: str, item: str) -> int:
-        assert self._client is not None  # noqa: S101 - the caller looked
+        assert self._client is not None  # noqa: S101 - the caller has checked
         key = self._policy.queue_key(queue)
         length = await self._client.lpush(key, item)
         if length > QUEUE_LIMIT:
@@ -60,7 +60,7 @@ class Work:
         return taken
 
     async def _pop(self, queue: str) -> int:
-        assert self._client is not None  # noqa: S101 - the caller looked
+        assert self._client is not None  # noqa: S101 - the caller has checked
         return int(await self._client.rpop(self._policy.queue_key(queue)) is not None)
 
     async def _traced(self, tool: str, action: str, call: Any) -> int:
@@ -84,7 +84,7 @@ class Work:
 
     def _note(self, envelope: Envelope) -> None:
         try:
-            assert self._traces is not None  # noqa: S101 - the caller looked
+            assert self._traces is not None  # noqa: S101 - the caller has checked
             self._traces.append(envelope)
         except OSError as error:  # a full disk must not stop the work that it only describes
             log.warning("a trace envelope could not be written: %s", error.strerror)

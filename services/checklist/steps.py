@@ -10,6 +10,7 @@ from typing import Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.advice import Advice
 from services.errors import Problem, SettingsError
 from services.verdict import words
 
@@ -130,4 +131,6 @@ def _unfilled(text: str) -> str:
 
 
 def _wrong(path: Path, message: str) -> SettingsError:
-    return SettingsError((Problem(source=str(path), key="steps", message=message, fix="Correct that step."),))
+    return SettingsError(
+        (Problem(source=str(path), key="steps", advice=Advice(what=message, fix="Correct that step.")),)
+    )

@@ -20,8 +20,8 @@ from services.store import Store, conditions
 from services.store import evidence as evidence_store
 from services.verdict import sign_off as signing
 from services.verdict import view as verdict_view
-from services.verdict.evaluate import evaluate, sentence, standing, worst
-from services.verdict.model import Facts, Standing, Verdict
+from services.verdict.evaluate import check_result, evaluate, worst
+from services.verdict.model import CheckResult, Facts, Verdict
 from services.verdict.view import SignedGo
 
 State = Literal["done", "failed", "open", "waiting"]
@@ -36,7 +36,7 @@ class StepView:
     step: Step
     environment: str
     state: State
-    checks: tuple[Standing, ...]
+    checks: tuple[CheckResult, ...]
     decision: Decision | None
     title: str
     why: str
@@ -180,7 +180,7 @@ def _view(
     campaign: Decision | None, *, verdict: Facts, go: SignedGo | None,
 ) -> StepView:  # fmt: skip
     names = (*step.checks, *((f"queue:{q.name}" for q in target.queues) if step.queues else ()))
-    checks = tuple(_standing(connection, name, facts) for name in names)
+    checks = tuple(_check_result(connection, name, facts) for name in names)
     if step.environment == "last":
         decision = None if go is None else go.covering
     else:
@@ -216,10 +216,10 @@ def _view(
     )
 
 
-def _standing(connection: Connection, name: str, facts: Facts) -> Standing:
+def _check_result(connection: Connection, name: str, facts: Facts) -> CheckResult:
     if name == SOAK:
-        return standing(SOAK, evidence_store.newest(connection, facts.subject.name, SOAK), facts.under, facts)
-    return standing(name, facts.records.get(name), facts.under, facts)
+        return check_result(SOAK, evidence_store.newest(connection, facts.subject.name, SOAK), facts.context, facts)
+    return check_result(name, facts.records.get(name), facts.context, facts)
 
 
 def _in_order(views: list[StepView], environment: Environment, staging: Environment | None) -> tuple[StepView, ...]:
@@ -261,7 +261,7 @@ def hand_over(view: StepView, link: str, *, simulated: bool) -> str:
     mark = " (simulated)" if simulated else ""
     where = "" if view.named else f", for {view.environment}"
     open_ = [check for check in view.checks if check.outcome != "pass"]
-    matter = "".join(f"- {sentence(check)} {check.fix or view.if_not}\n" for check in open_)
+    matter = "".join(f"- {check.advice.what} {check.advice.fix or view.if_not}\n" for check in open_)
     if view.step.confirm and view.decision is None:
         matter += f"- To be confirmed by name: {view.confirm_words}\n"
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import SecretStr
 
+from services.advice import as_sentence
 from services.dependencies.model import Failure, State
 from services.tables import DeclaredTable
 
 if TYPE_CHECKING:
     from services.store.heartbeats import Beat
 
+BLANK = re.compile(r"\{(\w+)\}")
 SHARED = Path(__file__).with_name("messages.toml")
 
 
@@ -30,7 +33,12 @@ class Message:
     what: str
     fix: str = ""
     detail: str = ""
-    brief: str = ""  # the sentence for where the words that fill it are not at hand; unset: up to its first colon
+    brief: str = ""  # the sentence for where the words that fill it are not at hand
+
+    @property
+    def short(self) -> str:
+        """The sentence without blanks; *it* stands for a declared dependency."""
+        return self.brief or as_sentence(self.what.format(label="it"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,4 +152,6 @@ def read_messages(path: Path) -> dict[str, Message]:
     for code, message in found.items():
         if message.outcome not in get_args(State) or (message.outcome != "ok" and not message.fix):
             raise ValueError(f"the message {code} in {path.name} has no outcome, or nothing to do")
+        if not message.brief and set(BLANK.findall(message.what)) - {"label"}:
+            raise ValueError(f"the message {code} in {path.name} has blanks; write a brief without any")
     return found

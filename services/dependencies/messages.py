@@ -5,11 +5,11 @@ Sentences are for operators: state, then cause; `fix` is the next step. `{words}
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from services.advice import Advice
 from services.dependencies.kind import Message, read_messages
 from services.dependencies.registry import KINDS
 
@@ -36,26 +36,16 @@ def message(code: str) -> Message:
     return found or _FOREIGN
 
 
-def sentence(code: str, words: Mapping[str, Any]) -> str:
-    """The operator's sentence with its blanks filled."""
-    return message(code).what.format_map(_Words(words))
+def advice(code: str, words: Mapping[str, Any] | None) -> Advice:
+    """What a code says, with its blanks filled."""
+    found = message(code)
+    blanks = _Words(words or {})
+    return Advice(what=found.what.format_map(blanks), fix=found.fix.format_map(blanks))
 
 
 def brief(code: str) -> str:
-    """The sentence without its blanks, for where the reading's words are not at hand; "" for no code.
+    """The sentence for where the reading's words are not at hand; "" for no code.
 
-    Where a message has no such sentence of its own, it ends at its first colon, and *it* stands for a declared
-    dependency, whose name stands beside it.
+    *It* stands for a declared dependency, whose name stands beside it.
     """
-    if not code:
-        return ""
-    found = message(code)
-    if found.brief:
-        return found.brief
-    text = re.sub(r"^\{label\}", "It", found.what.split(":")[0].split("{asked}")[0]).replace("{label}", "it")
-    return text.rstrip(".") + "."
-
-
-def fix(code: str, words: Mapping[str, Any]) -> str:
-    """The next step with its blanks filled."""
-    return message(code).fix.format_map(_Words(words))
+    return message(code).short if code else ""

@@ -99,7 +99,7 @@ class Probe(Protocol):
     @property
     def deadline_s(self) -> float: ...
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:
+    async def run(self, previous: Mapping[str, Any]) -> Reading:
         """Look once. `previous` is the detail of the last reading ({} at first). Never raises for a target's fault."""
         ...
 

@@ -47,7 +47,7 @@ class DeclaredProbe:
         """Seconds within which a check ends."""
         return self.table.deadline_s
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:
+    async def run(self, previous: Mapping[str, Any]) -> Reading:
         """Run one check."""
         missing = next((name for name in self.table.variables() if name not in self.variables), None)
         if missing is not None:

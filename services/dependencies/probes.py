@@ -30,14 +30,14 @@ def probes_of(environment: Environment, beats: Beats | None = None) -> tuple[Pro
     if environment.name == INSTALLATION:
         return _of_server(environment)
     return (
-        ReadinessProbe.of(environment),
-        DependenciesProbe.of(environment),
-        RedisPingProbe.of(environment),
-        RedisWriteProbe.of(environment),
-        RedisInfoProbe.of(environment),
-        InngestProbe.of(environment),
+        ReadinessProbe.from_settings(environment),
+        DependenciesProbe.from_settings(environment),
+        RedisPingProbe.from_settings(environment),
+        RedisWriteProbe.from_settings(environment),
+        RedisInfoProbe.from_settings(environment),
+        InngestProbe.from_settings(environment),
         *_of_server(environment),
-        *(QueueProbe.of(environment, queue) for queue in environment.queues),
+        *(QueueProbe.from_settings(environment, queue) for queue in environment.queues),
         *(_declared(environment, table, beats) for table in environment.dependencies),
     )
 
@@ -57,8 +57,10 @@ def _of_server(environment: Environment) -> tuple[Probe, ...]:
     server = environment.server
     if server is None:
         return ()
-    found: list[Probe] = [PulseProbe.of(environment), SyncProbe.of(environment)] if server.pulsed else []
+    found: list[Probe] = (
+        [PulseProbe.from_settings(environment), SyncProbe.from_settings(environment)] if server.pulsed else []
+    )
     readable = not server.cloud or environment.secrets.inngest_signing_key is not None
     if environment.inngest.runs and readable:
-        found.append(RunsProbe.of(environment))
+        found.append(RunsProbe.from_settings(environment))
     return tuple(found)

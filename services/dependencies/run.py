@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services import clock
-from services.dependencies.advice import Advice
 from services.dependencies.cleaning import cleaned
 from services.dependencies.measures import counted
-from services.dependencies.messages import fix, message, sentence
+from services.dependencies.messages import advice, message
 from services.dependencies.model import LATE, Probe, Reading, State
 from services.evidence.model import Evidence
 from services.redact import fault
@@ -63,7 +62,7 @@ class Observation:
         cause = {}
         if self.outcome != "ok":
             code, words = self.reading.code, self.reading.words
-            cause = Advice(what=sentence(code, words), fix=fix(code, words)).as_detail()
+            cause = advice(code, words).as_detail()
         return tuple(
             Evidence(
                 environment=self.environment,
@@ -86,7 +85,7 @@ async def observe(environment: Environment, probe: Probe, previous: Mapping[str,
     """Look once. A fault in a probe ends as a reading of its own, so that the other probes go on."""
     at_ms = clock.now_ms()
     try:
-        reading = cleaned(environment, counted(environment, probe.name, await probe.look(previous)))
+        reading = cleaned(environment, counted(environment, probe.name, await probe.run(previous)))
     except Exception as error:  # noqa: BLE001 - its text may quote a secret, and the other probes go on
         log.error("probe %s of %s failed by our own fault: %s", probe.name, environment.name, fault(error))
         reading = Reading(code="prober.fault")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from services.advice import Advice
 from services.errors import Problem, SettingsError
 from services.paths import team_keys
 
@@ -172,7 +173,9 @@ def _wrong_field(name: str, value: Any) -> str | None:
 
 
 def _problem(source: Path, key: str, message: str) -> Problem:
-    return Problem(source=str(source), key=key, message=message, fix="services/envs/catalogue.toml shows the form.")
+    return Problem(
+        source=str(source), key=key, advice=Advice(what=message, fix="services/envs/catalogue.toml shows the form.")
+    )
 
 
 def _wrong(source: Path, key: str, message: str) -> SettingsError:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.advice import Advice
 from services.envs.document import Document
 from services.errors import Problem, SettingsError
 
@@ -147,4 +148,6 @@ def _unusable(path: Path, why: str) -> SettingsError:
         "Make the data folder readable and writable for this user. If the key is lost or damaged, remove the file: "
         "a new one is made, and only comparisons with older fingerprints are lost."
     )
-    return SettingsError((Problem(source=str(path), key="(file)", message=f"can't be used ({why}).", fix=fix),))
+    return SettingsError(
+        (Problem(source=str(path), key="(file)", advice=Advice(what=f"can't be used ({why}).", fix=fix)),)
+    )

@@ -1,6 +1,6 @@
 """What is each configured environment's configuration now? Snapshot, validation and evidence, from file to store.
 
-The worker looks regularly; pages and command lines look when somebody asks.
+The worker inspects regularly; pages and command lines inspect when somebody asks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OUTCOMES: Mapping[str, Outcome] = {"PASS": "pass", "FAIL": "fail", "RELAXED": "u
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class Inspection:
     """One environment's configuration, read and judged at a moment."""
 
     environment: Environment
@@ -82,7 +82,7 @@ def sides(environments: Iterable[Environment]) -> tuple[Side, ...]:
     return tuple(found)
 
 
-def look(
+def run(
     environment: Environment,
     settings: Settings,
     catalogue: Catalogue,
@@ -91,7 +91,7 @@ def look(
     reported: Mapping[str, Any] | None = None,
     live: Live | None = None,
     now_ms: int,
-) -> Look:
+) -> Inspection:
     """Read and judge, beside the other environments. Raises UnreadableSource."""
     document = read(environment)
     more: list[Finding] = list(reading.file_findings(environment.env_path)) if environment.env_path is not None else []
@@ -114,7 +114,7 @@ def look(
         taken = fingerprint.snapshot(
             document, key, environment=environment.name, source=environment.secrets_source, at_ms=now_ms
         )
-    return Look(environment=environment, document=document, validation=validation, snapshot=taken)
+    return Inspection(environment=environment, document=document, validation=validation, snapshot=taken)
 
 
 def neighbours(environment: Environment, settings: Settings) -> list[Environment]:
@@ -133,7 +133,7 @@ def _asked_the_app(live: Live) -> bool:
 def connection_fields(live: Live) -> dict[str, dict[str, Any]]:
     """Connections as JSON."""
     return {
-        c.name: {"state": c.state, "sentence": c.sentence, "fix": c.fix, "latency_ms": c.latency_ms}
+        c.name: {"state": c.state, "sentence": c.advice.what, "fix": c.advice.fix, "latency_ms": c.latency_ms}
         for c in live.connections
     }
 
@@ -148,7 +148,7 @@ def reported_by_the_app(store: Store, environment: str, now_ms: int) -> Mapping[
     return reported if isinstance(reported, dict) else None
 
 
-def record(store: Store, seen: Look, *, by: str, now_ms: int, always: bool = False) -> bool:
+def record(store: Store, seen: Inspection, *, by: str, now_ms: int, always: bool = False) -> bool:
     """Keep snapshot and evidence; evidence only where it says something new or the last is an hour old."""
     environment, validation = seen.environment, seen.validation
     proof = Evidence(
@@ -203,7 +203,7 @@ def _worst(validation: Validation) -> dict[str, Any]:
         return {}
     more = validation.count("error") - 1
     others = f" And {more} more error{'s' if more > 1 else ''}." if more else ""
-    return {"why": first.message + others, "fix": first.fix}
+    return {"why": first.advice.what + others, "fix": first.advice.fix}
 
 
 def _says_more(proof: Evidence, before: Evidence | None) -> bool:
@@ -238,4 +238,4 @@ def _refused(validation: Validation) -> dict[str, Any]:
     found = next((c for state in ("failed", "unknown") for c in tried if c["state"] == state), None)
     if found is None:
         return {}
-    return {"why": found["sentence"].removeprefix("It could not be checked: "), "fix": found["fix"]}
+    return {"why": found["sentence"], "fix": found["fix"]}

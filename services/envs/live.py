@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from services.advice import Advice
 from services.dependencies.app.report import PATH, DependenciesProbe
 from services.dependencies.http_client import Watch
 from services.dependencies.inngest.route import InngestProbe
-from services.dependencies.messages import fix, message, sentence
+from services.dependencies.messages import advice, message
 from services.dependencies.model import Probe, Reading
 from services.dependencies.redis import address as redis_address
 from services.dependencies.redis import wire as redis_wire
@@ -36,8 +37,7 @@ class Connection:
 
     name: str
     state: State
-    sentence: str
-    fix: str
+    advice: Advice
     latency_ms: float | None = None
 
 
@@ -107,7 +107,7 @@ async def _route(document: Document, expected: Inngest) -> Live:
         url=url, expected=expected, signing_key=SecretStr(key) if key else None, interval_s=60,
         deadline_s=expected.deadline_s,
     )  # fmt: skip
-    reading = await probe.look({})
+    reading = await probe.run({})
     live = _judged("inngest_route", reading, "route_check_failed", "INNGEST_WEBHOOK_URL")
     facts = reading.detail.get("facts") or {}
     app_id = facts.get("app_id")
@@ -130,7 +130,7 @@ async def _dashboard(document: Document, environment: Environment | None) -> Liv
         url=base + PATH, token=SecretStr(token) if token else None, slow_ms=limits.slow_ms, interval_s=60,
         deadline_s=limits.deadline_s,
     )  # fmt: skip
-    reading = await probe.look({})
+    reading = await probe.run({})
     live = _judged("dependencies", reading, "token_check_failed", "DASHBOARD_AUTH_TOKEN")
     reported = reading.detail.get("reported")
     return Live(
@@ -165,12 +165,12 @@ def against_reality(document: Document, reported: Mapping[str, Any]) -> tuple[Fi
 
 
 async def _asked(name: str, probe: Probe, rule: str, key: str) -> Live:
-    return _judged(name, await probe.look({}), rule, key)
+    return _judged(name, await probe.run({}), rule, key)
 
 
 def _judged(name: str, reading: Reading, rule: str, key: str) -> Live:
     code = reading.code
-    what, then = sentence(code, reading.words), fix(code, reading.words)
+    said = advice(code, reading.words)
     outcome = message(code).outcome
     # A report of something unhealthy came through: the connection itself works.
     works = outcome in {"ok", "slow"} or code in {"dependencies.unhealthy", "dependencies.ready_contradicts"}
@@ -178,10 +178,13 @@ def _judged(name: str, reading: Reading, rule: str, key: str) -> Live:
         state: State = "ok"
         found: tuple[Finding, ...] = ()
     elif code.endswith(OUR_SIDE):
-        state, found = "unknown", (finding("check_could_not_run", key, check=_TITLES[name], what=what, then=then),)
+        state, found = (
+            "unknown",
+            (finding("check_could_not_run", key, check=_TITLES[name], what=said.what, then=said.fix),),
+        )
     else:
-        state, found = "failed", (finding(rule, key, what=what, then=then),)
-    made = Connection(name=name, state=state, sentence=what, fix=then, latency_ms=reading.latency_ms)
+        state, found = "failed", (finding(rule, key, what=said.what, then=said.fix),)
+    made = Connection(name=name, state=state, advice=said, latency_ms=reading.latency_ms)
     return Live(connections=(made,), findings=found)
 
 
@@ -190,7 +193,7 @@ _TITLES = {"redis": "Redis", "inngest_route": "The Inngest route", "dependencies
 
 def _impossible(name: str, why: str, key: str | None) -> Live:
     then = "Fill it in, then check again."
-    made = Connection(name=name, state="unknown", sentence=f"It could not be checked: {why}.", fix=then)
+    made = Connection(name=name, state="unknown", advice=Advice(what=f"It could not be checked: {why}.", fix=then))
     found = finding("check_could_not_run", key, check=_TITLES[name], what=f"{why}.", then=then)
     return Live(connections=(made,), findings=(found,))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from services.advice import Advice
 from services.envs import kinds
 from services.envs.catalogue import PLACEHOLDER, Catalogue, Key
 from services.envs.document import Document
@@ -41,8 +42,7 @@ class Row:
     severity: Severity
     present_in: tuple[str, ...]
     marks: tuple[Mark, ...]
-    sentence: str
-    fix: str
+    advice: Advice
     secret: bool
     listed: bool
 
@@ -85,8 +85,7 @@ def _row(key: Key, sides: Sequence[Side], same_redis: tuple[tuple[str, str], ...
         severity=severity,
         present_in=tuple(side.name for side, there in zip(sides, present, strict=True) if there),
         marks=_marks(present, texts, normal),
-        sentence=sentence,
-        fix=fix,
+        advice=Advice(what=sentence, fix=fix),
         secret=key.secret,
         listed=key.listed,
     )

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from services.advice import Advice
+
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
@@ -18,8 +20,7 @@ class Rule:
     """One thing that can be wrong."""
 
     severity: Severity
-    message: str
-    fix: str
+    advice: Advice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +30,7 @@ class Finding:
     key: str | None
     rule: str
     severity: Severity
-    message: str
-    fix: str
+    advice: Advice
     line: int | None = None
 
 
@@ -44,14 +44,13 @@ def finding(
         key=key,
         rule=rule,
         severity=severity or entry.severity,
-        message=entry.message.format(**filled),
-        fix=entry.fix.format(**filled),
+        advice=Advice(what=entry.advice.what.format(**filled), fix=entry.advice.fix.format(**filled)),
         line=line,
     )
 
 
 def _rule(severity: Severity, message: str, fix: str) -> Rule:
-    return Rule(severity=severity, message=message, fix=fix)
+    return Rule(severity=severity, advice=Advice(what=message, fix=fix))
 
 
 RULES: Mapping[str, Rule] = {

@@ -53,8 +53,8 @@ def as_document(comparison: Comparison, rows: Sequence[Row]) -> dict[str, Any]:
                 "group": row.group,
                 "listed": row.listed,
                 "marks": dict(zip(comparison.names, row.marks, strict=True)),
-                "message": row.sentence,
-                "fix": row.fix,
+                "message": row.advice.what,
+                "fix": row.advice.fix,
             }
             for row in rows
         ],
@@ -79,7 +79,9 @@ def as_table(comparison: Comparison, rows: Sequence[Row]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in (head, *body)
     ]
-    notes = [f"{row.key}: {row.sentence}\n  → {row.fix}" for row in rows if row.severity in {"error", "warning"}]
+    notes = [
+        f"{row.key}: {row.advice.what}\n  → {row.advice.fix}" for row in rows if row.severity in {"error", "warning"}
+    ]
     return "\n".join([*lines, "", *notes, summary(comparison)])
 
 
@@ -88,7 +90,7 @@ def as_markdown(comparison: Comparison, rows: Sequence[Row]) -> str:
     head = ["Key", *comparison.names, "Status", "Severity", "What to do"]
     lines = [f"**{_cell(summary(comparison))}**", "", _line(head), _line(["---"] * len(head))]
     for row in rows:
-        todo = f"{row.sentence} {row.fix}" if row.severity != "none" else ""
+        todo = f"{row.advice.what} {row.advice.fix}" if row.severity != "none" else ""
         lines.append(
             _line([row.key, *(MARK_WORDS[m] for m in row.marks), STATUS_WORDS[row.status], row.severity, todo])
         )
@@ -124,7 +126,7 @@ def as_csv(comparison: Comparison, rows: Sequence[Row]) -> str:
         (
             {
                 "key": row.key, "group": row.group, "relation": row.relation, "status": row.status,
-                "severity": row.severity, "message": row.sentence, "fix": row.fix,
+                "severity": row.severity, "message": row.advice.what, "fix": row.advice.fix,
             }
             | {f"in {n}": mark for n, mark in zip(comparison.names, row.marks, strict=True)}
             for row in rows

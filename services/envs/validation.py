@@ -70,7 +70,14 @@ class Validation:
 
 def finding_fields(found: Finding) -> dict[str, Any]:
     """A finding as JSON."""
-    return {name: getattr(found, name) for name in ("key", "rule", "severity", "message", "fix", "line")}
+    return {
+        "key": found.key,
+        "rule": found.rule,
+        "severity": found.severity,
+        "message": found.advice.what,
+        "fix": found.advice.fix,
+        "line": found.line,
+    }
 
 
 def validate(

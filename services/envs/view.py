@@ -73,7 +73,7 @@ def validate(store: Store, settings: Settings, catalogue: Catalogue, name: str, 
     """Judge an environment's configuration as it is now. Raises UnreadableSource or StoreError."""
     environment = settings.environment(name)
     reported = inspect.reported_by_the_app(store, name, now_ms)
-    seen = inspect.look(environment, settings, catalogue, key=None, reported=reported, now_ms=now_ms)
+    seen = inspect.run(environment, settings, catalogue, key=None, reported=reported, now_ms=now_ms)
     with store.read() as connection:
         newest = {e.check: e for e in evidence_store.latest(connection, name)}
     live = newest.get(inspect.CONNECTIONS_CHECK)

@@ -9,36 +9,36 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from services import deployed, units
-from services.evidence.freshness import Under
+from services.evidence.freshness import Context
 from services.replay import identity
 from services.settings.model import Settings
 from services.store import conditions, snapshots
 from services.store import evidence as evidence_store
 from services.store.conditions import Condition
 
-NOTHING = Under()
+NOTHING = Context()
 SILENT_AFTER_MS, SILENT_AFTER_LOOKS = 600_000, 3
 FLAGS = ("redis.required", "inngest.required")
 
 
-def complete(connection: Connection, settings: Settings, environment: str, now_ms: int) -> Under:
+def complete(connection: Connection, settings: Settings, environment: str, now_ms: int) -> Context:
     """All that evidence of this environment must have been taken under to count; and whether anybody still measures."""
     seen = conditions.load(connection, environment)
     return replace(
-        _under(connection, environment, seen), golden_sha256=identity.golden_now(settings),
+        _context(connection, environment, seen), golden_sha256=identity.golden_now(settings),
         judges=identity.judges_now(settings), silent=_silence(seen, now_ms),
     )  # fmt: skip
 
 
-def under(connection: Connection, environment: str) -> Under:
+def context(connection: Connection, environment: str) -> Context:
     """Its configuration and version alone: all that plays a part for what is measured of the environment itself."""
-    return _under(connection, environment, conditions.load(connection, environment))
+    return _context(connection, environment, conditions.load(connection, environment))
 
 
-def _under(connection: Connection, environment: str, seen: Sequence[Condition]) -> Under:
+def _context(connection: Connection, environment: str, seen: Sequence[Condition]) -> Context:
     snapshot = snapshots.newest(connection, environment)
     readiness = next((c for c in seen if c.probe == "readiness"), None)
-    return Under(
+    return Context(
         fingerprint=None if snapshot is None else snapshot.fingerprint,
         version=None if readiness is None else deployed.named_by(readiness.detail),
     )

@@ -88,7 +88,7 @@ def write(
     if not said:
         raise Refused("Write a note: what was decided, and where it is written down.")
     now = clock.now_ms()
-    under = current.under(connection, environment)
+    context = current.context(connection, environment)
     record = Evidence(
         environment=environment,
         check=PREFIX + kind,
@@ -105,8 +105,8 @@ def write(
             "role": person.role,
             "key": person.key,
             "note": said[:1000],
-            "under_fingerprint": under.fingerprint,
-            "under_version": under.version,
+            "under_fingerprint": context.fingerprint,
+            "under_version": context.version,
             "under_policy": current.policy(connection, environment),
         }
         | dict(more or {}),
@@ -132,7 +132,7 @@ def changed_since(connection: Connection, decision: Decision) -> tuple[str, ...]
     What isn't known now, as the version of an application that doesn't answer, has not changed.
     """
     said, name = decision.detail, decision.environment
-    now, policy = current.under(connection, name), current.policy(connection, name)
+    now, policy = current.context(connection, name), current.policy(connection, name)
     version, enforced = said.get("under_version"), said.get("under_policy")
     found = []
     if said.get("under_fingerprint") != now.fingerprint:

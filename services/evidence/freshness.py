@@ -22,7 +22,7 @@ MAX_AGE_MS: tuple[tuple[str, int], ...] = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Under:
+class Context:
     """What evidence is taken under; None where it isn't known or plays no part."""
 
     fingerprint: str | None = None
@@ -42,7 +42,7 @@ _CAUSES = (
 )
 
 
-def why_stale(record: Evidence, now: Under, now_ms: int) -> str | None:
+def why_stale(record: Evidence, now: Context, now_ms: int) -> str | None:
     """Why the record no longer counts, in words; None while it does.
 
     A record that was taken before a fingerprint or version was known counts as taken under another one.

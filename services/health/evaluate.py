@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from services.dependencies.model import State, dependency_of
-from services.health.contradictions import Finding, find
+from services.health.contradictions import Contradiction, find
 from services.health.hysteresis import is_stale
 from services.settings.model import STRICT
 from services.store.conditions import Condition
@@ -54,7 +54,7 @@ class Health:
     policy: Policy
     version: str | None
     dependencies: tuple[Dependency, ...]
-    contradictions: tuple[Finding, ...]
+    contradictions: tuple[Contradiction, ...]
     measured_ms: int | None
     stale: bool
 
@@ -169,7 +169,7 @@ def _only_reported(
     return tuple(found)
 
 
-def _state(dependencies: tuple[Dependency, ...], contradictions: tuple[Finding, ...]) -> EnvironmentState:
+def _state(dependencies: tuple[Dependency, ...], contradictions: tuple[Contradiction, ...]) -> EnvironmentState:
     by_name = {dependency.name: dependency for dependency in dependencies}
     readiness = by_name.get("readiness")
     if readiness is None:
@@ -185,7 +185,7 @@ def _state(dependencies: tuple[Dependency, ...], contradictions: tuple[Finding, 
         return "not_ready" if any(d.reported_healthy is False for d in unseen) else "unknown"
     watched = [d for d in dependencies if d.configured]
     if any(probe.code in UNSEEN for d in watched for probe in d.probes):
-        return "unknown"  # not "degraded": that would claim a blemish where nobody looked
+        return "unknown"  # not "degraded": that would claim a blemish where nothing was measured
     blemished = any(d.state != "ok" for d in watched) or bool(contradictions)
     return "degraded" if blemished else "ready"
 

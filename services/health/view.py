@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from services.advice import Advice
 from services.clock import HOUR_MS
-from services.dependencies.messages import brief, fix, sentence
+from services.dependencies.messages import advice, brief
 from services.dependencies.model import dependency_of
 from services.dependencies.probe import LATENCY
 from services.dependencies.redis.budget import CommandShare, command_share
@@ -44,13 +45,12 @@ class WorkerLife:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Word:
-    """A finding in words: what, and what to do."""
+class Notice:
+    """What is to be said of a dependency in a state: its name, and the advice."""
 
     state: str
-    subject: str
-    sentence: str
-    fix: str
+    subjects: tuple[str, ...]  # probes or dependencies
+    advice: Advice
     named: bool = False  # the sentence names its subject
 
 
@@ -62,7 +62,7 @@ class Card:
     role: str
     simulated: bool
     health: Health
-    findings: tuple[Word, ...]
+    findings: tuple[Notice, ...]
     day: tuple[Cell, ...]
     month: tuple[Cell, ...]
 
@@ -94,7 +94,7 @@ class DependencyView:
     """One dependency on its page: state, words, its probes' raw results, sparklines by SLI, 24 h of states."""
 
     dependency: Dependency
-    word: Word
+    notice: Notice
     sparks: Mapping[str, tuple[tuple[int, float | None], ...]]
     day: tuple[Cell, ...]
 
@@ -194,15 +194,14 @@ def worker_life(store: Store, now_ms: int) -> WorkerLife:
         return _worker(connection, now_ms)
 
 
-def word_for(condition: Condition, subject: str) -> Word:
+def notice_for(condition: Condition, subject: str) -> Notice:
     """A condition's diagnosis in words."""
-    words = condition.detail.get("words") or {}
-    return Word(
+    words = condition.detail.get("words")
+    return Notice(
         state=condition.state,
-        subject=subject,
-        sentence=sentence(condition.code, words),
-        fix=fix(condition.code, words),
-        named="label" in words,
+        subjects=(subject,),
+        advice=advice(condition.code, words),
+        named="label" in (words or {}),
     )
 
 
@@ -245,24 +244,21 @@ def wanted(connection: Connection, environment: Environment) -> list[Condition]:
     ]
 
 
-def _findings(health: Health) -> tuple[Word, ...]:
+def _findings(health: Health) -> tuple[Notice, ...]:
     """What is wrong, worst first, then contradictions; each cause once."""
     order = {"down": 0, "unknown": 2, "slow": 1}
     found = [
-        (order[probe.state], word_for(probe, d.name))
+        (order[probe.state], notice_for(probe, d.name))
         for d in health.dependencies
         for probe in d.probes
         if probe.state in order and not (probe.state == "unknown" and not d.configured) and probe.code != NEVER
     ]
-    found += [
-        (0, Word(state="down", subject=" and ".join(f.probes), sentence=f.sentence, fix=f.fix))
-        for f in health.contradictions
-    ]
+    found += [(0, Notice(state="down", subjects=f.probes, advice=f.advice)) for f in health.contradictions]
     unconfigured = [
-        (3, word_for(d.leading, d.name)) for d in health.dependencies if not d.configured and d.state == "unknown"
+        (3, notice_for(d.leading, d.name)) for d in health.dependencies if not d.configured and d.state == "unknown"
     ]
     ordered = [word for _, word in sorted([*found, *unconfigured], key=lambda item: item[0])]
-    return tuple({(word.sentence): word for word in reversed(ordered)}.values())[::-1]
+    return tuple({word.advice.what: word for word in reversed(ordered)}.values())[::-1]
 
 
 def _changes(connection: Connection, environment: str, now_ms: int, limit: int = CHANGES) -> tuple[Change, ...]:
@@ -298,7 +294,7 @@ def _dependency_view(
     made = cells(own, from_ms=now_ms - DAY_MS, until_ms=now_ms, count=DAY_CELLS)
     return DependencyView(
         dependency=dependency,
-        word=word_for(dependency.leading, dependency.name),
+        notice=notice_for(dependency.leading, dependency.name),
         sparks={sli: thinned(sparks[sli]) for sli in slis_of(dependency.name) if sli in sparks},
         day=with_present(made, dependency.state, dependency.leading.code, stale=dependency.stale),
     )

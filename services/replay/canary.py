@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.advice import Advice
 from services.replay import stats
 from services.store.replays import Run
 from services.units import percent
@@ -18,19 +19,18 @@ class Alarm:
     """Whether the canary is in alarm, and the sentence for it."""
 
     on: bool
-    sentence: str
-    fix: str
+    advice: Advice
 
 
 def alarm(newest_first: Sequence[Run]) -> Alarm:
     """Two failing runs in a row raise it, a critical failure at once; an inconclusive run says nothing."""
     said = [run for run in newest_first if run.verdict in {"PASS", "BLOCK"}]
     if not said:
-        return Alarm(on=False, sentence="No canary run has finished yet.", fix="")
+        return Alarm(on=False, advice=Advice(what="No canary run has finished yet."))
     critical = said[0].summary.get("critical_failures") or []
     if critical:
         what = f"The newest canary run failed critically: {', '.join(critical[:3])}."
-        return Alarm(on=True, sentence=what, fix="Stop releases, open the run, and look at the case.")
+        return Alarm(on=True, advice=Advice(what=what, fix="Stop releases, open the run, and look at the case."))
     failing = 0
     for run in said:
         if run.verdict != "BLOCK":
@@ -38,10 +38,10 @@ def alarm(newest_first: Sequence[Run]) -> Alarm:
         failing += 1
     if failing >= IN_A_ROW:
         what = f"The canary failed {failing} times in a row."
-        return Alarm(on=True, sentence=what, fix="Open the newest run and compare it with the baseline.")
+        return Alarm(on=True, advice=Advice(what=what, fix="Open the newest run and compare it with the baseline."))
     if failing:
-        return Alarm(on=False, sentence="The newest canary run failed; one more raises the alarm.", fix="")
-    return Alarm(on=False, sentence="The newest canary run passed.", fix="")
+        return Alarm(on=False, advice=Advice(what="The newest canary run failed; one more raises the alarm."))
+    return Alarm(on=False, advice=Advice(what="The newest canary run passed."))
 
 
 def false_alarms(cases: int, gate: float, minutes: int) -> str:

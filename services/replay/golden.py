@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from services.advice import Advice
 from services.errors import Problem, SettingsError
 from services.outside import NotJson, parse_json
 from services.paths import ROOT
@@ -77,7 +78,9 @@ def _json(path: Path) -> Any:
 
 
 def _problem(source: str, where: str, what: str) -> Problem:
-    return Problem(source=source, key=where, message=f"{what}.", fix="golden/README.md shows the form of a case.")
+    return Problem(
+        source=source, key=where, advice=Advice(what=f"{what}.", fix="golden/README.md shows the form of a case.")
+    )
 
 
 def _problems(raw: Any) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 import jsonschema_rs
 
+from services.advice import Advice
 from services.errors import Problem, SettingsError
 from services.outside import NotJson, parse_json
 from services.redact import removing, scrub, with_texts
@@ -366,7 +367,9 @@ def from_settings(settings: Settings) -> LlmJudge:
     table = settings.replay.judge
     if table is None:
         fix = "Add [replay.judge] with url and model to greenlight.toml, or use --judge rubric."
-        raise SettingsError((Problem(source=settings.source, key="replay.judge", message="is not set.", fix=fix),))
+        raise SettingsError(
+            (Problem(source=settings.source, key="replay.judge", advice=Advice(what="is not set.", fix=fix)),)
+        )
     key = os.environ.get(table.key_variable) or None
     return from_files(
         Endpoint(
@@ -386,5 +389,5 @@ def from_settings(settings: Settings) -> LlmJudge:
 
 def _wrong(source: str, key: str, message: str) -> SettingsError:
     return SettingsError(
-        (Problem(source=source, key=key, message=message, fix="Bring the files back from the repository."),)
+        (Problem(source=source, key=key, advice=Advice(what=message, fix="Bring the files back from the repository.")),)
     )

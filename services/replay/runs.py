@@ -16,7 +16,7 @@ from services import access, clock
 from services.access import Person
 from services.errors import GreenlightError
 from services.evidence import current, decisions
-from services.evidence.freshness import Under
+from services.evidence.freshness import Context
 from services.replay import bodies, comparison, gate, golden, rubric
 from services.replay.comparison import Basis, Comparison
 from services.replay.gate import GateResult, GateRules
@@ -102,8 +102,8 @@ def begin(store: Store, plan: Plan) -> Begun:
     pieces = [(case_id, repeat) for repeat in range(1, rules.repeats + 1) for case_id in chosen]
     with store.write() as connection:
         if run.environment:
-            under = current.under(connection, run.environment)
-            said = {"fingerprint": under.fingerprint, "version": under.version}
+            context = current.context(connection, run.environment)
+            said = {"fingerprint": context.fingerprint, "version": context.version}
             run = replace(run, options=dict(run.options) | {"under": said})
         replays.create(connection, run, pieces, kept, found.version)
     return Begun(run=run, golden=found)
@@ -119,13 +119,13 @@ def critical_of(run: Run) -> tuple[str, ...]:
     return tuple(run.options.get("critical") or ())
 
 
-def under_of(connection: Connection, run: Run) -> Under:
+def context_of(connection: Connection, run: Run) -> Context:
     """What a run was carried out under. Where something changed since it was begun, what held then: part of its cases,
     or all, speak of what runs no more."""
     begun = run.options.get("under")
     if not isinstance(begun, dict):  # begun before this was noted
-        return current.under(connection, run.environment)
-    return Under(fingerprint=begun.get("fingerprint"), version=begun.get("version"))
+        return current.context(connection, run.environment)
+    return Context(fingerprint=begun.get("fingerprint"), version=begun.get("version"))
 
 
 def _chosen(found: GoldenSet, plan: Plan) -> tuple[str, ...]:

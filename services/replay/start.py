@@ -133,7 +133,7 @@ def keep_evidence(store: Store, connection: Connection, run: Run, found: GateRes
             environment=run.environment, sli=SLI, at_ms=now, value=found.pass_rate, good=good, interval_s=3600
         )
         samples.append(connection, [sample], {})
-    under = runs.under_of(connection, run)
+    context = runs.context_of(connection, run)
     proof = Evidence(
         environment=run.environment,
         check="replay.canary" if is_canary else "replay.gate",
@@ -142,8 +142,8 @@ def keep_evidence(store: Store, connection: Connection, run: Run, found: GateRes
         value=found.pass_rate,
         threshold=runs.rules_of(run).for_go.min_pass_rate,
         code=f"replay.{found.verdict.lower()}",
-        version=under.version,
-        fingerprint=under.fingerprint,
+        version=context.version,
+        fingerprint=context.fingerprint,
         golden_sha256=run.golden_sha256,
         judge_sha256=run.judge_sha256,
         simulated=run.simulated,

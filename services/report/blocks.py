@@ -140,12 +140,12 @@ def _soak(found: Mapping[str, Any], mark: str) -> list[Block]:
          else {"running": "running", "waiting": "not all is proven yet"}.get(soak["state"], "not begun")),
         ("Needed", f"{soak['hours']:g} hours"),
         ("Since", _moment(soak["since"])),
-        ("Observed", f"{share(soak['coverage'])} of the time, {soak['looks']} looks"),
+        ("Observed", f"{share(soak['coverage'])} of the time, {soak['looks']} checks"),
         ("Canary runs passed inside", f"waived by {soak['waived']}" if soak["waived"] else str(soak["canaries"])),
     )  # fmt: skip
     made: list[Block] = [Table(("", ""), tuple((title + mark, said) for title, said in rows))]
     if soak["certifies"] is not None:
-        proven = f"{soak['looks']} looks without a failure prove {share(soak['certifies'])} availability"
+        proven = f"{soak['looks']} checks without a failure prove {share(soak['certifies'])} availability"
         made.append(Words(f"{proven} with 95 % confidence, not more{mark}."))
     return made
 

@@ -20,8 +20,8 @@ from services.store import Store
 from services.store import evidence as evidence_store
 from services.verdict import view as verdicts
 from services.verdict import words
-from services.verdict.evaluate import evaluate, sentence
-from services.verdict.model import Finding, Standing, Verdict
+from services.verdict.evaluate import evaluate
+from services.verdict.model import CheckResult, RuleResult, Verdict
 from services.verdict.view import SignedGo
 from services.version import VERSION
 
@@ -63,16 +63,16 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
             "version": health.version,
             "flags": {f"{dependency.upper()}_REQUIRED": _flag(facts.records.get(f"{dependency}.required"))
                       for dependency in environment.strict},
-            "rules": [_rule(finding) for finding in verdict.findings],
+            "rules": [_rule(result) for result in verdict.results],
             "go": _go(verdicts.signed_go(connection, name)),
             "soak": _soak(connection, settings, environment, now_ms),
             "slos": [
-                {"title": slo_words.title(r.slo.sli), "state": r.standing.state, "sentence": slo_words.sentence(r),
-                 "remaining": None if r.standing.budget is None else r.standing.budget.remaining}
+                {"title": slo_words.title(r.slo.sli), "state": r.status.state, "sentence": slo_words.sentence(r),
+                 "remaining": None if r.status.budget is None else r.status.budget.remaining}
                 for r in found.rows
             ],
             "replay": _replay(facts.records.get("replay.gate")),
-            "open_issues": [_issue(finding) for finding in verdict.blocking],
+            "open_issues": [_issue(result) for result in verdict.blocking],
             "waivers": _waivers(connection, settings, environment, now_ms),
             "decisions": _decisions(connection, settings, environment),
             "risks_if_skipped": list(RISKS),
@@ -105,24 +105,24 @@ def _flag(record: Any) -> dict[str, Any]:
     return {"value": record.value, "measured_at": clock.iso(record.at_ms)}
 
 
-def _rule(finding: Finding) -> dict[str, Any]:
+def _rule(result: RuleResult) -> dict[str, Any]:
     return {
-        "rule": finding.rule,
-        "title": finding.title,
-        "outcome": finding.outcome,
-        "why": finding.why,
-        "fix": finding.fix,
-        "checks": [_check(check) for check in finding.checks],
+        "rule": result.rule,
+        "title": result.title,
+        "outcome": result.outcome,
+        "why": result.advice.what,
+        "fix": result.advice.fix,
+        "checks": [_check(check) for check in result.checks],
     }
 
 
-def _check(check: Standing) -> dict[str, Any]:
+def _check(check: CheckResult) -> dict[str, Any]:
     record = check.record
     return {
         "check": check.check,
         "title": words.title(check.check),
         "outcome": check.outcome,
-        "why": "" if check.outcome == "pass" else sentence(check),
+        "why": check.advice.what,
         "value": None if record is None else record.value,
         "threshold": None if record is None else record.threshold,
         "unit": words.unit(check.check),
@@ -142,8 +142,8 @@ def _how(check: str) -> str:
     return {"soak": "computed from samples", "replay.gate": "golden cases replayed"}.get(check, "measured from outside")
 
 
-def _issue(finding: Finding) -> dict[str, str]:
-    return {"title": finding.title, "outcome": finding.outcome, "why": finding.why, "fix": finding.fix}
+def _issue(result: RuleResult) -> dict[str, str]:
+    return {"title": result.title, "outcome": result.outcome, "why": result.advice.what, "fix": result.advice.fix}
 
 
 def _soak(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> dict[str, Any] | None:
@@ -159,7 +159,7 @@ def _soak(connection: Connection, settings: Settings, environment: Environment, 
         "since": None if found.since_ms is None else clock.iso(found.since_ms),
         "left_s": found.left_ms / 1000,
         "coverage": found.coverage,
-        "looks": found.looks,
+        "looks": found.checks,
         "certifies": found.certifies,
         "canaries": found.canaries,
         "waived": found.waived,

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from services.advice import Advice
 from services.dependencies.inngest import sdk as inngest_sdk
 from services.dependencies.redis import address as redis_address
 from services.errors import Problem, SettingsError
@@ -23,7 +24,7 @@ TOKEN_FILE = "api_token"  # noqa: S105 - a file's name, not a token
 
 def problem(source: Path | str, key: str, message: str, fix: str) -> Problem:
     """A problem with the settings."""
-    return Problem(source=str(source), key=key, message=message, fix=fix)
+    return Problem(source=str(source), key=key, advice=Advice(what=message, fix=fix))
 
 
 def stack_note(data_dir: Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Budget:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
+class ObjectiveStatus:
     """How an SLO stands. `value` None and `budget` None without data; `exhausted_in_s` None where it won't be."""
 
     state: State
@@ -52,12 +52,12 @@ class Standing:
 def stand(
     tally: Tally, *, unknown: int, covered_s: float, window_s: float, target: float, min_events: int,
     burns: Sequence[Burn],
-) -> Standing:  # fmt: skip
+) -> ObjectiveStatus:  # fmt: skip
     """An SLO over a window (maintenance already taken out of everything)."""
     coverage = min(1.0, covered_s / window_s) if window_s > 0 else 0.0
     value = tally.good / tally.total if tally.total else None
     budget = _budget(tally, min(covered_s, window_s), target) if tally.total else None
-    return Standing(
+    return ObjectiveStatus(
         state=_state(tally, budget, min_events, burns), value=value, good=tally.good, bad=tally.bad, unknown=unknown,
         coverage=coverage, window_s=window_s, budget=budget, burns=tuple(burns),
         exhausted_in_s=_exhausted(budget, window_s, burns),

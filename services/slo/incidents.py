@@ -53,7 +53,7 @@ def incidents(
             merged.append((span.from_ms, span.until_ms, worst, span.code))
     merged = merged[-SHOWN:]
     tallies = _bad(connection, environment, row.slo.sli, [(low, high) for low, high, _, _ in merged], holes)
-    allowed = row.standing.budget.allowed_events if row.standing.budget is not None else 0.0
+    allowed = row.status.budget.allowed_events if row.status.budget is not None else 0.0
     newest = max((span.until_ms for span in found), default=0)
     made = [
         Incident(

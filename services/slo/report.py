@@ -34,20 +34,20 @@ def document(found: Slos, window: str) -> dict[str, Any]:
 
 def sli(row: Row) -> dict[str, Any]:
     """One SLO."""
-    standing, objective, budget = row.standing, row.slo.objective, row.standing.budget
+    status, objective, budget = row.status, row.slo.objective, row.status.budget
     return {
-        "state": standing.state,
+        "state": status.state,
         "sentence": words.sentence(row),
         "objective": objective.target,
         "threshold": row.slo.threshold,
         "unit": row.slo.unit,
         "window": f"{row.window_days}d",
         "from": clock.iso(row.from_ms),
-        "value": standing.value,
-        "good": standing.good,
-        "total": standing.good + standing.bad,
-        "unknown": standing.unknown,
-        "coverage": standing.coverage,
+        "value": status.value,
+        "good": status.good,
+        "total": status.good + status.bad,
+        "unknown": status.unknown,
+        "coverage": status.coverage,
         "budget": None if budget is None else {
             "allowed_s": budget.allowed_s,
             "spent_s": budget.spent_s,
@@ -56,8 +56,8 @@ def sli(row: Row) -> dict[str, Any]:
             "allowed_events": budget.allowed_events,
             "spent_events": budget.spent_events,
         },
-        "burn": [_burn(item) for item in standing.burns],
-        "exhausted_in_s": standing.exhausted_in_s,
+        "burn": [_burn(item) for item in status.burns],
+        "exhausted_in_s": status.exhausted_in_s,
         "p50": row.sums.p50,
         "p95": row.sums.p95,
         "p99": row.sums.p99,

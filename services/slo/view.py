@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from services.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from services.settings.model import Environment
 from services.slo import burn, window
-from services.slo.budget import Standing, stand
+from services.slo.budget import ObjectiveStatus, stand
 from services.slo.burn import Tally
 from services.slo.objectives import TrackedSlo, slos_of
 from services.slo.reading import History, Sums, Wanted
@@ -30,7 +30,7 @@ class Row:
     slo: TrackedSlo
     window_days: int
     from_ms: int
-    standing: Standing
+    status: ObjectiveStatus
     sums: Sums
     burn_down: tuple[tuple[int, float], ...]
 
@@ -81,7 +81,7 @@ def computed(
         for p in made
     ]  # fmt: skip
     order = {p.sli: place for place, p in enumerate(made)}
-    rows.sort(key=lambda row: (WORST[row.standing.state], _left(row), order[row.slo.sli]))
+    rows.sort(key=lambda row: (WORST[row.status.state], _left(row), order[row.slo.sli]))
     return Slos(
         environment=environment.name, simulated=environment.simulated, as_of_ms=end, rows=tuple(rows),
         maintenance=holes,
@@ -98,32 +98,32 @@ def _row(
         lambda seconds: Tally() if key is None else history.tally(key, short[seconds]),
         objective.target, objective.burn, objective.min_events,
     )  # fmt: skip
-    standing = stand(
+    status = stand(
         sums.tally, unknown=sums.unknown, covered_s=sums.covered_ms / 1000,
         window_s=sum(high - low for low, high in ranges) / 1000, target=objective.target,
         min_events=objective.min_events, burns=found,
     )  # fmt: skip
     parts = [] if key is None else history.parts(key, ranges)
     return Row(
-        slo=slo, window_days=days, from_ms=begin, standing=standing, sums=sums,
-        burn_down=_burn_down(parts, standing, begin, end),
+        slo=slo, window_days=days, from_ms=begin, status=status, sums=sums,
+        burn_down=_burn_down(parts, status, begin, end),
     )  # fmt: skip
 
 
-def _burn_down(parts: Sequence[Part], standing: Standing, begin: int, end: int) -> tuple[tuple[int, float], ...]:
+def _burn_down(parts: Sequence[Part], status: ObjectiveStatus, begin: int, end: int) -> tuple[tuple[int, float], ...]:
     """What was left of the window's whole budget as time went on."""
-    if standing.budget is None or standing.budget.allowed_events <= 0:
+    if status.budget is None or status.budget.allowed_events <= 0:
         return ()
     points = [(begin, 1.0)]
     bad, step = 0, max(MINUTE_MS, (end - begin) // POINTS)
     for part in sorted(parts, key=lambda item: item.from_ms):
         bad += part.bad
-        left = 1 - bad / standing.budget.allowed_events
+        left = 1 - bad / status.budget.allowed_events
         if part.from_ms - points[-1][0] >= step:
             points.append((part.from_ms, left))
         else:
             points[-1] = (points[-1][0], left) if len(points) > 1 else points[-1]
-    return (*points, (end, standing.budget.remaining))
+    return (*points, (end, status.budget.remaining))
 
 
 def _counted(holes: Sequence[Maintenance]) -> list[Range]:
@@ -131,4 +131,4 @@ def _counted(holes: Sequence[Maintenance]) -> list[Range]:
 
 
 def _left(row: Row) -> float:
-    return row.standing.budget.remaining if row.standing.budget is not None else 1.0
+    return row.status.budget.remaining if row.status.budget is not None else 1.0

@@ -1,4 +1,4 @@
-"""What does an SLO's standing say in one sentence, and what is to be done? Plain English for everybody."""
+"""What does an SLO's status say in one sentence, and what is to be done? Plain English for everybody."""
 
 from __future__ import annotations
 
@@ -38,36 +38,36 @@ def target(row: Row) -> str:
 
 
 def sentence(row: Row) -> str:
-    """The standing in one sentence."""
-    standing, target = row.standing, row.slo.objective.target
-    if standing.state == "no_data":
+    """The status in one sentence."""
+    status, target = row.status, row.slo.objective.target
+    if status.state == "no_data":
         return _no_data(row)
-    seen = "" if standing.coverage >= ENOUGH else f" in the {_observed(row)} that were observed"
-    so_far = "" if standing.coverage >= ENOUGH else " so far"
-    measured = f"{share(standing.value, target)}{seen} against an objective of {share(target)}"
-    budget = standing.budget
+    seen = "" if status.coverage >= ENOUGH else f" in the {_observed(row)} that were observed"
+    so_far = "" if status.coverage >= ENOUGH else " so far"
+    measured = f"{share(status.value, target)}{seen} against an objective of {share(target)}"
+    budget = status.budget
     assert budget is not None  # noqa: S101 - only no_data has none
-    if standing.state == "broken":
+    if status.state == "broken":
         return f"Broken{so_far}: {measured}; {seconds(-budget.left_s)} beyond the error budget."
     left = f"{seconds(budget.left_s)} of {seconds(budget.allowed_s)} error budget left"
-    if standing.state == "ok":
+    if status.state == "ok":
         return f"Met{so_far}: {measured}; {left}."
-    if standing.exhausted_in_s is not None and any(burn.firing for burn in standing.burns):
-        return f"At risk: {measured}; at this rate the rest lasts {seconds(standing.exhausted_in_s)}."
+    if status.exhausted_in_s is not None and any(burn.firing for burn in status.burns):
+        return f"At risk: {measured}; at this rate the rest lasts {seconds(status.exhausted_in_s)}."
     return f"At risk: {measured}; only {left}."
 
 
 def _observed(row: Row) -> str:
-    return seconds(row.standing.coverage * row.standing.window_s)
+    return seconds(row.status.coverage * row.status.window_s)
 
 
 def _no_data(row: Row) -> str:
-    known = row.standing.good + row.standing.bad
+    known = row.status.good + row.status.bad
     if known:
         least = row.slo.objective.min_events
         return f"Not enough data: {known} of at least {least} measurements in {row.window_days} days."
-    if row.standing.unknown:
-        return f"Not known: {row.standing.unknown} measurements could not be made in {row.window_days} days."
+    if row.status.unknown:
+        return f"Not known: {row.status.unknown} measurements could not be made in {row.window_days} days."
     base = row.slo.sli.split(":", 1)[0]
     own = WORDS[base].not_measured if base in WORDS else ""
     return own or f"Not measured in the last {row.window_days} days. Check that the worker runs."
@@ -75,14 +75,14 @@ def _no_data(row: Row) -> str:
 
 def policy(row: Row, slo: Slo) -> str:
     """What the team does in this state."""
-    return str(getattr(slo, row.standing.state))
+    return str(getattr(slo, row.status.state))
 
 
 def answer(rows: Sequence[Row]) -> tuple[State, str]:
     """All SLOs of an environment in one state and one sentence, wherever they are summed up."""
     if not rows:
         return "no_data", "This environment has no SLOs: none is configured."
-    names = {state: [title(r.slo.sli) for r in rows if r.standing.state == state] for state in
+    names = {state: [title(r.slo.sli) for r in rows if r.status.state == state] for state in
              ("broken", "at_risk", "no_data", "ok")}  # fmt: skip
     measured = len(rows) - len(names["no_data"])
     if names["broken"]:

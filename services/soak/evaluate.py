@@ -1,6 +1,6 @@
 """How long has an environment stood still and well, what broke it last, and what does that prove? Pure.
 
-Any look at readiness that failed, any dependency down, any change of variables or version, any moment of relaxed mode
+Any readiness check that failed, any dependency down, any change of variables or version, any moment of relaxed mode
 restarts the soak: it is computed from samples, states and evidence, never from a clock that somebody started.
 """
 
@@ -32,8 +32,8 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
-    """A known look at readiness: when, whether it was good, and seconds to the next one as planned."""
+class ReadinessCheck:
+    """A known readiness check: when, whether it was good, and seconds to the next one as planned."""
 
     at_ms: int
     good: bool
@@ -49,7 +49,7 @@ class Soak:
     since_ms: int | None
     left_ms: int
     coverage: float
-    looks: int
+    checks: int
     canaries: int
     canaries_wanted: int
     waived: str  # by whom and why, where the canaries were waived
@@ -64,7 +64,7 @@ class Soak:
 
         Source: the exact binomial bound for no failures, 0.05 ** (1/n) ("rule of three").
         """
-        return None if self.looks == 0 else (1 - CONFIDENCE) ** (1 / self.looks)
+        return None if self.checks == 0 else (1 - CONFIDENCE) ** (1 / self.checks)
 
 
 def meets(told: Mapping[str, Any], rules: Rules) -> bool:
@@ -79,23 +79,23 @@ def alike(events: Sequence[Event]) -> list[tuple[Event, ...]]:
 
 
 def evaluate(
-    environment: str, rules: Rules, *, strict: bool | None, events: Sequence[Event], looks: Sequence[Look],
+    environment: str, rules: Rules, *, strict: bool | None, events: Sequence[Event], checks: Sequence[ReadinessCheck],
     canaries: Sequence[int], waived: str, now_ms: int,
 ) -> Soak:  # fmt: skip
-    """Where the soak stands now. `looks` oldest first; `canaries` are the moments of those that passed."""
+    """Where the soak stands now. `checks` oldest first; `canaries` are the moments of those that passed."""
     length_ms = round(rules.hours * HOUR_MS)
     found = sorted(set(events), key=lambda event: (-event.at_ms, event.kind))
-    first = looks[0].at_ms if looks else None
+    first = checks[0].at_ms if checks else None
     last_event = found[0] if found else None
     begun = None if strict is not True or first is None else first if last_event is None else last_event.at_ms + 1
     if begun is None:
         return Soak(
-            environment=environment, state="not_begun", since_ms=None, left_ms=length_ms, coverage=0.0, looks=0,
+            environment=environment, state="not_begun", since_ms=None, left_ms=length_ms, coverage=0.0, checks=0,
             canaries=0, canaries_wanted=rules.canaries, waived=waived, begun_by=last_event, events=tuple(found),
             as_of_ms=now_ms,
         )  # fmt: skip
     window = max(begun, now_ms - length_ms)  # once it is long enough, the newest stretch of that length counts
-    inside = [look for look in looks if look.at_ms >= window]
+    inside = [check for check in checks if check.at_ms >= window]
     covered = _covered_ms(inside, window, now_ms)
     coverage = min(1.0, covered / max(1, now_ms - window))
     passed_inside = sum(window <= at_ms <= now_ms for at_ms in canaries)
@@ -103,18 +103,18 @@ def evaluate(
     enough = coverage >= rules.coverage and (passed_inside >= rules.canaries or bool(waived))
     state: State = "running" if left else "passed" if enough else "waiting"
     return Soak(
-        environment=environment, state=state, since_ms=begun, left_ms=left, coverage=coverage, looks=len(inside),
+        environment=environment, state=state, since_ms=begun, left_ms=left, coverage=coverage, checks=len(inside),
         canaries=passed_inside, canaries_wanted=rules.canaries, waived=waived, begun_by=last_event,
         events=tuple(found), as_of_ms=now_ms,
     )  # fmt: skip
 
 
-def _covered_ms(looks: Sequence[Look], from_ms: int, until_ms: int) -> int:
+def _covered_ms(checks: Sequence[ReadinessCheck], from_ms: int, until_ms: int) -> int:
     """How much of a stretch was observed: each check speaks until the next one, for an interval and a half at most."""
     covered = 0
-    for look, following in zip(looks, [*looks[1:], None], strict=False):
-        speaks = round(look.interval_s * 1500)
+    for check, following in zip(checks, [*checks[1:], None], strict=False):
+        speaks = round(check.interval_s * 1500)
         end = until_ms if following is None else following.at_ms
-        covered += min(end - look.at_ms, speaks)
-    head = looks[0].at_ms - from_ms if looks else 0
-    return covered + min(head, round(looks[0].interval_s * 1000) if looks else 0)
+        covered += min(end - check.at_ms, speaks)
+    head = checks[0].at_ms - from_ms if checks else 0
+    return covered + min(head, round(checks[0].interval_s * 1000) if checks else 0)

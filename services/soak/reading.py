@@ -25,7 +25,7 @@ from services.soak.evaluate import (
     VARIABLES,
     VERSION,
     Event,
-    Look,
+    ReadinessCheck,
     Soak,
     evaluate,
     meets,
@@ -55,7 +55,7 @@ def _as_passed(found: Soak, kept: Evidence) -> Soak:
     return replace(
         found, state="passed", passed_ms=kept.at_ms, left_ms=0,
         since_ms=found.since_ms if since is None else clock.to_ms(datetime.fromisoformat(since)),
-        coverage=told.get("coverage", found.coverage), looks=told.get("looks", found.looks),
+        coverage=told.get("coverage", found.coverage), checks=told.get("looks", found.checks),
         canaries=told.get("canaries", found.canaries), waived=told.get("waived", found.waived),
     )  # fmt: skip
 
@@ -69,7 +69,11 @@ def _computed(
     name = environment.name
     series = (name, "readiness_uptime")
     raw = samples.of(connection, series, counts_from, now_ms + 1)
-    looks = [Look(at_ms=at, good=bool(good), interval_s=every or 60) for at, _, good, every in raw if good is not None]
+    checks = [
+        ReadinessCheck(at_ms=at, good=bool(good), interval_s=every or 60)
+        for at, _, good, every in raw
+        if good is not None
+    ]
     strict, changes = _strict(connection, name, now_ms)
     bad = samples.newest_bad(connection, series, since, now_ms + 1, limit=SHOWN)
     events = [
@@ -80,7 +84,7 @@ def _computed(
     ]
     proofs = evidence_store.history(connection, name, check="replay.canary", limit=200)
     found = evaluate(
-        name, settings.soak, strict=strict, events=events, looks=looks,
+        name, settings.soak, strict=strict, events=events, checks=checks,
         canaries=[e.at_ms for _, _, e in proofs if e.outcome == "pass"],
         waived=waived_canaries(connection, name, now_ms), now_ms=now_ms,
     )  # fmt: skip
@@ -90,13 +94,13 @@ def _computed(
 
 
 def _stands(connection: Connection, settings: Settings, kept: Evidence, now_ms: int) -> bool:
-    stale = why_stale(kept, current.under(connection, kept.environment), now_ms)
+    stale = why_stale(kept, current.context(connection, kept.environment), now_ms)
     return stale is None and meets(kept.detail, settings.soak)
 
 
 def _strict(connection: Connection, name: str, now_ms: int) -> tuple[bool | None, list[Event]]:
     """Whether the running application is strict, and the moment since when it is."""
-    now = current.under(connection, name)
+    now = current.context(connection, name)
     states: list[bool | None] = []
     events = []
     for check in current.FLAGS:
@@ -159,8 +163,8 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
         now = clock.now_ms()
         with store.read() as connection:
             found, before, stands = _computed(connection, settings, environment, now)
-            under = current.under(connection, environment.name)
-        proof = _proof(environment, found, under.fingerprint, under.version, now, hours=settings.soak.hours)
+            context = current.context(connection, environment.name)
+        proof = _proof(environment, found, context.fingerprint, context.version, now, hours=settings.soak.hours)
         if not _says_more(proof, before, stands=stands):
             continue
         with store.write() as connection:
@@ -200,7 +204,7 @@ def _proof(
             "hours": hours,
             "since": None if found.since_ms is None else clock.iso(found.since_ms),
             "coverage": found.coverage,
-            "looks": found.looks,
+            "looks": found.checks,
             "canaries": found.canaries,
             "waived": found.waived,
             "certifies": found.certifies,

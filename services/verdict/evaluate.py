@@ -6,62 +6,42 @@ real one. The verdict depends on the facts alone, never on the order in which th
 
 from __future__ import annotations
 
-from services.dependencies.advice import advice_in
+from services.advice import Advice, advice_in, as_sentence
 from services.dependencies.messages import MESSAGES, brief
-from services.evidence.freshness import Under, why_stale
+from services.evidence.freshness import Context, why_stale
 from services.evidence.model import Evidence, Outcome
 from services.soak.evaluate import CHECK as SOAK
 from services.soak.evaluate import meets
 from services.verdict import words
-from services.verdict.model import Facts, Finding, Standing, State, Verdict
+from services.verdict.model import CheckResult, Facts, RuleResult, State, Verdict
 from services.verdict.rules import RULES, STRICT, Rule
 
-NOT_MEASURED = "not measured yet"
-MEASURED_FALSE = {"RELAXED": "the variables are relaxed: nothing is enforced, so an outage would go unnoticed"}
-NO_LONGER = "not known any more, as "
+RELAXED = Advice(what="The variables are relaxed: nothing is enforced, so an outage would go unnoticed.", fix=STRICT)
+MEASURED_FALSE = {"RELAXED": RELAXED}
 
 
 def evaluate(facts: Facts) -> Verdict:
     """The verdict of an environment."""
-    findings = tuple(_finding(rule, facts) for rule in RULES if rule.applies(facts.subject))
-    outcomes = {finding.outcome for finding in findings}
+    results = tuple(_rule_result(rule, facts) for rule in RULES if rule.applies(facts.subject))
+    outcomes = {result.outcome for result in results}
     state: State = "NO_GO" if "fail" in outcomes else "INCONCLUSIVE" if "unknown" in outcomes else "GO"
     return Verdict(
         environment=facts.subject.name,
         simulated=facts.subject.simulated,
         state=state,
-        findings=findings,
+        results=results,
         as_of_ms=facts.now_ms,
     )
 
 
-def _finding(rule: Rule, facts: Facts) -> Finding:
-    checks = tuple(_standing(name, facts) for name in rule.checks(facts.subject))
+def _rule_result(rule: Rule, facts: Facts) -> RuleResult:
+    checks = tuple(_check_result(name, facts) for name in rule.checks(facts.subject))
     outcome = worst(tuple(check.outcome for check in checks))
-    first = next((check for check in checks if check.outcome == outcome and check.why), None)
-    return Finding(
-        rule=rule.id,
-        title=rule.title,
-        outcome=outcome,
-        why="" if outcome == "pass" or first is None else sentence(first),
-        fix="" if outcome == "pass" or first is None else first.fix or rule.fix,
-        step=rule.step,
-        checks=checks,
-    )
-
-
-def sentence(check: Standing) -> str:
-    """Why a check does not pass, as a sentence."""
-    if check.outcome == "fail":
-        return f"{check.why[:1].upper()}{check.why[1:]}."
-    whether = words.whether(check.check)
-    if check.check == "confirm.policy" and check.record is None:
-        return "Not confirmed yet: the decision to run strict."
-    if check.why == NOT_MEASURED:
-        return f"Not measured yet: whether {whether}."
-    if check.stale:
-        return f"Not known any more whether {whether}, as {check.why.removeprefix(NO_LONGER)}."
-    return f"Not known yet whether {whether}: {check.why}."
+    first = next((check for check in checks if check.outcome == outcome), None)
+    advice = Advice(what="")
+    if outcome != "pass" and first is not None:
+        advice = first.advice if first.advice.fix else Advice(what=first.advice.what, fix=rule.fix)
+    return RuleResult(rule=rule.id, title=rule.title, outcome=outcome, advice=advice, step=rule.step, checks=checks)
 
 
 def worst(outcomes: tuple[Outcome, ...]) -> Outcome:
@@ -71,51 +51,62 @@ def worst(outcomes: tuple[Outcome, ...]) -> Outcome:
     return "pass" if outcomes and set(outcomes) == {"pass"} else "unknown"
 
 
-def _standing(name: str, facts: Facts) -> Standing:
+def _check_result(name: str, facts: Facts) -> CheckResult:
     if name != SOAK:
-        return standing(name, facts.records.get(name), facts.under, facts)
+        return check_result(name, facts.records.get(name), facts.context, facts)
     if facts.subject.staging is None:
-        return Standing(check=SOAK, outcome="unknown", why="no staging environment is configured",
-                        fix='Add the staging environment to greenlight.toml, with role = "staging".')  # fmt: skip
-    return standing(SOAK, facts.soak, facts.soak_under, facts)
+        return _unknown(name, "no staging environment is configured",
+                        'Add the staging environment to greenlight.toml, with role = "staging".')  # fmt: skip
+    return check_result(SOAK, facts.soak, facts.soak_context, facts)
 
 
-def standing(name: str, record: Evidence | None, under: Under, facts: Facts) -> Standing:
+def check_result(name: str, record: Evidence | None, context: Context, facts: Facts) -> CheckResult:
     """A check as it counts now."""
     if record is None:
-        return Standing(check=name, outcome="unknown", why=NOT_MEASURED, fix=words.needs(name))
+        return CheckResult(check=name, outcome="unknown", advice=words.not_measured(name))
     if record.simulated != facts.subject.simulated:
-        whose = "it was measured of a simulated environment" if record.simulated else "it is another environment's"
-        return Standing(check=name, outcome="unknown", why=whose, fix=words.needs(name), record=record)
-    stale = why_stale(record, under, facts.now_ms)
+        whose = (
+            "it was measured in a simulated environment" if record.simulated else "it belongs to another environment"
+        )
+        return _unknown(name, whose, words.needs(name), record)
+    stale = why_stale(record, context, facts.now_ms)
     if stale is not None:
-        fix = words.START if stale == under.silent else words.AGAIN.get(name, words.VERIFY_AGAIN)
-        return Standing(check=name, outcome="unknown", why=f"{NO_LONGER}{stale}", record=record, stale=True, fix=fix)
+        return _stale(name, stale, words.START if stale == context.silent else words.again(name), record)
     if str(record.value) in MEASURED_FALSE:
-        return Standing(check=name, outcome="fail", why=MEASURED_FALSE[str(record.value)], fix=STRICT,
-                        record=record)  # fmt: skip
+        return CheckResult(check=name, outcome="fail", advice=MEASURED_FALSE[str(record.value)], record=record)
     if name == SOAK and record.outcome == "pass" and not meets(record.detail, facts.subject.soak):
-        return Standing(check=name, outcome="unknown", why=f"{NO_LONGER}more is asked of a soak since", record=record,
-                        stale=True, fix=words.AGAIN[SOAK])  # fmt: skip
+        return _stale(name, "the settings now ask for a longer or fuller soak", words.again(SOAK), record)
     if record.outcome == "pass":
-        return Standing(check=name, outcome="pass", why="", record=record)
-    why, fix = _said(record)
+        return CheckResult(check=name, outcome="pass", advice=Advice(what=""), record=record)
+    advice = advice_of(record)
     if record.outcome == "unknown":
-        fix = fix or words.needs(name)
-    return Standing(check=name, outcome=record.outcome, why=why, fix=fix, record=record)
+        return _unknown(name, advice.what, advice.fix or words.needs(name), record)
+    return CheckResult(check=name, outcome="fail", advice=advice, record=record)
 
 
-def _said(record: Evidence) -> tuple[str, str]:
-    """The cause in words, as the record names it, or what the check's being false means; and the cause's own fix."""
-    reasons = record.detail.get("reasons")
-    said = record.detail.get("why") or (" ".join(reasons) if isinstance(reasons, list) else "")
+def _unknown(name: str, cause: str, fix: str, record: Evidence | None = None) -> CheckResult:
+    what = f"Not known whether {words.whether(name)}. {as_sentence(cause)}"
+    return CheckResult(check=name, outcome="unknown", advice=Advice(what=what, fix=fix), record=record)
+
+
+def _stale(name: str, cause: str, fix: str, record: Evidence) -> CheckResult:
+    what = f"No longer known whether {words.whether(name)}: {cause}."
+    return CheckResult(check=name, outcome="unknown", advice=Advice(what=what, fix=fix), record=record, stale=True)
+
+
+def advice_of(record: Evidence) -> Advice:
+    """What a record that doesn't pass says: its cause, or what it means that the check is false; in a sentence."""
+    detail = record.detail
+    reasons = detail.get("reasons")
+    said = detail.get("why") or (" ".join(reasons) if isinstance(reasons, list) else "")
     if isinstance(said, str) and said:
-        return said.rstrip("."), str(record.detail.get("fix") or "")
+        return Advice(what=as_sentence(said), fix=str(detail.get("fix") or ""))
     if record.outcome == "fail" and (meaning := words.false(record.check)):
-        return meaning, ""
-    if (advice := advice_in(record.detail)) is not None:
-        return advice.what.rstrip("."), advice.fix
+        return Advice(what=as_sentence(meaning))
+    if (advice := advice_in(detail)) is not None:
+        return Advice(what=as_sentence(advice.what), fix=advice.fix)
     known = MESSAGES.get(record.code)
     if known is not None and known.outcome != "ok":
-        return brief(record.code).rstrip("."), "" if "{" in known.fix else known.fix
-    return ("it was measured and is false" if record.outcome == "fail" else "it could not be measured"), ""
+        return Advice(what=as_sentence(brief(record.code)), fix="" if "{" in known.fix else known.fix)
+    measured = record.outcome == "fail"
+    return Advice(what="It was measured and is false." if measured else "It could not be measured.")

@@ -1,4 +1,4 @@
-"""What is a verdict made of? Values only."""
+"""The values that a verdict is made of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from services.evidence.freshness import Under
+from services.advice import Advice
+from services.evidence.freshness import Context
 from services.evidence.model import Evidence, Outcome
 from services.settings.model import STRICT
 from services.settings.model import Soak as SoakRules
@@ -35,41 +36,39 @@ class Subject:
 class Facts:
     """Everything that a verdict depends on: the newest record of each check, what it must have been taken under, time.
 
-    `soak` and `soak_under` are staging's.
+    `soak` and `soak_context` are staging's.
     """
 
     subject: Subject
     now_ms: int
-    under: Under = field(default_factory=Under)
+    context: Context = field(default_factory=Context)
     records: Mapping[str, Evidence] = field(default_factory=dict)
     soak: Evidence | None = None
-    soak_under: Under = field(default_factory=Under)
+    soak_context: Context = field(default_factory=Context)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
-    """One check as it counts now. `why` says, where it does not pass, what is the matter, and `fix` what to do about
-    it where the cause has a fix of its own; "" where it passes."""
+class CheckResult:
+    """One check as it counts now. `advice` says why it does not pass and what to do, where the cause has a fix of its
+    own; empty where it passes."""
 
     check: str
     outcome: Outcome
-    why: str
-    fix: str = ""
+    advice: Advice
     stale: bool = False  # it was measured, and what was found no longer counts
     record: Evidence | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class RuleResult:
     """One rule as it stands: false as soon as one of its checks is, true only if all are."""
 
     rule: str
     title: str
     outcome: Outcome
-    why: str
-    fix: str
+    advice: Advice
     step: str  # of the checklist
-    checks: tuple[Standing, ...]
+    checks: tuple[CheckResult, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,25 +78,25 @@ class Verdict:
     environment: str
     simulated: bool
     state: State
-    findings: tuple[Finding, ...]
+    results: tuple[RuleResult, ...]
     as_of_ms: int
 
     @property
-    def blocking(self) -> tuple[Finding, ...]:
+    def blocking(self) -> tuple[RuleResult, ...]:
         """Rules measured false, then rules that nobody can vouch for."""
         order = {"fail": 0, "unknown": 1}
-        return tuple(sorted((f for f in self.findings if f.outcome in order), key=lambda f: order[f.outcome]))
+        return tuple(sorted((f for f in self.results if f.outcome in order), key=lambda f: order[f.outcome]))
 
     @property
     def why(self) -> str:
         """The first reason, as a sentence; of a Go, on what it stands."""
-        return self.blocking[0].why if self.blocking else "Every rule is met, on fresh evidence."
+        return self.blocking[0].advice.what if self.blocking else "Every rule is met, on fresh evidence."
 
     @property
     def next_step(self) -> str:
         """The one thing that would change this."""
         first = next(iter(self.blocking), None)
-        return "" if first is None else first.fix
+        return "" if first is None else first.advice.fix
 
     @property
     def words(self) -> str:

@@ -63,7 +63,7 @@ def _ground(connection: Connection, settings: Settings, environment: Environment
     """On what a Go stands: the verdict and the chain's newest record."""
     found = evaluate(facts(connection, settings, environment, clock.now_ms()))
     if found.state != "GO":
-        raise Refused(NOT_GO.format(state=found.words, why=found.blocking[0].why))
+        raise Refused(NOT_GO.format(state=found.words, why=found.blocking[0].advice.what))
     return {"verdict": found.state, "head": evidence_store.head(connection)}
 
 

@@ -59,7 +59,7 @@ class SignedGo:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
+class VerdictSummary:
     """A verdict with since when it has been so, and what became of the last signed Go."""
 
     verdict: Verdict
@@ -68,26 +68,26 @@ class Told:
     report: Export | None  # the one taken last
 
 
-def told(store: Store, settings: Settings, now_ms: int, names: Sequence[str]) -> tuple[Told, ...]:
+def summaries(store: Store, settings: Settings, now_ms: int, names: Sequence[str]) -> tuple[VerdictSummary, ...]:
     """The verdicts of these environments, for those who look once a day: production's first, as all of it is for that;
     then what needs attention most."""
     with store.read() as connection:
-        found = [_told(connection, settings, settings.environment(name), now_ms) for name in names]
+        found = [_summary(connection, settings, settings.environment(name), now_ms) for name in names]
     rank = {"NO_GO": 0, "INCONCLUSIVE": 1, "GO": 2}
     order = {e.name: ("production", "staging", "other").index(e.role) for e in settings.environments}
 
-    def place(item: Told) -> tuple[bool, int, int]:
+    def place(item: VerdictSummary) -> tuple[bool, int, int]:
         role = order[item.verdict.environment]
         return role > 0, rank[item.verdict.state], role
 
     return tuple(sorted(found, key=place))
 
 
-def _told(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Told:
+def _summary(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> VerdictSummary:
     current = evaluate(facts(connection, settings, environment, now_ms))
     last = evidence_store.newest(connection, environment.name, CHECK)
     since = last.detail.get("since_ms") if last is not None and last.value == current.state else None
-    return Told(verdict=current, since_ms=since, go=signed_go(connection, environment.name),
+    return VerdictSummary(verdict=current, since_ms=since, go=signed_go(connection, environment.name),
                 report=exports.newest(connection, environment.name))  # fmt: skip
 
 
@@ -106,17 +106,17 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
         now = clock.now_ms()
         with store.read() as connection:
             found = evaluate(facts(connection, settings, environment, now))
-            under = current.under(connection, environment.name)
+            context = current.context(connection, environment.name)
             last = evidence_store.newest(connection, environment.name, CHECK)
         since = last.detail.get("since_ms", last.at_ms) if last is not None and last.value == found.state else now
         since = min(since, now)  # a clock may have been set back
         proof = Evidence(
             environment=environment.name, check=CHECK, outcome=OUTCOMES[found.state], at_ms=now, value=found.state,
-            threshold="GO", code=f"verdict.{found.state.lower()}", version=under.version, fingerprint=under.fingerprint,
-            simulated=environment.simulated,
+            threshold="GO", code=f"verdict.{found.state.lower()}", version=context.version,
+            fingerprint=context.fingerprint, simulated=environment.simulated,
             detail={
-                "why": next((f.why for f in found.blocking), ""),
-                "blocking": [f.rule for f in found.blocking],
+                "why": next((r.advice.what for r in found.blocking), ""),
+                "blocking": [r.rule for r in found.blocking],
                 "since_ms": since,
             },
         )  # fmt: skip
@@ -136,10 +136,10 @@ def facts(connection: Connection, settings: Settings, environment: Environment, 
     return Facts(
         subject=subject(settings, environment),
         now_ms=now_ms,
-        under=current.complete(connection, settings, environment.name, now_ms),
+        context=current.complete(connection, settings, environment.name, now_ms),
         records=records,
         soak=soak,
-        soak_under=current.under(connection, staging.name) if staging is not None else current.NOTHING,
+        soak_context=current.context(connection, staging.name) if staging is not None else current.NOTHING,
     )
 
 

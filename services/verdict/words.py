@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from services.advice import Advice
 from services.dependencies.kind import CheckWords
 from services.dependencies.probe import CHECK as DECLARED
 from services.dependencies.registry import CHECKS, KINDS
@@ -36,12 +37,12 @@ KNOWN: Mapping[str, CheckWords] = _OWN | dict(CHECKS)
 _RELAXED = "the running application does not require {}: it runs relaxed, and an outage would go unnoticed"
 _REPORT = CHECKS["dependencies.ready"].needs
 # What it takes to know again what is known no more, where that isn't Verify.
-AGAIN: Mapping[str, str] = {
+_AGAIN: Mapping[str, str] = {
     "replay.gate": "Replay all cases once more, against what runs now, on Replay harness.",
     "soak": "Leave staging alone until it has passed its soak again, under what it runs now.",
 }
 START = "Start Greenlight again (python3 start.py), or its worker alone: nothing is measured without one."
-VERIFY_AGAIN = "Press Verify in the checklist: it is measured again, under what runs now."
+_VERIFY_AGAIN = "Press Verify in the checklist: it is measured again, under what runs now."
 
 
 def _words(check: str) -> CheckWords:
@@ -81,6 +82,18 @@ def unit(check: str) -> str:
 def needs(check: str) -> str:
     """What to do so that a check is measured at all."""
     return _words(check).needs or "Press Verify in the checklist."
+
+
+def not_measured(check: str) -> Advice:
+    """What is said of a check without any record."""
+    if check == "confirm.policy":
+        return Advice(what="Not confirmed yet: the decision to run in strict mode.", fix=needs(check))
+    return Advice(what=f"Not measured yet: whether {whether(check)}.", fix=needs(check))
+
+
+def again(check: str) -> str:
+    """What to do so that a check whose evidence no longer counts is measured again."""
+    return _AGAIN.get(check, _VERIFY_AGAIN)
 
 
 def false(check: str) -> str:

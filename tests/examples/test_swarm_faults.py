@@ -20,7 +20,7 @@ from examples.swarm.app import build
 from examples.swarm.faults import DESCRIPTIONS
 from examples.swarm.policy import read
 from runtime.heartbeat import Heartbeat
-from services.dependencies.messages import sentence
+from services.dependencies.messages import advice
 from services.dependencies.probes import probes_of
 from services.dependencies.run import Observation, observe
 from services.health import record as ledger
@@ -210,7 +210,7 @@ def test_each_fault_leads_to_its_own_diagnosis(watched: Watched, fault: str) -> 
     unaffected = {probe for probe in seen if probe not in CASES[fault] and not fault.startswith("redis_")}
     assert {seen[probe].outcome for probe in unaffected} <= {"ok"}, "the other probes are unaffected"
     first = next(iter(CASES[fault]))
-    said = sentence(seen[first].reading.code, seen[first].reading.words)
+    said = advice(seen[first].reading.code, seen[first].reading.words).what
     assert said.split(":", maxsplit=1)[0].replace("'", "&#x27;") in watched.page()
     watched.switch(fault, on=False)
     wait_until(

@@ -110,7 +110,7 @@ def test_a_flood_of_requests_shares_one_round_of_checks(serve: Serve) -> None:
 def test_redis_check_against_a_real_redis(make_redis: Callable[..., RealRedis]) -> None:
     server = make_redis()
 
-    async def look(url: str | None) -> Dependency:
+    async def ask(url: str | None) -> Dependency:
         client = client_for(url)
         try:
             return await RedisCheck(client=client, required=True)()
@@ -118,11 +118,11 @@ def test_redis_check_against_a_real_redis(make_redis: Callable[..., RealRedis]) 
             if client is not None:
                 await client.aclose()
 
-    assert asyncio.run(look(server.url)).healthy
-    gone = asyncio.run(look(f"redis://:planted-secret@127.0.0.1:{free_port()}"))
+    assert asyncio.run(ask(server.url)).healthy
+    gone = asyncio.run(ask(f"redis://:planted-secret@127.0.0.1:{free_port()}"))
     assert not gone.healthy
     assert "planted-secret" not in str(gone.report())
-    assert not asyncio.run(look(None)).configured
+    assert not asyncio.run(ask(None)).configured
 
 
 def test_an_unmounted_inngest_route_is_seen() -> None:
@@ -137,11 +137,11 @@ def test_an_unmounted_inngest_route_is_seen() -> None:
     assert not is_mounted(bare, "/inngest")
     assert is_mounted(whole, "/inngest")
 
-    def look(app: FastAPI, mode: str, *, keys: bool) -> Dependency:
+    def ask(app: FastAPI, mode: str, *, keys: bool) -> Dependency:
         check = InngestCheck(app=app, required=True, mode=lambda: mode, has_keys=lambda: keys)
         return asyncio.run(check())
 
-    assert look(whole, "cloud", keys=True).healthy
-    assert not look(whole, "cloud", keys=False).healthy
-    assert look(whole, "dev", keys=False).healthy
-    assert not look(bare, "dev", keys=True).healthy
+    assert ask(whole, "cloud", keys=True).healthy
+    assert not ask(whole, "cloud", keys=False).healthy
+    assert ask(whole, "dev", keys=False).healthy
+    assert not ask(bare, "dev", keys=True).healthy

@@ -160,7 +160,7 @@ def test_a_soak_s_row_tells_it_as_of_now_in_the_reader_s_time(store: Store) -> N
 def test_what_broke_a_soak_is_told_once_and_what_came_after_a_pass_apart(store: Store) -> None:
     now, second = clock.now_ms(), 1000
     found = Soak(
-        environment="stage", state="passed", since_ms=now - 9_000_000, left_ms=0, coverage=1.0, looks=9, canaries=3,
+        environment="stage", state="passed", since_ms=now - 9_000_000, left_ms=0, coverage=1.0, checks=9, canaries=3,
         canaries_wanted=3, waived="", begun_by=None, as_of_ms=now, passed_ms=now - 60 * second,
         events=(
             *(Event(at_ms=now - n * second, kind="readiness", why="Not ready <b>") for n in range(3)),
@@ -174,14 +174,6 @@ def test_what_broke_a_soak_is_told_once_and_what_came_after_a_pass_apart(store: 
     assert "3 times in a row" in since
     assert "It was first seen strict then" in before
     assert "Not ready" not in before
-
-
-def test_who_may_verify_here_is_not_sent_to_another_page_s_button(store: Store) -> None:
-    prove(store, "stage", "redis.write", outcome="fail", code="redis.out_of_memory",
-          detail={"found": "Redis refuses writes: its memory is full.",
-                  "remedy": "Raise the plan's limit or set an eviction policy, then press Probe now."})  # fmt: skip
-    (why,) = [why for why in reasons(said("verify-stage")) if "memory is full" in why]
-    assert why.endswith("then press Verify.")
 
 
 def test_a_report_that_can_not_be_sealed_is_shown_and_not_given(store: Store, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_seconds(value: float | None, text: str) -> None:
 
 
 def test_an_unheard_of_state_looks_unknown_never_good() -> None:
-    assert present.look("fantastic").tone == "none"
+    assert present.appearance("fantastic").tone == "none"
 
 
 def test_a_time_zone_nobody_knows_is_utc() -> None:
@@ -55,7 +55,7 @@ def test_a_badge_is_symbol_word_and_tone_together() -> None:
     for state in ("ok", "slow", "down", "unknown"):
         drawn = html.badge(state)
         assert 'class="i i-' in drawn
-        assert present.look(state).word in drawn
+        assert present.appearance(state).word in drawn
 
 
 def test_every_piece_escapes_what_it_is_given() -> None:

@@ -157,7 +157,7 @@ def test_the_charts_points_leave_as_csv(data: Store) -> None:
     assert found is not None
     rows = slo_detail.points_csv(found, found.points).splitlines()
     assert rows[0].startswith("environment,simulated,sli,from,until,good,bad")
-    assert sum(int(row.split(",")[5]) for row in rows[1:]) == found.row.standing.good
+    assert sum(int(row.split(",")[5]) for row in rows[1:]) == found.row.status.good
     page = slo_detail._page(found, "measured", present.zone("Europe/Berlin"))
     assert "plotly" in page
     assert "<script src" not in page  # nothing from a network

@@ -27,7 +27,7 @@ class FakeProbe:
     overlapped: bool = False
     remembered: list[Mapping[str, Any]] = field(default_factory=list)
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:
+    async def run(self, previous: Mapping[str, Any]) -> Reading:
         self.remembered.append(previous)
         self.running += 1
         self.overlapped = self.overlapped or self.running > 1
@@ -66,7 +66,7 @@ def test_it_looks_on_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = time.monotonic()
     seen, made = run(monkeypatch, [FakeProbe()], looks(10))
     assert len(seen) <= 2 + (time.monotonic() - begun) / 0.095, "never more often than its interval and its jitter say"
-    assert made.looks == len(seen)
+    assert made.probed == len(seen)
 
 
 def test_a_slow_probe_never_overlaps_itself_and_its_misses_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

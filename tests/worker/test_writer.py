@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.dependencies.messages import sentence
+from services.dependencies.messages import advice
 from services.dependencies.model import Check, Measure
 from services.dependencies.run import Observation
 from services.store import Store, conditions, evidence, samples
@@ -103,7 +103,7 @@ def test_an_observation_that_can_not_be_judged_or_stored_is_set_aside_alone(
         assert evidence.verify(connection) is None
     assert found["readiness"].state == "ok"
     assert found["redis.ping"].code == "prober.set_aside"
-    assert sentence(found["redis.ping"].code, found["redis.ping"].detail["words"]).startswith(
+    assert advice(found["redis.ping"].code, found["redis.ping"].detail["words"]).what.startswith(
         "One check could not be stored: "
     )
     assert "half" not in caplog.text

@@ -27,7 +27,7 @@ class ReadinessProbe:
     name: str = "readiness"
 
     @classmethod
-    def of(cls, environment: Environment) -> ReadinessProbe:
+    def from_settings(cls, environment: Environment) -> ReadinessProbe:
         """The probe that an environment's settings ask for."""
         return cls(
             url=environment.base_url + PATH,
@@ -36,7 +36,7 @@ class ReadinessProbe:
             deadline_s=environment.readiness.deadline_s,
         )
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
+    async def run(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
         """One request."""
         return judge(await http.get(self.url, deadline_s=self.deadline_s), slow_ms=self.slow_ms)
 

@@ -44,7 +44,7 @@ class DependenciesProbe:
     name: str = "dependencies"
 
     @classmethod
-    def of(cls, environment: Environment) -> DependenciesProbe:
+    def from_settings(cls, environment: Environment) -> DependenciesProbe:
         """The probe that an environment's settings ask for."""
         return cls(
             url=environment.base_url + PATH,
@@ -55,7 +55,7 @@ class DependenciesProbe:
             strict=environment.strict,
         )
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
+    async def run(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
         """One request; without a token too, because some applications serve the report openly."""
         headers = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
         answer = await http.get(self.url, deadline_s=self.deadline_s, headers=headers)

@@ -55,10 +55,10 @@ class Api:
     key: SecretStr | None
 
     @classmethod
-    def of(cls, environment: Environment) -> Api:
+    def from_settings(cls, environment: Environment) -> Api:
         """The API of an environment whose Inngest server may be asked; a dev server takes no key."""
         server = environment.server
-        assert server is not None  # noqa: S101 - the registry looked
+        assert server is not None  # noqa: S101 - the registry has checked
         return cls(url=server.api_url, key=environment.secrets.inngest_signing_key if server.cloud else None)
 
     async def runs(self, query: Mapping[str, object], *, deadline_s: float) -> Page | Refusal:

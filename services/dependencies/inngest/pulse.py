@@ -26,7 +26,7 @@ MOVES = "inngest.moves_work"
 SUCCESS, WAIT = "inngest_run_success", "inngest_queue_wait"
 FOLLOW_S = 20.0
 ACCEPT_S = 5.0
-LOOKS_S = (0.1, 0.2, 0.3, 0.5, 1.0)  # pauses between looks at the run; the last one repeats
+PAUSES_S = (0.1, 0.2, 0.3, 0.5, 1.0)  # pauses between reads of the run; the last one repeats
 NO_EVENT_KEY = "NO_EVENT_KEY_SET"  # what the SDK sends to a dev server, which takes any
 UNSEEN = frozenset({"pulse.api_refused", "pulse.no_api", "pulse.unseen"})  # sent, but its end can't be read
 
@@ -54,12 +54,12 @@ class PulseProbe:
     name: str = NAME
 
     @classmethod
-    def of(cls, environment: Environment) -> PulseProbe:
+    def from_settings(cls, environment: Environment) -> PulseProbe:
         """The probe of an environment whose Inngest server our worker is synced with."""
         server = environment.server
-        assert server is not None  # noqa: S101 - the registry looked
+        assert server is not None  # noqa: S101 - the registry has checked
         return cls(
-            api=Api.of(environment),
+            api=Api.from_settings(environment),
             event_url=server.event_url,
             event_key=environment.secrets.inngest_event_key,
             cloud=server.cloud,
@@ -72,7 +72,7 @@ class PulseProbe:
         """Sending and following together."""
         return ACCEPT_S + self.follow_s
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - each pulse stands alone
+    async def run(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - each pulse stands alone
         """One pulse."""
         if self.cloud and self.event_key is None:
             return self._reading("pulse.no_event_key", Trail(sent_ms=clock.now_ms()))
@@ -114,7 +114,7 @@ class PulseProbe:
         found: Page | Refusal = Page(runs=(), cursor=None)
         turn = 0
         while loop.time() < give_up:
-            await asyncio.sleep(LOOKS_S[min(turn, len(LOOKS_S) - 1)])
+            await asyncio.sleep(PAUSES_S[min(turn, len(PAUSES_S) - 1)])
             turn += 1
             left = max(0.5, give_up - loop.time())
             found = await self.api.runs_of_event(event_id, deadline_s=min(left, ACCEPT_S))

@@ -42,7 +42,7 @@ class InngestProbe:
     name: str = "inngest"
 
     @classmethod
-    def of(cls, environment: Environment) -> InngestProbe:
+    def from_settings(cls, environment: Environment) -> InngestProbe:
         """The probe that an environment's settings ask for."""
         return cls(
             url=environment.base_url + environment.inngest.path,
@@ -52,7 +52,7 @@ class InngestProbe:
             deadline_s=environment.inngest.deadline_s,
         )
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:
+    async def run(self, previous: Mapping[str, Any]) -> Reading:
         """Two or three requests, each with a third of the deadline. Where the key is known, a stranger's request
         is only made if the signed one fails, so as not to fill the application's log."""
         signed = await self._ask(self.signing_key.get_secret_value() if self.signing_key else None)
@@ -65,7 +65,7 @@ class InngestProbe:
         guarded = _mode_of(signed) != "dev" and plain.status in {200, 401} and _is_due(previous)
         forged = await self._ask(EMPTY_KEY) if guarded else None
         return judge(
-            Looks(plain=plain, signed=signed if self.signing_key is not None else None, forged=forged),
+            Answers(plain=plain, signed=signed if self.signing_key is not None else None, forged=forged),
             expected=self.expected,
             best_before=_best_before(previous),
             forged_ms=clock.now_ms() if guarded else previous.get("forged_ms"),
@@ -77,7 +77,7 @@ class InngestProbe:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Looks:
+class Answers:
     """The answers to a stranger's request, one signed with the environment's key, one signed with the empty key.
 
     `plain` is the signed answer where that was let in and no stranger's request was needed.
@@ -95,13 +95,13 @@ def signature(signing_key: str, at_s: int) -> str:
     return f"t={at_s}&s={digest}"
 
 
-def judge(looks: Looks, *, expected: Inngest, best_before: int | None, forged_ms: int | None = None) -> Reading:
+def judge(answers: Answers, *, expected: Inngest, best_before: int | None, forged_ms: int | None = None) -> Reading:
     """Read the answers into one code; the gravest finding wins."""
-    best = looks.signed or looks.plain
+    best = answers.signed or answers.plain
     body = best.json()
     facts = _facts(body) if isinstance(body, dict) else {}
     total = best.timings["total"]
-    code, words = _code(looks, best, facts, expected, best_before)
+    code, words = _code(answers, best, facts, expected, best_before)
     if code in {"inngest.ok", "inngest.ok_dev"} and total > expected.slow_ms:
         code, words = "inngest.slow", {"latency": round(total), "limit": round(expected.slow_ms)}
     good = code in {"inngest.ok", "inngest.ok_dev", "inngest.slow"}
@@ -113,9 +113,9 @@ def judge(looks: Looks, *, expected: Inngest, best_before: int | None, forged_ms
         detail=exchange_detail(best)
         | {
             "sdk": best.headers.get("x-inngest-sdk", "not named")[:60],
-            "signed": looks.signed is not None,
-            "unsigned_status": looks.plain.status,
-            "accepts_empty_key": _accepted(looks.forged),
+            "signed": answers.signed is not None,
+            "unsigned_status": answers.plain.status,
+            "accepts_empty_key": _accepted(answers.forged),
             "forged_ms": forged_ms,
             "facts": facts,
             "best_function_count": count if good else best_before,
@@ -134,14 +134,14 @@ def judge(looks: Looks, *, expected: Inngest, best_before: int | None, forged_ms
 
 
 def _code(
-    looks: Looks, best: http.Answer, facts: Mapping[str, Any], expected: Inngest, best_before: int | None
+    answers: Answers, best: http.Answer, facts: Mapping[str, Any], expected: Inngest, best_before: int | None
 ) -> tuple[str, dict[str, Any]]:
-    if _accepted(looks.forged):
+    if _accepted(answers.forged):
         return "inngest.open_door", {}
     front = None if facts else front_of(best)
     if front is not None:
         return f"inngest.{front.code}", {"status": best.status} | front_words(front)
-    by_status = _by_status(looks, best)
+    by_status = _by_status(answers, best)
     if by_status is not None:
         return by_status, {"status": best.status}
     if not facts:
@@ -160,13 +160,13 @@ def _code(
     return ("inngest.ok" if expected.mode == "cloud" else "inngest.ok_dev"), {}
 
 
-def _by_status(looks: Looks, best: http.Answer) -> str | None:
+def _by_status(answers: Answers, best: http.Answer) -> str | None:
     """The code where the status alone tells; None for a 200 whose body must be read."""
     if best.status == 200:
         return None
     if best.status == 401:
-        return "inngest.key_refused" if looks.signed is not None else "inngest.signed_only"
-    if best.status >= 500 and looks.signed is not None and looks.plain.status == 401:
+        return "inngest.key_refused" if answers.signed is not None else "inngest.signed_only"
+    if best.status >= 500 and answers.signed is not None and answers.plain.status == 401:
         return "inngest.key_not_hex"
     named = {403: "inngest.kind_mismatch", 404: "inngest.not_mounted", 405: "inngest.wrong_method"}
     return named.get(best.status, "inngest.server_error")

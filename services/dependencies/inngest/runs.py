@@ -1,6 +1,6 @@
 """Which runs finished, how, and which are stuck? The server's own list, read on from where the last check ended.
 
-Every finished run comes out at least once, however looks are cut short; the store keeps each by its id, once.
+Every finished run comes out at least once, however a run is cut short; the store keeps each by its id, once.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class RunsProbe:
     name: str = NAME
 
     @classmethod
-    def of(cls, environment: Environment) -> RunsProbe:
+    def from_settings(cls, environment: Environment) -> RunsProbe:
         """The probe of an environment whose Inngest server may be asked."""
         server, wanted = environment.server, environment.inngest
-        assert server is not None  # noqa: S101 - the registry looked
+        assert server is not None  # noqa: S101 - the registry has checked
         return cls(
-            api=Api.of(environment),
+            api=Api.from_settings(environment),
             cloud_service=server.api_url.endswith(".inngest.com"),
             app_id=wanted.app_id,
             moved_within_s=wanted.moved_within_s,
@@ -70,7 +70,7 @@ class RunsProbe:
             interval_s=environment.intervals.inngest_runs,
         )
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:
+    async def run(self, previous: Mapping[str, Any]) -> Reading:
         """Read on. What `previous` says of a request to wait is kept to."""
         now = clock.now_ms()
         if now < _number(previous, "wait_until_ms"):

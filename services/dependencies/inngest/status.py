@@ -64,7 +64,7 @@ class Stuck:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moving:
-    """The view-model. `current` are the probes' newest results by name; a part that isn't looked at is absent."""
+    """The view-model. `current` are the probes' newest results by name; a part that is not probed is absent."""
 
     environment: str
     simulated: bool

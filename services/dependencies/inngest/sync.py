@@ -39,18 +39,18 @@ class SyncProbe:
     name: str = NAME
 
     @classmethod
-    def of(cls, environment: Environment) -> SyncProbe:
+    def from_settings(cls, environment: Environment) -> SyncProbe:
         """The probe of an environment whose Inngest server our worker is synced with."""
         server = environment.server
-        assert server is not None  # noqa: S101 - the registry looked
+        assert server is not None  # noqa: S101 - the registry has checked
         return cls(
-            api=Api.of(environment),
+            api=Api.from_settings(environment),
             worker_url=server.worker_url,
             declared=server.declared,
             interval_s=environment.intervals.inngest_pulse,
         )
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - nothing to remember
+    async def run(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - nothing to remember
         """Compare once."""
         found = await registered(self.api)
         if isinstance(found, Refusal):

@@ -24,7 +24,7 @@ from services.dependencies.redis.wire import Session
 from services.settings.model import Environment, Queue
 
 FAR = Reach(whole=200, ends=100, stream=500)
-NEAR = Reach(whole=1, ends=1, stream=2)  # for items so large that the far look's answer is over the size limit
+NEAR = Reach(whole=1, ends=1, stream=2)  # for items so large that the far read's answer is over the size limit
 
 # Why the ages of a queue's items are not known, and the finding that says so.
 UNKNOWN_TIMES: Mapping[str, str] = {
@@ -51,7 +51,7 @@ class QueueProbe:
         return f"queue:{self.queue.name}"
 
     @classmethod
-    def of(cls, environment: Environment, queue: Queue) -> QueueProbe:
+    def from_settings(cls, environment: Environment, queue: Queue) -> QueueProbe:
         """The probe that an environment's settings ask for."""
         return cls(
             url=environment.secrets.redis_url,
@@ -60,11 +60,11 @@ class QueueProbe:
             deadline_s=environment.redis.deadline_s,
         )
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
+    async def run(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
         """Two to five commands; once more with a shorter reach where the items are very large."""
-        reading = await self._look_within(FAR)
+        reading = await self._measure_within(FAR)
         if reading.code == "redis.too_large":
-            reading = await self._look_within(NEAR)
+            reading = await self._measure_within(NEAR)
         if not reading.code.startswith("redis."):
             return reading
         code = _OWN_TROUBLE.get(reading.code, "queue.unreadable")
@@ -76,14 +76,14 @@ class QueueProbe:
             checks=(Check(name=self.name, outcome="unknown", value=code),),
         )
 
-    async def _look_within(self, reach: Reach) -> Reading:
-        async def look(session: Session) -> Reading:
-            return await self._look(session, reach)
+    async def _measure_within(self, reach: Reach) -> Reading:
+        async def run(session: Session) -> Reading:
+            return await self._measure(session, reach)
 
         return await redis_session.run(
             self.url,
             deadline_s=self.deadline_s,
-            look=look,
+            measure=run,
             on_failure=(self._unknown, self.name),
             not_configured="queue.not_configured",
         )
@@ -96,7 +96,7 @@ class QueueProbe:
     def _sli(self) -> str:
         return f"queue_aging_p95:{self.queue.name}"
 
-    async def _look(self, session: Session, reach: Reach) -> Reading:
+    async def _measure(self, session: Session, reach: Reach) -> Reading:
         now_s = clock.now_ms() / 1000
         try:
             aging = await READERS[self.queue.form](session, self.queue, now_s, reach)

@@ -49,7 +49,7 @@ class RedisInfoProbe:
     name: str = "redis.info"
 
     @classmethod
-    def of(cls, environment: Environment) -> RedisInfoProbe:
+    def from_settings(cls, environment: Environment) -> RedisInfoProbe:
         """The probe that an environment's settings ask for."""
         return cls(
             url=environment.secrets.redis_url,
@@ -59,7 +59,7 @@ class RedisInfoProbe:
             deadline_s=environment.redis.deadline_s,
         )
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:
+    async def run(self, previous: Mapping[str, Any]) -> Reading:
         """One INFO."""
 
         async def info(session: Session) -> Reading:
@@ -83,7 +83,7 @@ class RedisInfoProbe:
                 checks=(Check(name=CHECK, outcome="pass" if code == "redis.info_ok" else "fail", value=code),),
             )
 
-        return await redis_session.run(self.url, deadline_s=self.deadline_s, look=info, on_failure=((), CHECK))
+        return await redis_session.run(self.url, deadline_s=self.deadline_s, measure=info, on_failure=((), CHECK))
 
 
 def read_info(text: str) -> dict[str, int | str | None]:

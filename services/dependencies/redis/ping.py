@@ -20,7 +20,7 @@ COMMANDS = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RedisPingProbe:
-    """A new connection each time: a server that accepts nobody must not look well through an old one."""
+    """A new connection each time: a server that accepts nobody must not seem healthy through an old one."""
 
     url: SecretStr | None
     slow_ms: float
@@ -29,7 +29,7 @@ class RedisPingProbe:
     name: str = "redis.ping"
 
     @classmethod
-    def of(cls, environment: Environment) -> RedisPingProbe:
+    def from_settings(cls, environment: Environment) -> RedisPingProbe:
         """The probe that an environment's settings ask for."""
         return cls(
             url=environment.secrets.redis_url,
@@ -38,10 +38,12 @@ class RedisPingProbe:
             deadline_s=environment.redis.deadline_s,
         )
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
+    async def run(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
         """One PING."""
         bad = (Measure(sli=SLI, value=None, good=False),)
-        return await redis_session.run(self.url, deadline_s=self.deadline_s, look=self._ping, on_failure=(bad, CHECK))
+        return await redis_session.run(
+            self.url, deadline_s=self.deadline_s, measure=self._ping, on_failure=(bad, CHECK)
+        )
 
     async def _ping(self, session: Session) -> Reading:
         reply = await session.call("ping", "PING")

@@ -14,19 +14,19 @@ from services.dependencies.model import Check, Failure, Measure, Reading
 from services.dependencies.redis import address as redis_address
 from services.dependencies.redis import wire as redis_wire
 
-Look = Callable[[redis_wire.Session], Awaitable[Reading]]
+Measuring = Callable[[redis_wire.Session], Awaitable[Reading]]
 
 
 async def run(
     url: SecretStr | None,
     *,
     deadline_s: float,
-    look: Look,
+    measure: Measuring,
     on_failure: tuple[tuple[Measure, ...], str],
     not_configured: str = "redis.not_configured",
     key: str = "",
 ) -> Reading:
-    """Connect, look, close. `on_failure` gives the measures and the check's name for a check that failed, `key` the
+    """Connect, measure, close. `on_failure` gives the measures and the check's name for a check that failed, `key` the
     beginning of the keys that it asks for."""
     measures, check = on_failure
     if url is None:
@@ -40,7 +40,7 @@ async def run(
     try:
         async with asyncio.timeout(deadline_s):
             session = await redis_wire.connect(address, watch)
-            return await look(session)
+            return await measure(session)
     except TimeoutError:
         failure = watch.late(deadline_s)
         if failure.code == "tls_failed":  # a server without TLS waits for a command

@@ -31,7 +31,7 @@ class RedisWriteProbe:
     name: str = "redis.write"
 
     @classmethod
-    def of(cls, environment: Environment) -> RedisWriteProbe:
+    def from_settings(cls, environment: Environment) -> RedisWriteProbe:
         """The probe that an environment's settings ask for."""
         return cls(
             url=environment.secrets.redis_url,
@@ -41,11 +41,15 @@ class RedisWriteProbe:
             deadline_s=environment.redis.deadline_s,
         )
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
+    async def run(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - needs no memory
         """One round trip."""
         bad = (Measure(sli=SLI, value=None, good=False),)
         return await redis_session.run(
-            self.url, deadline_s=self.deadline_s, look=self._round_trip, on_failure=(bad, CHECK), key=f"{self.prefix}:"
+            self.url,
+            deadline_s=self.deadline_s,
+            measure=self._round_trip,
+            on_failure=(bad, CHECK),
+            key=f"{self.prefix}:",
         )
 
     async def _round_trip(self, session: Session) -> Reading:

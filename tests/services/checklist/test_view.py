@@ -171,9 +171,9 @@ def test_a_changed_configuration_makes_what_depended_on_it_stale(store: Store, t
     found = look(store, wanted)
     step = next(view for view in found.steps if view.key == "validate-prod")
     assert step.state != "done"
-    assert "variables changed" in step.checks[0].why
+    assert "variables changed" in step.checks[0].advice.what
     assert next(v for v in found.steps if v.key == "inputs-prod").decision is not None, "what was decided stands"
-    redo = {f.rule: f.fix for f in found.verdict.blocking}
+    redo = {f.rule: f.advice.fix for f in found.verdict.blocking}
     assert redo["replay"] == "Replay all cases once more, against what runs now, on Replay harness."
     assert redo["validation"].startswith("Press Verify in the checklist: it is measured again")
     assert redo["soak"].startswith("Make staging strict"), "never measured is not the same as no longer known"

@@ -25,12 +25,12 @@ def told() -> Iterator[tuple[str, str]]:
     for check in (*words.KNOWN, "redis.required", "queue:email", "dependency:crm"):
         for text in (words.title(check), words.false(check), words.needs(check)):
             yield f"check {check}", text
-    for check, text in words.AGAIN.items():
-        yield f"again {check}", text
+    for check in ("replay.gate", "soak", "redis.ping"):
+        yield f"again {check}", words.again(check)
     for rule in rules.RULES:
         yield f"rule {rule.id}", rule.title
         yield f"rule {rule.id}", rule.fix
-    for text in (*LIMITS, *RISKS, *BREAKS.values(), words.VERIFY_AGAIN):
+    for text in (*LIMITS, *RISKS, *BREAKS.values()):
         yield "report or soak", text
 
 

@@ -101,7 +101,7 @@ class Reflecting:
     interval_s: float = 1
     deadline_s: float = 1
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:
+    async def run(self, previous: Mapping[str, Any]) -> Reading:
         return Reading(code="readiness.ok", detail={"note": "planted-token/+x \ud83d\x00"}, version="\ud800")
 
 

@@ -86,8 +86,8 @@ def test_the_dependency_report(answer: Answer) -> None:
 @fuzz(300)
 @given(ANSWERS, st.none() | ANSWERS)
 def test_the_inngest_route(plain: Answer, signed: Answer | None) -> None:
-    looks = inngest.Looks(plain=plain, signed=signed, forged=None)
-    reading = storable(inngest.judge(looks, expected=Inngest(), best_before=None))
+    answers = inngest.Answers(plain=plain, signed=signed, forged=None)
+    reading = storable(inngest.judge(answers, expected=Inngest(), best_before=None))
     if reading.code in {"inngest.ok", "inngest.ok_dev", "inngest.slow"}:
         body = parse_json((signed or plain).body)
         assert body["mode"] == Inngest().mode

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from services.dependencies.http_client import Answer
-from services.dependencies.inngest.route import InngestProbe, Looks, judge
+from services.dependencies.inngest.route import Answers, InngestProbe, judge
 from services.dependencies.model import Reading
 from services.settings.model import Inngest
 from tests.conftest import Served
@@ -47,7 +47,7 @@ def look(base: str, key: str | None = KEY, previous: dict[str, Any] | None = Non
         interval_s=60,
         deadline_s=9,
     )
-    return asyncio.run(probe.look(previous or {}))
+    return asyncio.run(probe.run(previous or {}))
 
 
 def test_cloud_mode_with_the_right_key_is_seen_inside(serve: Serve) -> None:
@@ -161,5 +161,5 @@ def test_null_hashes_mean_no_key_whatever_the_flags_say() -> None:
         b'"signing_key_hash":null,"event_key_hash":"x"}'
     )
     plain = Answer(status=200, headers={}, body=body, timings={"total": 1.0})
-    found = judge(Looks(plain=plain, signed=plain, forged=None), expected=Inngest(), best_before=None)
+    found = judge(Answers(plain=plain, signed=plain, forged=None), expected=Inngest(), best_before=None)
     assert found.code == "inngest.signing_key_missing"

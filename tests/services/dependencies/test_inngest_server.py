@@ -101,7 +101,7 @@ def pulse(url: str, **more: Any) -> PulseProbe:
 
 
 def look(probe: Any, previous: dict[str, Any] | None = None) -> Reading:
-    found: Reading = asyncio.run(probe.look(previous or {}))
+    found: Reading = asyncio.run(probe.run(previous or {}))
     return found
 
 

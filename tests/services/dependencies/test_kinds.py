@@ -21,7 +21,7 @@ from pydantic import SecretStr, ValidationError
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from services.dependencies import http_client as http
-from services.dependencies.messages import brief, fix, sentence
+from services.dependencies.messages import advice, brief
 from services.dependencies.model import Reading
 from services.dependencies.probe import DeclaredProbe
 from services.dependencies.registry import KINDS
@@ -42,10 +42,10 @@ def look(variables: dict[str, str] | None = None, **fields: Any) -> Reading:
     probe = DeclaredProbe(kind=kind, table=table, variables=secrets)
     reading = asyncio.run(observe(environment, probe, {}, lag_ms=0)).reading
     assert SECRET not in repr(reading)
-    said = sentence(reading.code, reading.words)
+    said = advice(reading.code, reading.words).what
     assert said.startswith(("Crm ", "Crm:", "Something in front of crm", "Something in front of Crm", "What answers for ",
                             "The request to ", "A pooler answers", "The key for "))  # fmt: skip
-    assert "?" not in said + fix(reading.code, reading.words), said
+    assert "?" not in said + advice(reading.code, reading.words).fix, said
     return reading
 
 
@@ -101,7 +101,7 @@ def test_http_sends_what_is_declared_and_judges_by_its_conditions(site: str) -> 
 def test_http_a_condition_that_is_not_met_says_what_was_expected_and_found(site: str) -> None:
     reading = look(kind="http", url=f"{site}/echo", expect=["status == 200", "json.method == PUT"])
     assert reading.code == "http.not_met"
-    assert sentence(reading.code, reading.words) == (
+    assert advice(reading.code, reading.words).what == (
         "Crm answers, but not as expected: json.method == PUT. Found: GET."
     )
     assert [row["met"] for row in reading.detail["conditions"]] == [True, False]
@@ -443,7 +443,7 @@ def test_model_api_asks_for_the_list_with_the_key(serve: Callable[..., Served], 
     asked = {"kind": "model_api", "provider": kind, "url": url, "key_variable": "KEY"}
     assert code({"KEY": SECRET}, model="m-2", expect=["models has m-1", "count == 2"], **asked) == "model_api.ok"
     reading = look({"KEY": SECRET}, **asked)
-    assert "proves no quota" in sentence(reading.code, reading.words)
+    assert "proves no quota" in advice(reading.code, reading.words).what
     assert code({"KEY": SECRET}, model="alias", **asked) == "model_api.ok"
     assert code({"KEY": SECRET}, model="m-3", **asked) == "model_api.model_gone"
     assert code({"KEY": f"{SECRET}x"}, **asked) == "model_api.key_refused"

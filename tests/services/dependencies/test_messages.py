@@ -26,6 +26,13 @@ def test_what_is_told_without_a_reading_s_words_has_no_holes() -> None:
     assert messages.brief("") == ""
 
 
+def test_a_fix_names_no_button_of_another_page_and_loses_no_queued_work() -> None:
+    """What a message says is read on several pages, and done exactly as it stands."""
+    for row in ROWS:
+        assert "Probe now" not in row.fix or "on Dependency health" in row.fix
+        assert "eviction" not in row.fix or "Don't" in row.fix, "an eviction policy deletes queued work"
+
+
 def test_every_code_that_the_probes_use_has_a_row() -> None:
     folder = Path(messages.__file__).parent
     text = "\n".join(path.read_text() for path in folder.rglob("*.py"))
@@ -55,4 +62,4 @@ def test_an_unheard_of_code_is_unknown() -> None:
 
 
 def test_missing_words_leave_a_mark_and_no_crash() -> None:
-    assert "?" in messages.sentence("redis.slow", {})
+    assert "?" in messages.advice("redis.slow", {}).what

@@ -81,13 +81,13 @@ for _ in range(3):
 now = clock.now_ms()
 seen = view.environment_view(store, environment, now)
 verdict = verdicts.verdict(store, settings, "e", now)
-rule = next(finding for finding in verdict.findings if finding.rule == "dependencies")
+rule = next(result for result in verdict.results if result.rule == "dependencies")
 from ui import dependency_health
 from zoneinfo import ZoneInfo
 page = "".join(dependency_health.render(seen, ZoneInfo("UTC"), now))
 print(json.dumps({
-    "states": {d.dependency.name: [d.dependency.state, d.word.sentence, d.word.fix] for d in seen.dependencies},
-    "checks": {check.check: [check.outcome, check.why, check.fix] for check in rule.checks},
+    "states": {d.dependency.name: [d.dependency.state, d.notice.advice.what, d.notice.advice.fix] for d in seen.dependencies},
+    "checks": {check.check: [check.outcome, check.advice.what, check.advice.fix] for check in rule.checks},
     "slos": [row.slo.sli for row in slos.slos(store, environment, now + 120_000).rows],
     "page": page,
     "report": json.dumps(document(store, settings, "e", "completion", now)),
@@ -119,9 +119,9 @@ def test_a_kind_of_its_own_goes_from_settings_to_worker_page_verdict_slo_and_rep
     assert found["states"]["good"] == ["ok", "Good answers as expected.", ""]
     assert found["states"]["bad"] == ["down", "Bad says an odd number.", "Make it even."]
     assert found["checks"]["dependency:good"][0] == "pass"
-    assert found["checks"]["dependency:bad"] == ["fail", "Bad says an odd number", "Make it even."]
+    assert found["checks"]["dependency:bad"] == ["fail", "Bad says an odd number.", "Make it even."]
     assert {"dependency_uptime:good", "dependency_latency:good", "dependency_uptime:bad"} <= set(found["slos"])
     for part in ("Echo: says a number.", "Bad says an odd number.", "Make it even.", "number", "&lt; 10"):
         assert part in found["page"]
-    for part in ("dependency:bad", "Bad says an odd number", "Uptime of good"):
+    for part in ("dependency:bad", "Bad says an odd number.", "Uptime of good"):
         assert part in found["report"]

@@ -35,7 +35,7 @@ def server(make_redis: Callable[..., RealRedis]) -> RealRedis:
 def look(server: RealRedis | RawServer, form: str, deadline_s: float = 60, **more: object) -> Reading:
     queue = Queue(name="q", format=form, key=KEYS[form], **more)  # type: ignore[arg-type]
     url = SecretStr(f"redis://127.0.0.1:{server.port}/0")
-    return asyncio.run(QueueProbe(url=url, queue=queue, interval_s=60, deadline_s=deadline_s).look({}))
+    return asyncio.run(QueueProbe(url=url, queue=queue, interval_s=60, deadline_s=deadline_s).run({}))
 
 
 def ms(age_s: float) -> int:
@@ -86,7 +86,7 @@ def test_an_empty_queue_of_celery_behind_a_prefix_is_found(server: RealRedis) ->
     client.sadd("_kombu.binding.celery.pidbox", "")
     queue = Queue(name="q", format="celery", key="app:q")
     probe = QueueProbe(url=SecretStr(server.url), queue=queue, interval_s=60, deadline_s=60)
-    assert asyncio.run(probe.look({})).code == "queue.empty"
+    assert asyncio.run(probe.run({})).code == "queue.empty"
 
 
 def write(server: RealRedis, form: str, age_s: float) -> None:
@@ -243,7 +243,7 @@ def test_whatever_a_server_sends_nothing_but_an_empty_queue_or_a_readable_one_is
     queue = Queue(name="q", key="q", **kinds.get(form, {"format": form}))  # type: ignore[arg-type]
     server = raw_server(behave)
     probe = QueueProbe(url=SecretStr(f"redis://127.0.0.1:{server.port}"), queue=queue, interval_s=1, deadline_s=2)
-    reading = asyncio.run(probe.look({}))
+    reading = asyncio.run(probe.run({}))
     server.close()
     good = reading.measures[0].good
     assert good is None or reading.code in {"queue.empty", "queue.ok", "queue.late"}

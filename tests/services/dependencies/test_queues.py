@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from services.dependencies.messages import fix
+from services.dependencies.messages import advice
 from services.dependencies.model import Reading
 from services.dependencies.queue.age import aging_of_all, oldest_share_rank, p95, time_of
 from services.dependencies.queue.probe import QueueProbe
@@ -32,7 +32,7 @@ def server(make_redis: MakeRedis) -> RealRedis:
 
 def look(server: RealRedis, kind: str = "list", field: str | None = "at", **more: object) -> Reading:
     queue = Queue(name="q", kind=kind, key="q", timestamp_field=field, **more)  # type: ignore[arg-type]
-    return asyncio.run(QueueProbe(url=SecretStr(server.url), queue=queue, interval_s=60, deadline_s=30).look({}))
+    return asyncio.run(QueueProbe(url=SecretStr(server.url), queue=queue, interval_s=60, deadline_s=30).run({}))
 
 
 def client(server: RealRedis) -> redis.Redis:
@@ -298,6 +298,6 @@ def test_a_queue_that_this_user_may_not_read_says_what_to_allow(server: RealRedi
     client(server).execute_command("ACL", "SETUSER", "app", "on", ">planted-secret", "~app:*", "+@all")
     queue = Queue(name="q", kind="list", key="jobs:q", timestamp_field="at")
     url = server.url.replace("redis://", "redis://app:planted-secret@")
-    reading = asyncio.run(QueueProbe(url=SecretStr(url), queue=queue, interval_s=60, deadline_s=30).look({}))
+    reading = asyncio.run(QueueProbe(url=SecretStr(url), queue=queue, interval_s=60, deadline_s=30).run({}))
     assert (reading.code, reading.measures[0].good) == ("queue.no_permission", None)
-    assert "~jobs:q*" in fix(reading.code, reading.words)
+    assert "~jobs:q*" in advice(reading.code, reading.words).fix

@@ -8,7 +8,7 @@ import pytest
 from services.dependencies.app import readiness
 from services.dependencies.app import report as dependencies
 from services.dependencies.http_client import Answer
-from services.dependencies.messages import sentence
+from services.dependencies.messages import advice
 from services.dependencies.model import Failure, Reading
 
 
@@ -126,7 +126,7 @@ def test_what_is_in_front_is_told_apart_from_the_application(
     assert reading.code == f"readiness.{code}"
     assert reading.words.get("who") == who
     if who is not None:
-        said = sentence(reading.code, reading.words)
+        said = advice(reading.code, reading.words).what
         assert said.startswith("Something in front of the application ")
         assert f"HTTP {status} from {who}." in said
         assert reading.measures[0].good is False
@@ -137,7 +137,7 @@ def test_what_is_in_front_is_told_apart_from_the_application(
 def test_what_a_limit_asks_us_to_wait_is_said() -> None:
     found = Answer(status=429, headers={"retry-after": "30"}, body=b"", timings={"total": 5.0})
     reading = readiness.judge(found, slow_ms=1000)
-    assert sentence(reading.code, reading.words).endswith("It asks us to wait 30 s.")
+    assert advice(reading.code, reading.words).what.endswith("It asks us to wait 30 s.")
 
 
 def test_only_a_few_plain_values_of_the_body_are_kept() -> None:
@@ -207,7 +207,7 @@ def test_a_report_that_does_not_say_it_of_every_dependency_is_unknown(body: Any)
     reading = report(200, body)
     assert reading.code == "dependencies.unclear"
     assert reading.checks[0].outcome == "unknown"
-    assert "can't be judged" in sentence(reading.code, reading.words)
+    assert "can't be judged" in advice(reading.code, reading.words).what
 
 
 def test_the_dependency_behind_many_others_counts_and_is_kept() -> None:

@@ -32,17 +32,17 @@ SECRET = "planted-secret-0815"
 
 def ping(url: str, deadline_s: float = 30) -> Reading:
     probe = RedisPingProbe(url=SecretStr(url), slow_ms=1000, interval_s=30, deadline_s=deadline_s)
-    return asyncio.run(probe.look({}))
+    return asyncio.run(probe.run({}))
 
 
 def write(url: str) -> Reading:
     probe = RedisWriteProbe(url=SecretStr(url), prefix="greenlight:probe", slow_ms=1000, interval_s=60, deadline_s=30)
-    return asyncio.run(probe.look({}))
+    return asyncio.run(probe.run({}))
 
 
 def info(url: str, **previous: object) -> Reading:
     probe = RedisInfoProbe(url=SecretStr(url), memory_warn=0.9, clients_warn=0.9, interval_s=300, deadline_s=30)
-    return asyncio.run(probe.look(previous))
+    return asyncio.run(probe.run(previous))
 
 
 def test_a_healthy_redis_answers_writes_and_reports(make_redis: MakeRedis) -> None:
@@ -58,7 +58,7 @@ def test_a_healthy_redis_answers_writes_and_reports(make_redis: MakeRedis) -> No
 
 def test_nothing_configured_is_unknown_not_down() -> None:
     probe = RedisPingProbe(url=None, slow_ms=1, interval_s=1, deadline_s=1)
-    assert asyncio.run(probe.look({})).code == "redis.not_configured"
+    assert asyncio.run(probe.run({})).code == "redis.not_configured"
 
 
 @pytest.mark.parametrize("url", ["http://x", "redis://", "rediss://h:notaport", "", "redis://[::1"])
@@ -68,7 +68,7 @@ def test_an_address_that_is_none(url: str) -> None:
 
 def test_an_address_that_its_password_splits_says_how_to_write_it() -> None:
     reading = ping(f"rediss://default:{SECRET}#cd@127.0.0.1:6379")
-    said = diagnosis.sentence(reading.code, reading.words) + diagnosis.fix(reading.code, reading.words)
+    said = diagnosis.advice(reading.code, reading.words).what + diagnosis.advice(reading.code, reading.words).fix
     assert "Percent-encode the password: # is %23." in said
     assert SECRET not in f"{reading}{said}"
 
@@ -78,7 +78,7 @@ def test_the_database_of_an_option_is_the_one_that_is_looked_at(make_redis: Make
     redis.Redis(port=server.port, db=2).lpush("q", json.dumps({"at": time.time() - 9000}))
     queue = Queue(name="q", kind="list", key="q", timestamp_field="at")
     url = SecretStr(f"redis://127.0.0.1:{server.port}?db=2")
-    reading = asyncio.run(QueueProbe(url=url, queue=queue, interval_s=60, deadline_s=30).look({}))
+    reading = asyncio.run(QueueProbe(url=url, queue=queue, interval_s=60, deadline_s=30).run({}))
     assert reading.code == "queue.late"
 
 
@@ -89,8 +89,8 @@ def test_keys_that_a_user_may_not_touch_are_named_with_the_pattern_to_allow(make
     url = server.url.replace("redis://", f"redis://app:{SECRET}@")
     reading = write(url)
     assert reading.code == "redis.no_key_permission"
-    assert "greenlight:probe:" in diagnosis.sentence(reading.code, reading.words)
-    assert "~greenlight:probe:*" in diagnosis.fix(reading.code, reading.words)
+    assert "greenlight:probe:" in diagnosis.advice(reading.code, reading.words).what
+    assert "~greenlight:probe:*" in diagnosis.advice(reading.code, reading.words).fix
     assert ping(url).code == "redis.ok"
     admin.execute_command("ACL", "SETUSER", "app", "~*", "-setex")
     assert write(url).code == "redis.no_permission"
@@ -269,6 +269,6 @@ def test_keys_thrown_away_since_the_last_look_are_counted() -> None:
 
 def test_a_slow_answer_is_slow_and_bad_for_the_slo(make_redis: MakeRedis) -> None:
     probe = RedisPingProbe(url=SecretStr(make_redis().url), slow_ms=0.000001, interval_s=1, deadline_s=30)
-    reading = asyncio.run(probe.look({}))
+    reading = asyncio.run(probe.run({}))
     assert reading.code == "redis.slow"
     assert reading.measures[0].good is False

@@ -21,7 +21,7 @@ class Broken:
     interval_s: float = 1
     deadline_s: float = 1
 
-    async def look(self, previous: Mapping[str, Any]) -> Reading:
+    async def run(self, previous: Mapping[str, Any]) -> Reading:
         raise ZeroDivisionError
 
 

@@ -74,8 +74,8 @@ def test_two_of_three_with_one_secret_are_named() -> None:
     found = compared("REDIS_URL=rediss://a\n", "REDIS_URL=rediss://b\n", "REDIS_URL=rediss://a\n")
     row = found.rows[0]
     assert (row.key, row.status) == ("REDIS_URL", "same_but_must_differ")
-    assert "staging and third" in row.sentence
-    assert "production" not in row.sentence
+    assert "staging and third" in row.advice.what
+    assert "production" not in row.advice.what
     assert row.marks == ("equal", "different", "equal")
 
 

@@ -128,7 +128,7 @@ def test_a_value_triggers_its_rule_and_its_neighbour_does_not(
     assert rule not in found(document(**nearly), mode)
     for value in triggers.values():
         if isinstance(value, str) and len(value) > 5 and value != "staging":
-            assert value not in hit.message + hit.fix
+            assert value not in hit.advice.what + hit.advice.fix
 
 
 @pytest.mark.parametrize("rule", TEXTS)

@@ -69,7 +69,7 @@ def test_one_bad_look_is_no_contradiction_yet() -> None:
 
 
 def test_every_rule_says_what_to_do() -> None:
-    assert all(rule.sentence and rule.fix for rule in RULES)
+    assert all(rule.advice.what and rule.advice.fix for rule in RULES)
     assert len({rule.name for rule in RULES}) == len(RULES)
 
 

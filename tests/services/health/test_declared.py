@@ -89,7 +89,7 @@ def test_strict_mode_is_about_what_the_team_says() -> None:
     assert evaluate("e", [READY, said], NOW).policy == "strict"
     assert evaluate("e", [READY, said], NOW, strict=("redis", "inngest", "postgres")).policy == "mixed"
     verdict = verdicts.evaluate(Facts(subject=Subject(name="e", strict=("redis", "postgres")), now_ms=NOW))
-    (rule,) = (finding for finding in verdict.findings if finding.rule == "strict")
+    (rule,) = (finding for finding in verdict.results if finding.rule == "strict")
     assert [check.check for check in rule.checks] == ["redis.required", "postgres.required"]
     assert words.title("postgres.required") == "The running application requires PostgreSQL"
     assert "PostgreSQL" in words.false("postgres.required")
@@ -109,7 +109,7 @@ def test_the_verdict_asks_for_those_that_are_required(monkeypatch: pytest.Monkey
     settings = Settings.model_construct(environments=(ENVIRONMENT,), soak=Subject(name="x").soak)
     about = subject(settings, ENVIRONMENT)
     verdict = verdicts.evaluate(Facts(subject=about, now_ms=NOW))
-    (rule,) = (finding for finding in verdict.findings if finding.rule == "dependencies")
+    (rule,) = (finding for finding in verdict.results if finding.rule == "dependencies")
     assert [check.check for check in rule.checks] == [
         "dependencies.ready", "redis.ping", "redis.write", "dependency:crm"
     ]  # fmt: skip
@@ -142,8 +142,8 @@ def test_evidence_of_a_failing_one_says_why_in_its_own_words() -> None:
     verdict = verdicts.evaluate(
         Facts(subject=Subject(name="e", required=("crm",)), now_ms=NOW, records={"dependency:crm": proof})
     )
-    (rule,) = (finding for finding in verdict.findings if finding.rule == "dependencies")
+    (rule,) = (finding for finding in verdict.results if finding.rule == "dependencies")
     assert verdict.state == "NO_GO"
-    assert rule.why == "CRM is not reached: nothing listens at its address."
-    assert rule.fix == "Start it, or correct its address in greenlight.toml."
+    assert rule.advice.what == "CRM is not reached: nothing listens at its address."
+    assert rule.advice.fix == "Start it, or correct its address in greenlight.toml."
     assert "crm" not in BREAKS

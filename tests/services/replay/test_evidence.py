@@ -83,7 +83,7 @@ def test_a_run_proves_nothing_of_variables_that_changed_while_it_ran(store: Stor
     runs.conclude(store, begun.run, also=functools.partial(start.keep_evidence, store))
     with store.read() as connection:
         kept = evidence.newest(connection, "prod", "replay.gate")
-        now = current.under(connection, "prod")
+        now = current.context(connection, "prod")
     assert kept is not None
     assert (kept.outcome, kept.fingerprint) == ("pass", "k-1")
     expected = None if when == "not" else "the environment's variables changed since"
@@ -105,7 +105,7 @@ def test_a_changed_golden_set_makes_what_was_proven_with_the_old_one_count_no_mo
     path.write_text(json.dumps(changed))
     assert replay_rule(store, settings) == (
         "unknown",
-        "Not known any more whether the agent passes the golden cases, as the golden set changed since.",
+        "No longer known whether the agent passes the golden cases: the golden set changed since.",
         "Replay all cases once more, against what runs now, on Replay harness.",
     )
     path.unlink()
@@ -117,7 +117,7 @@ def test_a_run_s_judge_must_be_one_that_there_is(store: Store, tmp_path: Path, m
     proof_of(store, make_set(tmp_path), Scripted(), GateRules())
     assert replay_rule(store, settings)[0] == "pass"
     monkeypatch.setattr(identity, "_rubric", lambda: "another")
-    assert "as the judge changed since" in replay_rule(store, settings)[1]
+    assert ": the judge changed since" in replay_rule(store, settings)[1]
 
 
 def test_golden_set_and_judges_of_now_are_those_that_a_run_is_stamped_with(tmp_path: Path) -> None:
@@ -152,5 +152,5 @@ def configured(folder: Path, more: str = "") -> Settings:
 
 def replay_rule(store: Store, settings: Settings) -> tuple[str, str, str]:
     found = verdict(store, settings, "prod", clock.now_ms())
-    rule = next(f for f in found.findings if f.rule == "replay")
-    return rule.outcome, rule.why, rule.fix
+    rule = next(f for f in found.results if f.rule == "replay")
+    return rule.outcome, rule.advice.what, rule.advice.fix

@@ -70,7 +70,7 @@ def test_it_is_refused_with_its_place(tmp_path: Path, expectation: dict[str, Any
     problem = caught.value.problems[0]
     assert problem.key.startswith("$.cases[0].expectations[0]")
     assert where in problem.key
-    assert words in problem.message
+    assert words in problem.advice.what
 
 
 def test_every_kind_says_which_fields_it_reads() -> None:

@@ -22,7 +22,7 @@ def write(folder: Path, text: str, name: str = "greenlight.toml") -> dict[str, s
 def problems(variables: dict[str, str]) -> str:
     with pytest.raises(SettingsError) as caught:
         load(variables)
-    assert all(p.source and p.key and p.message and p.fix for p in caught.value.problems)
+    assert all(p.source and p.key and p.advice.what and p.advice.fix for p in caught.value.problems)
     return str(caught.value)
 
 
@@ -174,7 +174,7 @@ def test_an_env_file_in_utf_16_is_one_problem(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load({"GREENLIGHT_CONFIG": str(toml), "GREENLIGHT_DATA": str(tmp_path / "d")})
     (problem,) = caught.value.problems
-    assert "UTF-16" in problem.message
+    assert "UTF-16" in problem.advice.what
     assert "planted" not in str(caught.value)
 
 

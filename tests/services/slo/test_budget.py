@@ -6,13 +6,13 @@ import math
 
 import pytest
 
-from services.slo.budget import Standing, stand
+from services.slo.budget import ObjectiveStatus, stand
 from services.slo.burn import RULES, Burn, Tally
 
 MONTH_S = 30 * 86_400
 
 
-def standing(good: int, bad: int, target: float, *, covered: float = 1.0, firing: bool = False) -> Standing:
+def status(good: int, bad: int, target: float, *, covered: float = 1.0, firing: bool = False) -> ObjectiveStatus:
     burn = Burn(rule=RULES[2], burn_long=4.0, burn_short=4.0, events=100, firing=firing)
     return stand(
         Tally(good=good, bad=bad), unknown=0, covered_s=covered * MONTH_S, window_s=MONTH_S, target=target,
@@ -27,11 +27,11 @@ def standing(good: int, bad: int, target: float, *, covered: float = 1.0, firing
      (10, 0, 1.0, "ok"), (99_999, 1, 1.0, "broken"), (9990, 10, 0.995, "ok"), (9962, 38, 0.995, "at_risk")],
 )  # fmt: skip
 def test_the_state_is_decided_without_rounding(good: int, bad: int, target: float, state: str) -> None:
-    assert standing(good, bad, target).state == state
+    assert status(good, bad, target).state == state
 
 
 def test_a_budget_in_minutes_and_in_events_says_the_same() -> None:
-    budget = standing(9990, 10, 0.995).budget
+    budget = status(9990, 10, 0.995).budget
     assert budget is not None
     assert budget.allowed_s == pytest.approx(12_960)  # 3 h 36 min of 30 days
     assert budget.spent_s == pytest.approx(2592)
@@ -41,7 +41,7 @@ def test_a_budget_in_minutes_and_in_events_says_the_same() -> None:
 
 
 def test_time_that_was_not_observed_neither_spends_nor_earns() -> None:
-    whole, half = standing(9990, 10, 0.995), standing(9990, 10, 0.995, covered=0.5)
+    whole, half = status(9990, 10, 0.995), status(9990, 10, 0.995, covered=0.5)
     assert whole.budget is not None
     assert half.budget is not None
     assert (half.coverage, half.value) == (0.5, whole.value)
@@ -50,12 +50,12 @@ def test_time_that_was_not_observed_neither_spends_nor_earns() -> None:
 
 
 def test_a_firing_rule_means_at_risk_and_says_how_long_it_lasts() -> None:
-    found = standing(9990, 10, 0.995, firing=True)
+    found = status(9990, 10, 0.995, firing=True)
     assert found.state == "at_risk"
     assert found.exhausted_in_s == pytest.approx(0.8 * MONTH_S / 4)
 
 
 def test_any_error_overspends_a_budget_of_nothing_without_end() -> None:
-    budget = standing(99, 1, 1.0).budget
+    budget = status(99, 1, 1.0).budget
     assert budget is not None
     assert budget.remaining == -math.inf

@@ -59,11 +59,11 @@ def assert_true(row: Row, history: Sequence[Sample], end: int, holes: Sequence[t
     outside = [(at, at + MINUTE_MS) for at in range(begin, end, MINUTE_MS)
                if not any(low < at + MINUTE_MS and at < high for low, high in holes)]  # fmt: skip
     wanted = slow(history, outside) if holes else slow(history, [(begin, end)])
-    standing = row.standing
-    assert (standing.good, standing.bad, standing.unknown) == (wanted["good"], wanted["bad"], wanted["unknown"])
+    status = row.status
+    assert (status.good, status.bad, status.unknown) == (wanted["good"], wanted["bad"], wanted["unknown"])
     length = len(outside) * MINUTE_MS
-    assert standing.coverage == pytest.approx(min(1.0, wanted["covered_ms"] / length))
-    for found in standing.burns:
+    assert status.coverage == pytest.approx(min(1.0, wanted["covered_ms"] / length))
+    for found in status.burns:
         for seconds, measured in ((found.rule.long_s, found.burn_long), (found.rule.short_s, found.burn_short)):
             low = end - seconds * 1000
             part = slow(history, [r for r in outside if r[0] >= low] if holes else [(low, end)])
@@ -123,9 +123,9 @@ def test_both_databases_answer_alike(store: Store) -> None:
     found = view.slos(store, environment(), START + 3 * DAY_MS)
     assert_true(found.rows[0], history, START + 3 * DAY_MS)
     row = found.rows[0]
-    assert row.standing.state == "broken"  # 1 of 97 is bad where 1 of 100 may be
+    assert row.status.state == "broken"  # 1 of 97 is bad where 1 of 100 may be
     assert row.burn_down[0][1] == 1.0
-    assert row.burn_down[-1][1] == row.standing.budget.remaining  # type: ignore[union-attr]
+    assert row.burn_down[-1][1] == row.status.budget.remaining  # type: ignore[union-attr]
     assert len(row.burn_down) <= view.POINTS + 3
 
 
@@ -143,12 +143,12 @@ def test_withdrawn_maintenance_counts_again(store: Store) -> None:
     with store.write() as connection:
         number = deploys.declare(connection, "e", from_ms=START, until_ms=START + HOUR_MS, reason="move", by="Ada",
                                  now_ms=START)  # fmt: skip
-    assert view.slos(store, environment(), START + 2 * HOUR_MS).rows[0].standing.bad == 0
+    assert view.slos(store, environment(), START + 2 * HOUR_MS).rows[0].status.bad == 0
     with store.write() as connection:
         assert deploys.withdraw(connection, number, by="Bo", now_ms=START)
         assert not deploys.withdraw(connection, number, by="Bo", now_ms=START)
     found = view.slos(store, environment(), START + 2 * HOUR_MS)
-    assert found.rows[0].standing.bad == 120
+    assert found.rows[0].status.bad == 120
     assert found.maintenance[0].withdrawn_by == "Bo"
 
 
@@ -170,7 +170,7 @@ def test_worst_comes_first(store: Store) -> None:
     write(store, [sample(START + n * 30_000, sli="readiness_uptime") for n in range(100)])
     write(store, [sample(START + n * 30_000, good=n > 50, sli="redis_write_latency") for n in range(100)])
     found = view.slos(store, environment(objectives=objectives), START + HOUR_MS)
-    assert [row.standing.state for row in found.rows] == ["broken", "no_data", "ok"]
+    assert [row.status.state for row in found.rows] == ["broken", "no_data", "ok"]
 
 
 @given(st.integers(0, 400 * DAY_MS), st.integers(0, 100 * DAY_MS), st.integers(0, 500 * 24))

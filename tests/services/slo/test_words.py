@@ -10,7 +10,7 @@ from services.slo.words import answer
 
 def rows(*states: str) -> Any:
     slis = ("readiness_uptime", "redis_ping_latency", "queue_aging_p95:email")
-    return [SimpleNamespace(slo=SimpleNamespace(sli=sli), standing=SimpleNamespace(state=state))
+    return [SimpleNamespace(slo=SimpleNamespace(sli=sli), status=SimpleNamespace(state=state))
             for sli, state in zip(slis, states, strict=True)]  # fmt: skip
 
 

@@ -1,11 +1,11 @@
-"""The soak: computed from looks, begun again by whatever breaks it, and never more proven than was seen."""
+"""The soak: computed from checks, begun again by whatever breaks it, and never more proven than was seen."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.settings.model import Soak as Rules
-from services.soak.evaluate import Event, Look, Soak, alike, evaluate
+from services.soak.evaluate import Event, ReadinessCheck, Soak, alike, evaluate
 
 HOUR = 3_600_000
 NOW = 1_800_000_000_000
@@ -13,13 +13,13 @@ DAY = 24 * HOUR
 RULES = Rules()
 
 
-def looks(hours: float, *, every_s: int = 30, missing: tuple[float, float] | None = None) -> list[Look]:
+def checks(hours: float, *, every_s: int = 30, missing: tuple[float, float] | None = None) -> list[ReadinessCheck]:
     found = []
     at = NOW - round(hours * HOUR)
     while at < NOW:
         age = (NOW - at) / HOUR
         if missing is None or not missing[1] <= age <= missing[0]:
-            found.append(Look(at_ms=at, good=True, interval_s=every_s))
+            found.append(ReadinessCheck(at_ms=at, good=True, interval_s=every_s))
         at += every_s * 1000
     return found
 
@@ -29,14 +29,14 @@ def soak(
     missing: tuple[float, float] | None = None,
 ) -> Soak:  # fmt: skip
     begun = Event(at_ms=NOW - round(hours * HOUR), kind="strict", why="strict since then")
-    return evaluate("staging", RULES, strict=strict, events=(begun, *events), looks=looks(hours, missing=missing),
+    return evaluate("staging", RULES, strict=strict, events=(begun, *events), checks=checks(hours, missing=missing),
                   canaries=[NOW - n * HOUR for n in range(canaries)], waived=waived, now_ms=NOW)  # fmt: skip
 
 
 def test_a_day_without_a_fault_passes_and_says_what_it_proves() -> None:
     found = soak(25)
     assert (found.state, found.left_ms) == ("passed", 0)
-    assert found.looks == 2880
+    assert found.checks == 2880
     assert found.certifies == pytest.approx(0.99896, abs=1e-5), "not 99.9 %"
 
 

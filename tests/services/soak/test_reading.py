@@ -42,8 +42,8 @@ class Stage:
         ends = self.now + minutes * 60_000
         while self.now < ends:
             self.now += 10_000
-            look = replace(seen(self.now / 1000, code, environment="stage"), interval_s=10)
-            ledger.record(self.store, [look], self.memory)
+            check = replace(seen(self.now / 1000, code, environment="stage"), interval_s=10)
+            ledger.record(self.store, [check], self.memory)
         self.strict()
 
     def strict(self) -> None:
@@ -87,7 +87,7 @@ def test_a_pass_stands_through_a_bad_minute_and_falls_with_other_variables(stage
     stage.live(2, code="readiness.not_ready")
     later = stage.soak()
     assert (later.state, later.passed_ms) == ("passed", passed.passed_ms)
-    assert (later.since_ms, later.coverage, later.looks) == (passed.since_ms, passed.coverage, passed.looks), (
+    assert (later.since_ms, later.coverage, later.checks) == (passed.since_ms, passed.coverage, passed.checks), (
         "what is told of a pass is what it was given on, not what was seen since"
     )
     with stage.store.write() as connection:

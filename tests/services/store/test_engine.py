@@ -59,7 +59,7 @@ def test_a_full_disk_is_said_loses_nothing_and_passes(sqlite_store: Store) -> No
             [Sample(environment="e", sli="s", at_ms=i, value=1.0, good=True) for i in range(10, 50_000)],
             {},
         )
-    assert "full" in caught.value.sentence
+    assert "full" in caught.value.advice.what
     assert caught.value.passes
     assert count(sqlite_store) == 1
     limit(1 << 30)
@@ -152,7 +152,7 @@ def test_an_error_that_nobody_thought_of_becomes_the_store_s_own_with_its_code(s
     assert caught.value.passes
     with pytest.raises(StoreError) as caught_too, store.write() as connection:
         connection.execute(text("SELEC 1"))
-    assert "not known here (" in caught_too.value.sentence
+    assert "not known here (" in caught_too.value.advice.what
     put(store, 1)
     assert count(store) == 1
 

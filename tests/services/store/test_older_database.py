@@ -17,7 +17,7 @@ from services.settings.model import Environment
 from services.slo import view as slos
 from services.store import Store, conditions, evidence, heartbeats
 from services.store.migrate import HEAD, check, migrate
-from services.verdict.evaluate import standing
+from services.verdict.evaluate import check_result
 from services.verdict.model import Facts, Subject
 from tests.conftest import ROOT
 
@@ -62,14 +62,14 @@ def test_what_it_holds_is_read_as_it_was_meant(store: Store) -> None:
         states = conditions.load(connection, "staging")
         health = evaluate("staging", states, max(state.at_ms for state in states))
         decided = evidence.newest(connection, "production", "confirm.policy")
-    found = standing("readiness.ready", records["readiness.ready"], Facts(subject=Subject(name="s"), now_ms=now_ms).under,
-                     Facts(subject=Subject(name="staging"), now_ms=now_ms))  # fmt: skip
+    facts = Facts(subject=Subject(name="staging"), now_ms=now_ms)
+    found = check_result("readiness.ready", records["readiness.ready"], facts.context, facts)
     assert found.outcome == "fail"
-    assert found.why == "The application's readiness could not be read: nothing listens at its address"
-    assert found.fix == "Start the application, or correct base_url."
+    assert found.advice.what == "The application's readiness could not be read: nothing listens at its address."
+    assert found.advice.fix == "Start the application, or correct base_url."
     assert health.state == "not_ready"
     assert decided is not None
     assert decided.detail["by"] == "Old Version"
     environment = Environment(name="production", base_url="http://127.0.0.1:9911")
     rows = {row.slo.sli: row for row in slos.slos(store, environment, now_ms + 120_000).rows}
-    assert rows["readiness_uptime"].standing.good > 10
+    assert rows["readiness_uptime"].status.good > 10

@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.evidence.freshness import Under, max_age_ms
+from services.evidence.freshness import Context, max_age_ms
 from services.evidence.model import Evidence
 from services.soak.evaluate import CHECK as SOAK
 from services.verdict.evaluate import evaluate
@@ -27,9 +27,9 @@ class Life(RuleBasedStateMachine):
         self.records: dict[str, Evidence] = {}
         self.soak: Evidence | None = None
 
-    def under(self, of: list[int]) -> Under:
+    def context(self, of: list[int]) -> Context:
         golden, judge = self.gate
-        return Under(fingerprint=f"k-{of[0]}", version=f"v{of[1]}", golden_sha256=f"g{golden}",
+        return Context(fingerprint=f"k-{of[0]}", version=f"v{of[1]}", golden_sha256=f"g{golden}",
                      judges=frozenset({f"j{judge}", "another"}))  # fmt: skip
 
     def made(self, check: str, outcome: str, of: list[int], *, simulated: bool = False) -> Evidence:
@@ -80,8 +80,8 @@ class Life(RuleBasedStateMachine):
         self.now += hours * HOUR
 
     def verdict(self) -> Verdict:
-        return evaluate(Facts(subject=PRODUCTION, now_ms=self.now, under=self.under(self.mine), records=self.records,
-                            soak=self.soak, soak_under=self.under(self.staging)))  # fmt: skip
+        return evaluate(Facts(subject=PRODUCTION, now_ms=self.now, context=self.context(self.mine), records=self.records,
+                            soak=self.soak, soak_context=self.context(self.staging)))  # fmt: skip
 
     def counts(self, record: Evidence | None, of: list[int]) -> bool:
         """Told again in the simplest words: there, real, not too old, taken under what holds now."""
@@ -103,8 +103,8 @@ class Life(RuleBasedStateMachine):
         if not hasattr(self, "now"):
             return
         known = [(self.records.get(check), self.mine) for check in CHECKS] + [(self.soak, self.staging)]
-        standing = [r.outcome if r is not None and self.counts(r, of) else "unknown" for r, of in known]
-        expected = "NO_GO" if "fail" in standing else "GO" if set(standing) == {"pass"} else "INCONCLUSIVE"
+        outcomes = [r.outcome if r is not None and self.counts(r, of) else "unknown" for r, of in known]
+        expected = "NO_GO" if "fail" in outcomes else "GO" if set(outcomes) == {"pass"} else "INCONCLUSIVE"
         found = self.verdict()
         assert found.state == expected
         if found.state == "NO_GO":

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.evidence.freshness import Under
+from services.evidence.freshness import Context
 from services.evidence.model import Evidence
 from services.soak.evaluate import CHECK as SOAK
 from services.verdict.evaluate import evaluate
@@ -17,7 +17,7 @@ from services.verdict.rules import RULES
 
 NOW = 1_800_000_000_000
 HOUR = 3_600_000
-UNDER = Under(fingerprint="k-1", version="v1", golden_sha256="g-1", judges=frozenset({"j-1"}))
+CONTEXT = Context(fingerprint="k-1", version="v1", golden_sha256="g-1", judges=frozenset({"j-1"}))
 PRODUCTION = Subject(name="production", role="production", queues=("email",), staging="staging", needs_soak=True)
 CHECKS = tuple(c for rule in RULES for c in rule.checks(PRODUCTION) if c != SOAK)
 
@@ -35,7 +35,7 @@ def facts(subject: Subject = PRODUCTION, **changes: Evidence | None) -> Facts:
         if change is not None:
             found[name] = change
     soak = record(SOAK, environment="staging", value="passed")
-    return Facts(subject=subject, now_ms=NOW, under=UNDER, records=found, soak=soak, soak_under=UNDER)
+    return Facts(subject=subject, now_ms=NOW, context=CONTEXT, records=found, soak=soak, soak_context=CONTEXT)
 
 
 def test_all_rules_fresh_and_true_is_go() -> None:
@@ -50,8 +50,8 @@ def test_one_check_measured_false_is_no_go_and_names_its_rule(check: str) -> Non
     (blocking,) = found.blocking
     assert blocking.outcome == "fail"
     assert check in {c.check for c in blocking.checks}
-    assert found.next_step == blocking.fix
-    assert blocking.why.endswith(".")
+    assert found.next_step == blocking.advice.fix
+    assert blocking.advice.what.endswith(".")
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -77,7 +77,7 @@ def test_what_does_not_count_never_counts_as_true(check: str, change: dict[str, 
     assert found.state == "INCONCLUSIVE"
     (blocking,) = found.blocking
     assert blocking.outcome == "unknown"
-    assert blocking.fix
+    assert blocking.advice.fix
 
 
 def test_false_comes_before_unknown() -> None:
@@ -90,7 +90,7 @@ def test_the_cause_is_told_as_it_was_found_with_its_own_remedy() -> None:
     found_bad = {"found": "The application serves 3 Inngest functions, 4 are expected.", "remedy": "Check serve()."}
     bad = record("inngest.functions", "fail", code="inngest.function_count", detail=found_bad)
     (blocking,) = evaluate(facts(**{"inngest.functions": bad})).blocking
-    assert (blocking.why, blocking.fix) == (found_bad["found"], found_bad["remedy"])
+    assert (blocking.advice.what, blocking.advice.fix) == (found_bad["found"], found_bad["remedy"])
 
 
 def test_what_another_check_s_look_found_is_no_cause() -> None:
@@ -98,9 +98,9 @@ def test_what_another_check_s_look_found_is_no_cause() -> None:
     relaxed = record("redis.required", "fail", code="dependencies.ok")
     unseen = record("redis.write", "unknown", code="redis.ok")
     found = evaluate(facts(**{"redis.required": relaxed, "redis.write": unseen}))
-    assert [f.why for f in found.blocking] == [
+    assert [f.advice.what for f in found.blocking] == [
         "The running application does not require Redis: it runs relaxed, and an outage would go unnoticed.",
-        "Not known yet whether Redis takes and gives back what is written: it could not be measured.",
+        "Not known whether Redis takes and gives back what is written. It could not be measured.",
     ]
 
 
@@ -108,9 +108,9 @@ def test_what_another_check_s_look_found_is_no_cause() -> None:
 def test_what_was_never_measured_says_what_it_takes(check: str) -> None:
     whole = facts(**{check: None})
     (blocking,) = evaluate(replace(whole, soak=None) if check == SOAK else whole).blocking
-    assert blocking.why.startswith(("Not measured yet: whether ", "Not confirmed yet: "))
-    assert blocking.fix.endswith(".")
-    assert "Redis" not in blocking.why or "redis" not in blocking.why
+    assert blocking.advice.what.startswith(("Not measured yet: whether ", "Not confirmed yet: "))
+    assert blocking.advice.fix.endswith(".")
+    assert "Redis" not in blocking.advice.what or "redis" not in blocking.advice.what
 
 
 def test_what_is_broken_now_comes_before_what_is_missing_on_the_way() -> None:
@@ -122,17 +122,17 @@ def test_what_is_broken_now_comes_before_what_is_missing_on_the_way() -> None:
 def test_a_relaxed_pass_is_false_not_unknown() -> None:
     found = evaluate(facts(**{"env.validation": record("env.validation", "unknown", value="RELAXED")}))
     assert found.state == "NO_GO"
-    assert "nothing is enforced" in found.blocking[0].why
+    assert "nothing is enforced" in found.blocking[0].advice.what
 
 
 def test_production_needs_staging_s_soak_and_staging_does_not() -> None:
     whole = facts()
     assert evaluate(replace(whole, soak=None)).state == "INCONCLUSIVE"
-    assert evaluate(replace(whole, soak_under=Under(fingerprint="k-9", version="v1"))).state == "INCONCLUSIVE"
+    assert evaluate(replace(whole, soak_context=Context(fingerprint="k-9", version="v1"))).state == "INCONCLUSIVE"
     assert whole.soak is not None
     assert evaluate(replace(whole, soak=replace(whole.soak, outcome="fail"))).state == "NO_GO"
     without = replace(PRODUCTION, staging=None)
-    assert "no staging environment" in evaluate(replace(whole, subject=without)).blocking[0].why
+    assert "No staging environment" in evaluate(replace(whole, subject=without)).blocking[0].advice.what
     staging = Subject(name="production", role="staging", queues=("email",))
     assert evaluate(replace(whole, subject=staging, soak=None)).state == "GO"
 
@@ -153,7 +153,7 @@ def test_a_soak_that_was_held_to_less_than_is_asked_for_now_does_not_count(told:
     found = evaluate(replace(whole, soak=record(SOAK, environment="staging", value="passed", detail=told)))
     assert found.state == outcome
     if outcome != "GO":
-        assert found.blocking[0].why.endswith("as more is asked of a soak since.")
+        assert found.blocking[0].advice.what.endswith("the settings now ask for a longer or fuller soak.")
         assert "Leave staging alone" in found.next_step
 
 
@@ -185,9 +185,9 @@ def test_no_set_of_facts_reaches_go_without_every_rule_and_order_plays_no_part(
         for check, what in drawn.items() if what is not None
     }  # fmt: skip
     found = evaluate(replace(facts(), records=made))
-    standing = {c.check: c.outcome for f in found.findings for c in f.checks}
+    outcomes = {c.check: c.outcome for r in found.results for c in r.checks}
     if found.state == "GO":
-        assert set(standing.values()) == {"pass"}
+        assert set(outcomes.values()) == {"pass"}
         assert all(made[check].outcome == "pass" and made[check].fingerprint == "k-1" for check in CHECKS)
     if found.state == "NO_GO":
         assert found.blocking[0].outcome == "fail"

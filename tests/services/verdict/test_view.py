@@ -28,17 +28,17 @@ def test_a_verdict_is_kept_when_it_changes_and_tells_since_when(
     later = began + 3_700_000
     monkeypatch.setattr(clock, "now_ms", lambda: later)
     assert view.keep(store, settings) == 1, "an hour later it is said again"
-    (told,) = view.told(store, settings, later, ("local",))
+    (told,) = view.summaries(store, settings, later, ("local",))
     assert told.verdict.state == "INCONCLUSIVE"
     assert told.since_ms is not None
     assert told.since_ms - began < 5_000, "since the first, not the newest record"
     with store.write() as connection:
         bad = Evidence(environment="local", check="readiness.ready", outcome="fail", at_ms=later)
         evidence.append(store, connection, [bad])
-    (told,) = view.told(store, settings, later, ("local",))
+    (told,) = view.summaries(store, settings, later, ("local",))
     assert (told.verdict.state, told.since_ms) == ("NO_GO", None), "not kept yet"
     assert view.keep(store, settings) == 1
-    (told,) = view.told(store, settings, later, ("local",))
+    (told,) = view.summaries(store, settings, later, ("local",))
     assert told.since_ms == later
 
 
@@ -52,7 +52,7 @@ def test_production_comes_first_and_then_what_needs_attention_most(store: Store,
     with store.write() as connection:
         bad = Evidence(environment="ill", check="readiness.ready", outcome="fail", at_ms=now)
         evidence.append(store, connection, [bad])
-    told = view.told(store, settings, now, tuple(names))
+    told = view.summaries(store, settings, now, tuple(names))
     assert [item.verdict.environment for item in told] == ["prod", "ill", "stage", "other"]
 
 
@@ -110,7 +110,7 @@ def test_since_when_is_never_in_the_future(store: Store, tmp_path: Path, monkeyp
     assert view.keep(store, settings) == 1
     monkeypatch.setattr(clock, "now_ms", lambda: now)
     assert view.keep(store, settings) == 1, "the last word is of a moment that has not come"
-    (told,) = view.told(store, settings, now, ("local",))
+    (told,) = view.summaries(store, settings, now, ("local",))
     assert told.since_ms == now
 
 
@@ -163,11 +163,11 @@ def test_a_go_does_not_outlive_the_worker_by_an_hour(
     now = clock.now_ms()
     ledger.record(store, [replace(look_at(now / 1000, environment="local"), interval_s=interval_s)], ledger.Memory())
     found = view.verdict(store, settings, "local", now + minutes * 60_000)
-    (ready,) = [f for f in found.findings if f.rule == "readiness"]
+    (ready,) = [f for f in found.results if f.rule == "readiness"]
     assert ready.outcome == ("unknown" if silent else "pass")
     if silent:
-        assert ready.why.endswith("as nothing was measured for 11 min.")
-        assert ready.fix == words.START
+        assert ready.advice.what.endswith(": nothing was measured for 11 min.")
+        assert ready.advice.fix == words.START
         (proof,) = [
             p for p in raw_evidence(store, settings, "local", found.as_of_ms) if p.record.check == "readiness.ready"
         ]

@@ -16,6 +16,9 @@ class Advice:
     what: str
     fix: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.what} {self.fix}".rstrip()
+
     def as_detail(self) -> dict[str, str]:
         """As it is kept in evidence."""
         return {"what": self.what, "fix": self.fix}
@@ -28,3 +31,9 @@ def advice_in(detail: Mapping[str, Any]) -> Advice | None:
         if isinstance(found, str) and found:
             return Advice(what=found, fix=str(detail.get(fix) or ""))
     return None
+
+
+def as_sentence(text: str) -> str:
+    """A text of any source (a record's, a message's) with a capital and one full stop."""
+    text = text.strip().rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
