@@ -54,3 +54,25 @@ def quantity(value: float | None, unit: str) -> str:
     if unit == "s":
         return seconds(value) if value >= 1 else f"{value:.2g} s"
     return f"{value:,.4g} {unit}".strip()
+
+
+def size(value: int) -> str:
+    """`512 B`, `967 KiB`, `256 MiB`."""
+    amount = float(value)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"
+
+
+def number(value: int) -> str:
+    """`224,640`."""
+    return f"{value:,}"
+
+
+def as_found(value: object) -> str:
+    """What another program reports, as text: `224,640`, `ok`, `not reported` for None."""
+    if value is None:
+        return "not reported"
+    return number(value) if isinstance(value, int) else str(value)

@@ -41,7 +41,7 @@ def show(environment: str) -> None:
     _commands(view)
     if view.step.id == "inputs":
         with st.expander("Message that asks for the inputs", icon=":material/mail:"):
-            st.code(found.message, language=None, wrap_lines=True)
+            st.code(view.message, language=None, wrap_lines=True)
     _proof(found, view)
     _decisions(found, view)
 

@@ -8,8 +8,10 @@ from html import escape
 import streamlit as st
 
 from services import export
-from services.dependencies.redis.budget import CommandShare
+from services.dependencies.model import dependency_of
+from services.dependencies.registry import KINDS
 from services.health.view import DependencyView, EnvironmentView
+from services.settings.model import Environment
 from services.store.conditions import Condition
 from ui import cached, html, overview, present
 
@@ -30,8 +32,7 @@ def render(view: EnvironmentView, where: tzinfo, now: int) -> tuple[str, str]:
         parts += [html.heading("What can't both be true"), _contradictions(view)]
     parts += [_tile(view, item, where, now) for item in view.dependencies]
     parts += [html.heading("Changes"), html.changes(view.changes, where, name_environment=False)]
-    if view.command_share is not None:
-        parts.append(f'<p class="dim">{escape(_share_words(view.command_share))}</p>')
+    parts += [f'<p class="dim">{escape(text)}</p>' for text in view.own_load]
     return answer, html.block(*parts)
 
 
@@ -89,27 +90,24 @@ def _conditions(view: EnvironmentView, item: DependencyView) -> list[tuple[str, 
     d = item.dependency
     rows: list[tuple[str, str, str]] = []
     settings = cached.settings().environment(view.card.name)
-    slow_ms = {table.name: table.slow_ms for table in settings.dependencies if table.timed}
+    limits: dict[str, float | None] = {table.name: table.slow_ms for table in settings.dependencies if table.timed}
+    for kind in KINDS.values():
+        limits |= kind.slow_ms(settings)
     for probe in d.probes:
-        limit = {
-            "readiness": settings.readiness.slow_ms,
-            "dependencies": settings.report.slow_ms,
-            "redis.ping": settings.redis.ping_slow_ms,
-            "redis.write": settings.redis.write_slow_ms,
-            "inngest": settings.inngest.slow_ms,
-        }.get(probe.probe) or slow_ms.get(probe.probe)
+        limit = limits.get(probe.probe)
         expected = f"ok, within {present.milliseconds(limit)}" if limit else "ok"
         latency = "" if probe.latency_ms is None else f", {present.milliseconds(probe.latency_ms)}"
         state_word = html.badge(probe.state, word=present.finding_word(probe.code, probe.state))
         rows.append((escape(d.label or present.title(probe.probe)), escape(expected), f"{state_word}{escape(latency)}"))
         rows += _declared(probe)
-        rows += _facts(probe, settings.inngest.expected_functions, settings.inngest.mode)
+        rows += _facts(probe, settings)
     if d.kind:
         rows.append(("Required", "–", "yes: it decides the verdict" if d.required else "no"))
-    if d.name in {"redis", "inngest"}:
+    own_strict = d.name in KINDS and bool(KINDS[d.name].strict)
+    if own_strict:
         actual = "not reported" if d.required is None else "required" if d.required else "not required: relaxed"
         rows.append(("Policy in the running app", "required (strict)", escape(actual)))
-    if d.name in {"redis", "inngest"} and d.reported_healthy is not None:
+    if own_strict and d.reported_healthy is not None:
         rows.append(("The app's own report", "healthy", "healthy" if d.reported_healthy else "unhealthy"))
     return rows
 
@@ -126,7 +124,7 @@ def _declared(probe: Condition) -> list[tuple[str, str, str]]:
     return found
 
 
-def _facts(probe: Condition, functions: int, mode: str) -> list[tuple[str, str, str]]:
+def _facts(probe: Condition, environment: Environment) -> list[tuple[str, str, str]]:
     facts = probe.detail.get("facts")
     rows: list[tuple[str, str, str]] = []
     certificate = probe.detail.get("certificate")
@@ -134,38 +132,13 @@ def _facts(probe: Condition, functions: int, mode: str) -> list[tuple[str, str, 
         rows.append(("TLS certificate ends", "later than in 14 days", f"in {certificate.get('days_left')} days"))
     if not isinstance(facts, dict):
         return rows
-    if probe.probe == "inngest":
-        rows.append(("Functions", f"{functions} or more", escape(str(facts.get("function_count", "not reported")))))
-        rows.append(("Mode", mode, escape(str(facts.get("mode", "not reported")))))
-    elif probe.probe == "redis.info":
-        rows += [(label, expected, escape(_reported(key, facts.get(key)))) for key, label, expected in _INFO]
-    elif probe.probe.startswith("queue:"):
-        rows.append(("Waiting items", "any", escape(_reported("depth", facts.get("depth")))))
-        rows.append(("Oldest item", "–", escape(present.seconds(facts.get("oldest_s")))))
-        rows.append(("95 of 100 are younger than", "the limit", escape(present.seconds(facts.get("p95_s")))))
-        rows.append(("Looked at", "–", escape(f"{facts.get('sampled')} items; p95 is {facts.get('p95_is')}")))
+    kind = KINDS.get(dependency_of(probe.probe).partition(":")[0])
+    if kind is not None:
+        rows += [
+            (escape(fact.label), escape(fact.expected), escape(fact.actual))
+            for fact in kind.facts(environment, probe.probe, facts)
+        ]
     return rows
-
-
-_INFO = (
-    ("used_memory_bytes", "Memory used", "under 90 % of the limit"),
-    ("max_memory_bytes", "Memory limit", "set (0 B = none)"),
-    ("memory_policy", "When full", "noeviction for queues"),
-    ("evicted_keys", "Keys thrown away", "0"),
-    ("connected_clients", "Connections", "under 90 % of the limit"),
-    ("rejected_connections", "Connections refused", "0"),
-    ("role", "Role", "master"),
-    ("last_save", "Last snapshot", "ok"),
-    ("version", "Version", "–"),
-)
-
-
-def _reported(key: str, value: object) -> str:
-    if value is None:
-        return "not reported"
-    if key.endswith("_bytes") and isinstance(value, int):
-        return present.size(value)
-    return present.number(value) if isinstance(value, int) else str(value)
 
 
 def _sparks(item: DependencyView) -> list[str]:
@@ -179,13 +152,6 @@ def _sparks(item: DependencyView) -> list[str]:
         label = f"{what}, last hour: {show(min(known))} to {show(max(known))}"
         drawn.append(f'<div class="dim">{escape(label)}</div>' + html.spark(points, threshold=None, label=label))
     return drawn
-
-
-def _share_words(share: CommandShare) -> str:
-    text = f"Greenlight itself sends at most {present.number(share.per_month)} Redis commands a month"
-    if share.budget is None or share.fraction is None:
-        return text + "; no budget is set for this environment (redis.command_budget_per_month)."
-    return f"{text}: {present.percent(share.fraction)} of the plan's {present.number(share.budget)}."
 
 
 def downloads(environment: str) -> None:

@@ -14,6 +14,7 @@ from services.dependencies.registry import KINDS
 from services.slo.objectives import WORDS
 
 milliseconds, seconds, share, quantity = units.milliseconds, units.seconds, units.share, units.quantity
+size, number = units.size, units.number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,18 +156,3 @@ def times(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.3g}\u00a0×" if math.isfinite(value) else "without end"
-
-
-def size(value: int) -> str:
-    """`512 B`, `967 KiB`, `256 MiB`."""
-    amount = float(value)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"
-
-
-def number(value: int) -> str:
-    """`224,640`."""
-    return f"{value:,}"

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from services.checklist import steps as table
 from services.checklist.steps import Blanks, Step
+from services.dependencies.registry import KINDS
 from services.evidence import decisions
 from services.evidence.decisions import Decision
 from services.settings.model import Environment, Settings
@@ -45,6 +46,7 @@ class StepView:
     bash: str
     powershell: str
     confirm_words: str
+    message: str  # that asks for the inputs of this step's environment
     waits_for: tuple[str, ...]  # steps that are not done: `step 2`
     out_of_order: str  # which step is missing before it, where it is done already
     reopened: bool
@@ -78,7 +80,6 @@ class Checklist:
     decisions: tuple[Decision, ...]  # of every kind, newest first
     asked: Decision | None  # a request for the Go that waits for its answer
     go: SignedGo | None  # the last that was signed
-    message: str
 
     @property
     def current(self) -> StepView | None:
@@ -133,7 +134,6 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         decisions=tuple(sorted(said, key=lambda decision: -decision.number)),
         asked=asked,
         go=go,
-        message=message(environment),
     )
 
 
@@ -207,6 +207,7 @@ def _view(
         bash=_filled(step.bash, target),
         powershell=_filled(step.powershell, target),
         confirm_words=_filled(step.confirm_words, target),
+        message=message(target),
         waits_for=(),
         out_of_order="",
         reopened=outcome != "pass"
@@ -271,12 +272,13 @@ def hand_over(view: StepView, link: str, *, simulated: bool) -> str:
 
 
 def message(environment: Environment) -> str:
-    """A message that collects the inputs, for the person who has them. It asks for a place, never for a secret."""
+    """A message that asks the person who has them for an environment's inputs: for a place, never for a secret."""
+    wanted = [
+        *(text for kind in KINDS.values() for text in kind.inputs(environment)),
+        "The decision that it may run strict, and who made it",
+    ]
     return (
-        f"Hello, we are preparing {environment.name} ({environment.base_url}) for strict mode and need four things:\n"
-        f"1. REDIS_URL of {environment.name} (rediss://…)\n"
-        f"2. INNGEST_SIGNING_KEY and INNGEST_EVENT_KEY of {environment.name}\n"
-        f"3. The final INNGEST_WEBHOOK_URL (we expect {environment.base_url}{environment.inngest.path})\n"
-        "4. The decision that it may run strict, and who made it\n"
-        "Do not send keys by e-mail or chat: put them into the password manager and tell us the entry's name.\n"
+        f"Hello, we are preparing {environment.name} ({environment.base_url}) for strict mode and need:\n"
+        + "".join(f"{number}. {text}\n" for number, text in enumerate(wanted, 1))
+        + "Do not send keys by e-mail or chat: put them into the password manager and tell us the entry's name.\n"
     )

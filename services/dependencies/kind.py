@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import SecretStr
 
 from services.advice import as_sentence
+from services.dependencies.conflict import Conflict
 from services.dependencies.model import Failure, State
 from services.tables import DeclaredTable
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from services.dependencies.run import Observation
     from services.store.heartbeats import Beat
+    from services.store.samples import Sample
 
 BLANK = re.compile(r"\{(\w+)\}")
 SHARED = Path(__file__).with_name("messages.toml")
@@ -83,13 +88,34 @@ class CheckWords:
     """A check of the verdict in words that need no knowledge of its kind.
 
     `false`: what it means that it is false, where that is the same whatever the cause. `needs`: what to do so that
-    it is measured at all. `unit` of its value: ms, s, share, or "" for words and plain numbers.
+    it is measured at all. `unit` of its value: ms, s, share, or "" for words and plain numbers. `rule`: the rule of
+    the verdict that it feeds, "" for none.
     """
 
     title: str
     false: str = ""
     needs: str = ""
     unit: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuleWords:
+    """A rule of the verdict that a kind brings along, fed by its checks of that `id`. `step` of the checklist."""
+
+    id: str
+    title: str
+    fix: str
+    step: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fact:
+    """One line of a dependency's detail: what was expected beside what was found, as text."""
+
+    label: str
+    expected: str
+    actual: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +140,12 @@ class Kind:
     A kind that can be declared has `settings` and `run(table, context)`, which does one check. A built-in one has
     probes of its own (`services/dependencies/probes.py`), and says here what they mean: `titles` of probes, `states`
     that are none of slowness in their own word, `breaks` (what a probe that is down means for a soak), `strict` (the
-    probes on which strict mode rests).
+    probes on which strict mode rests), `rules` and `conflicts` (which of its answers can't both be true).
+
+    `minor` are codes that say less than any other probe of the dependency. `slow_ms(environment)` are latency limits
+    by probe, `facts(environment, probe, facts)` the lines that engineers read, `inputs(environment)` what strict mode
+    needs from people, `own_load(environment)` what our own probes cost, in a sentence ("" where nothing is to be
+    said), and `keep(connection, observation)` stores what has a table of its own and returns the samples that follow.
     """
 
     name: str
@@ -130,6 +161,14 @@ class Kind:
     states: Mapping[str, str] = field(default_factory=dict)
     breaks: Mapping[str, str] = field(default_factory=dict)
     strict: tuple[str, ...] = ()
+    rules: tuple[RuleWords, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    minor: frozenset[str] = frozenset()
+    slow_ms: Callable[[Any], Mapping[str, float]] = lambda _environment: {}
+    facts: Callable[[Any, str, Mapping[str, Any]], Sequence[Fact]] = lambda _environment, _probe, _facts: ()
+    inputs: Callable[[Any], tuple[str, ...]] = lambda _environment: ()
+    own_load: Callable[[Any], str] = lambda _environment: ""
+    keep: Callable[[Connection, Observation], list[Sample]] | None = None
 
     @property
     def messages(self) -> Mapping[str, Message]:

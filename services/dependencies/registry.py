@@ -24,7 +24,13 @@ KINDS: Mapping[str, Kind] = {
 
 CHECKS: Mapping[str, CheckWords] = {name: words for kind in KINDS.values() for name, words in kind.checks.items()}
 SLIS: Mapping[str, SliWords] = {name: words for kind in KINDS.values() for name, words in kind.slis.items()}
+MINOR = frozenset(code for kind in KINDS.values() for code in kind.minor)
 BREAKS: Mapping[str, str] = {probe: words for kind in KINDS.values() for probe, words in kind.breaks.items()}
+
+
+def checks_of(rule: str) -> tuple[str, ...]:
+    """The checks of all kinds that feed a rule of the verdict."""
+    return tuple(name for name, words in CHECKS.items() if words.rule == rule)
 
 
 def strict_probes(dependency: str) -> tuple[str, ...]:

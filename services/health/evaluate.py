@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from services.dependencies.model import State, dependency_of
+from services.dependencies.registry import MINOR
 from services.health.contradictions import Contradiction, find
 from services.health.hysteresis import is_stale
 from services.settings.model import STRICT
@@ -122,7 +123,7 @@ def _reported(report: Condition | None) -> Mapping[str, Mapping[str, Any]]:
 def _dependency(
     name: str, probes: list[Condition], found: Mapping[str, Condition], reported: Mapping[str, Mapping[str, Any]]
 ) -> Dependency:
-    informative = [p for p in probes if p.code != "redis.info_denied"] or probes
+    informative = [p for p in probes if p.code not in MINOR] or probes
     leading = max(informative, key=lambda p: _RANK.get(p.state, 2))
     claim = reported.get(name, {})
     declared: Mapping[str, Any] = next(

@@ -11,21 +11,19 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from services import deployed
-from services.dependencies.inngest.pulse import SUCCESS, WAIT
+from services.dependencies.registry import KINDS
 from services.dependencies.run import Observation
 from services.evidence.model import Evidence, worth_writing
 from services.health.evaluate import evaluate
 from services.health.hysteresis import Track, is_stale, stale_after_ms, step
-from services.store import Store, conditions, deploys, inngest_runs, samples
+from services.store import Store, conditions, deploys, samples
 from services.store import evidence as evidence_store
 from services.store import spans as span_store
 from services.store.conditions import Condition
 from services.store.deploys import Deploy
-from services.store.samples import Sample
 from services.store.spans import ENVIRONMENT, Span, StoredSpan
 
-PULSES = ("pulse", "greenlight-worker-pulse")  # our own, which the pulse's probe has counted already
-RUN_SPEAKS_S = 3600  # for so long does a finished run say that work moves, where no other comes
+KEEPING = tuple(kind.keep for kind in KINDS.values() if kind.keep is not None)
 
 
 @dataclass(slots=True)
@@ -83,7 +81,10 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
                     known.evidence[proof.check] = proof
                     proofs.append(proof)
         written = samples.append(connection, (s for item in ordered for s in item.samples()), series)
-        written += sum(_runs(connection, item, series) for item in ordered if item.reading.runs)
+        kept = [
+            sample for item in ordered if item.reading.runs for keep in KEEPING for sample in keep(connection, item)
+        ]
+        written += samples.append(connection, kept, series) if kept else 0
         conditions.save(connection, changed.values())
         seen += [_overall(name, known, ordered[-1].at_ms) for name, known in touched.items()]
         _observe(connection, seen, touched)
@@ -96,24 +97,6 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
     memory.series = series
     memory.environments |= touched
     return written
-
-
-def _runs(connection: Connection, item: Observation, series: dict[tuple[str, str], int]) -> int:
-    """Finished Inngest runs: kept once each, and counted where a pulse did not count them. Returns the samples."""
-    new = inngest_runs.keep(connection, item.environment, item.reading.runs)
-    counted = [run for run in new if run.status != "CANCELLED" and run.function not in PULSES]
-    found = [
-        Sample(environment=item.environment, sli=SUCCESS, at_ms=run.at_ms, value=run.took_s,
-               good=run.status == "COMPLETED", interval_s=RUN_SPEAKS_S)
-        for run in counted
-    ]  # fmt: skip
-    found += [
-        Sample(environment=item.environment, sli=WAIT, at_ms=run.at_ms, value=run.wait_s,
-               good=run.wait_s <= item.wait_slow_s, interval_s=RUN_SPEAKS_S)
-        for run in counted
-        if run.wait_s is not None
-    ]  # fmt: skip
-    return samples.append(connection, found, series) if found else 0
 
 
 def _load(connection: Connection, environment: str) -> _Known:

@@ -13,7 +13,6 @@ from services.clock import HOUR_MS
 from services.dependencies.messages import advice, brief
 from services.dependencies.model import dependency_of
 from services.dependencies.probe import LATENCY
-from services.dependencies.redis.budget import CommandShare, command_share
 from services.dependencies.registry import KINDS, SLIS
 from services.evidence import current
 from services.evidence.freshness import why_stale
@@ -108,7 +107,7 @@ class EnvironmentView:
     card: Card
     dependencies: tuple[DependencyView, ...]
     changes: tuple[Change, ...]
-    command_share: CommandShare | None
+    own_load: tuple[str, ...]  # what our own probes cost, in sentences
 
 
 def overview(store: Store, settings: Settings, now_ms: int, only: str | None = None) -> Overview:
@@ -143,7 +142,7 @@ def environment_view(store: Store, environment: Environment, now_ms: int) -> Env
         card=card,
         dependencies=tuple(sorted(views, key=lambda view: rank[view.dependency.state])),
         changes=changes,
-        command_share=command_share(environment),
+        own_load=tuple(text for kind in KINDS.values() if (text := kind.own_load(environment))),
     )
 
 

@@ -14,9 +14,9 @@ from services.soak.evaluate import CHECK as SOAK
 from services.soak.evaluate import meets
 from services.verdict import words
 from services.verdict.model import CheckResult, Facts, RuleResult, State, Verdict
-from services.verdict.rules import RULES, STRICT, Rule
+from services.verdict.rules import ENFORCE, RULES, Rule
 
-RELAXED = Advice(what="The variables are relaxed: nothing is enforced, so an outage would go unnoticed.", fix=STRICT)
+RELAXED = Advice(what="The variables are relaxed: nothing is enforced, so an outage would go unnoticed.", fix=ENFORCE)
 MEASURED_FALSE = {"RELAXED": RELAXED}
 
 

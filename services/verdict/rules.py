@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.dependencies.probe import CHECK as DECLARED
+from services.dependencies.registry import KINDS, checks_of
+from services.settings.model import STRICT
 from services.soak.evaluate import CHECK as SOAK
 from services.verdict.model import Subject
 
-STRICT = "Follow the checklist: in its turn, REDIS_REQUIRED=true and INNGEST_REQUIRED=true are saved and redeployed."
+FLAGS = " and ".join(f"{name.upper()}_REQUIRED" for name in STRICT)
+ENFORCE = f"Follow the checklist: it tells you when to set {FLAGS} to true and redeploy."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,19 +40,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="readiness",
         title="The application says that it is ready",
-        checks=_always("readiness.ready"),
+        checks=_always(*checks_of("readiness")),
         fix="Open Dependency health: fix what is required and down.",
         step="verify",
     ),
     Rule(
         id="dependencies",
         title="What it depends on is healthy, measured by us",
-        checks=lambda subject: (
-            "dependencies.ready",
-            "redis.ping",
-            "redis.write",
-            *(f"{DECLARED}{name}" for name in subject.required),
-        ),
+        checks=lambda subject: (*checks_of("dependencies"), *(f"{DECLARED}{name}" for name in subject.required)),
         fix="Open Dependency health: the failing dependency says what to do.",
         step="verify",
     ),
@@ -68,18 +66,16 @@ RULES: tuple[Rule, ...] = (
         fix="Correct the input that was refused (Env diff › Validate names it), then press Verify.",
         step="inputs",
     ),
-    Rule(
-        id="inngest",
-        title="Inngest is in order, and work was seen moving",
-        checks=_always("inngest.route", "inngest.functions", "inngest.moves_work"),
-        fix="Open Dependency health, Inngest: it says where work stops.",
-        step="inngest",
+    *(
+        Rule(id=own.id, title=own.title, checks=_always(*checks_of(own.id)), fix=own.fix, step=own.step)
+        for kind in KINDS.values()
+        for own in kind.rules
     ),
     Rule(
         id="strict",
         title="The running application enforces strict mode",
         checks=lambda subject: tuple(f"{name}.required" for name in subject.strict),
-        fix=STRICT,
+        fix=ENFORCE,
         step="apply",
     ),
     Rule(

@@ -190,7 +190,7 @@ def test_commands_hold_the_environment_s_own_names(store: Store, tmp_path: Path)
         for text in (v.why, v.if_not, *v.how, v.bash, v.powershell, v.confirm_words)
         if "{" in text
     ]
-    assert "Do not send keys by e-mail" in found.message
+    assert "Do not send keys by e-mail" in found.steps[0].message
 
 
 def test_a_step_is_handed_over_with_what_is_the_matter_and_its_link(store: Store, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from services.dependencies.messages import message
-from services.health.contradictions import RULES, find
+from services.dependencies.registry import KINDS
+from services.health.contradictions import find
 from services.store.conditions import Condition
 
 
@@ -68,9 +69,12 @@ def test_one_bad_look_is_no_contradiction_yet() -> None:
     assert rules_of(once, reported(redis=False)) == set(), "the report is merely quicker than we are"
 
 
+CONFLICTS = [conflict for kind in KINDS.values() for conflict in kind.conflicts]
+
+
 def test_every_rule_says_what_to_do() -> None:
-    assert all(rule.advice.what and rule.advice.fix for rule in RULES)
-    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert all(rule.advice.what and rule.advice.fix for rule in CONFLICTS)
+    assert len({rule.name for rule in CONFLICTS}) == len(CONFLICTS) == 7
 
 
 def test_when_everything_is_down_nothing_contradicts() -> None:
