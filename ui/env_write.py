@@ -59,7 +59,7 @@ def _form(environment: Environment, problems: set[str]) -> None:
     keys = [k for k in catalogue.keys.values() if everything or k.name in problems]
     with st.form("env-form", clear_on_submit=True):
         given = {key.name: value for key in keys if (value := _field(key, environment)) is not None}
-        enforce = st.checkbox("Strict: set both REDIS_REQUIRED and INNGEST_REQUIRED to true")
+        enforce = st.checkbox(f"Strict: set {' and '.join(FLAGS)} to true")
         insist = st.multiselect(
             INSIST,
             [key.name for key in catalogue.keys.values()],

@@ -86,7 +86,7 @@ def _relaxed_words(cards: Sequence[Card]) -> str:
         return ""
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     verb = "runs" if len(names) == 1 else "run"
-    return f"{listed} {verb} relaxed: there, an outage of Redis or Inngest stops nothing and goes unnoticed."
+    return f"{listed} {verb} relaxed: there, an outage of {present.EITHER} stops nothing and goes unnoticed."
 
 
 def verdict_words(card: Card) -> tuple[str, str]:

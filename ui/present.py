@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services import clock, units
 from services.dependencies.messages import MESSAGES, brief
-from services.dependencies.registry import KINDS
+from services.dependencies.registry import KINDS, STRICT_TITLES
 from services.slo.objectives import WORDS
 
 milliseconds, seconds, share, quantity = units.milliseconds, units.seconds, units.share, units.quantity
@@ -58,16 +58,16 @@ APPEARANCES: Mapping[str, Appearance] = {
     "mixed": Appearance(word="partly strict", tone="warn", symbol="warning"),
 }
 
+EITHER, BOTH = " or ".join(STRICT_TITLES), " and ".join(STRICT_TITLES)
+
 GLOSSES: Mapping[str, str] = {kind.name: kind.gloss for kind in KINDS.values()} | {
     name: words for kind in KINDS.values() for name, words in kind.glosses.items()
 }
 
 # Words that somebody who is no engineer may meet for the first time, in lower case and in the singular.
 TERMS: Mapping[str, str] = {
-    "redis": GLOSSES["redis"],
-    "inngest": GLOSSES["inngest"],
-    "strict": "Strict: the application itself refuses to work while Redis or Inngest is not healthy.",
-    "relaxed": "Relaxed: the application works on without Redis or Inngest, so that an outage of them goes unnoticed.",
+    "strict": f"Strict: the application itself refuses to work while {EITHER} is not healthy.",
+    "relaxed": f"Relaxed: the application works on without {EITHER}, so that an outage of them goes unnoticed.",
     "hosting platform": "Hosting platform: where the application runs and its variables are kept, as Railway.",
     "redeploy": "Redeploy: restart the application on its hosting platform, so that saved variables count.",
     "variable": "Variable: a setting with a name and a value that the application reads when it starts.",
@@ -76,8 +76,9 @@ TERMS: Mapping[str, str] = {
     "golden case": "Golden cases: questions whose right answers are known.",
     "replay gate": "Replay gate: whether the agent still answers the golden cases rightly.",
     "campaign": "Campaign: one way from relaxed to strict, under a name of its own.",
-    "sync": "Sync: Inngest learns where the application is, and which background jobs it has.",
     "worker": "Worker: the part of Greenlight that measures; it runs beside these pages.",
+    **{kind.name: kind.gloss for kind in KINDS.values() if kind.strict},
+    **{word: words for kind in KINDS.values() for word, words in kind.terms.items()},
 }
 
 TITLES: Mapping[str, str] = {name: words for kind in KINDS.values() for name, words in kind.titles.items()}
@@ -88,9 +89,9 @@ FINDING_WORDS: Mapping[str, str] = {"prober.stale": "stale", "prober.never": "no
 }
 
 POLICIES: Mapping[str, str] = {
-    "strict": "Strict: without Redis and Inngest the application reports not ready.",
-    "relaxed": "Relaxed: an outage of Redis or Inngest goes unnoticed. Nothing is enforced.",
-    "mixed": "Partly strict: only one of Redis and Inngest is enforced.",
+    "strict": f"Strict: without {BOTH} the application reports not ready.",
+    "relaxed": f"Relaxed: an outage of {EITHER} goes unnoticed. Nothing is enforced.",
+    "mixed": f"Partly strict: only one of {BOTH} is enforced.",
     "unknown": "Policy unknown: the application's own report could not be read.",
 }
 

@@ -63,7 +63,7 @@ def _declare(environment: str) -> None:
         first, second = st.columns(2)
         begin = first.datetime_input(f"From ({zone})", value=soon, key="maintenance-from")
         end = second.datetime_input(f"To ({zone})", value=soon + timedelta(hours=1), key="maintenance-to")
-        reason = st.text_input("What for", max_chars=500, placeholder="Move of Redis to the new plan")
+        reason = st.text_input("What for", max_chars=500, placeholder="Move of the database to the new plan")
         sent = st.form_submit_button("Declare", type="primary")
     if not sent:
         return

@@ -125,7 +125,7 @@ def _printable(environment: str, days: int | None) -> str:
     return slo_print.page(cached.slo_view(environment, days), strict_, known.slo, present.zone("UTC"))
 
 
-STRICT = "Strict: the application reports that it is not ready (503) while Redis or Inngest is down."
+STRICT = f"Strict: the application reports that it is not ready (503) while {present.EITHER} is down."
 
 
 def _stretches(found: WhatIf, zone: tzinfo) -> str:

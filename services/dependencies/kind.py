@@ -138,9 +138,10 @@ class Kind:
     """One sort of dependency; `folder` holds its messages.
 
     A kind that can be declared has `settings` and `run(table, context)`, which does one check. A built-in one has
-    probes of its own (`services/dependencies/probes.py`), and says here what they mean: `titles` of probes, `states`
-    that are none of slowness in their own word, `breaks` (what a probe that is down means for a soak), `strict` (the
-    probes on which strict mode rests), `rules` and `conflicts` (which of its answers can't both be true).
+    probes of its own (`services/dependencies/probes.py`), and says here what they mean: `terms` that its texts use, by
+    word in lower case, `titles` of probes, `states` that are none of slowness in their own word, `breaks` (what a
+    probe that is down means for a soak), `strict` (the probes on which strict mode rests), `rules` and `conflicts`
+    (which of its answers can't both be true).
 
     `minor` are codes that say less than any other probe of the dependency. `slow_ms(environment)` are latency limits
     by probe, `facts(environment, probe, facts)` the lines that engineers read, `inputs(environment)` what strict mode
@@ -157,6 +158,7 @@ class Kind:
     checks: Mapping[str, CheckWords] = field(default_factory=dict)
     slis: Mapping[str, SliWords] = field(default_factory=dict)
     glosses: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, str] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     states: Mapping[str, str] = field(default_factory=dict)
     breaks: Mapping[str, str] = field(default_factory=dict)

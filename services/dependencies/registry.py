@@ -24,6 +24,8 @@ KINDS: Mapping[str, Kind] = {
 
 CHECKS: Mapping[str, CheckWords] = {name: words for kind in KINDS.values() for name, words in kind.checks.items()}
 SLIS: Mapping[str, SliWords] = {name: words for kind in KINDS.values() for name, words in kind.slis.items()}
+# What strict mode is about by default, in words: the kinds that it rests on.
+STRICT_TITLES = tuple(kind.title for kind in KINDS.values() if kind.strict)
 MINOR = frozenset(code for kind in KINDS.values() for code in kind.minor)
 BREAKS: Mapping[str, str] = {probe: words for kind in KINDS.values() for probe, words in kind.breaks.items()}
 

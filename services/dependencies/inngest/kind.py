@@ -67,6 +67,7 @@ INNGEST = Kind(
             not_measured=_NOT_READ.format("No waiting time was read."),
         ),
     },
+    terms={"sync": "Sync: Inngest learns where the application is, and which background jobs it has."},
     titles={
         "inngest": "Inngest", "inngest.pulse": "Pulse", "inngest.sync": "Registration", "inngest.runs": "Runs",
     },
