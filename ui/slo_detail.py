@@ -30,11 +30,12 @@ def show(environment: str, sli: str, days: int | None) -> None:
         return
     zone = widgets.zone()
     mark = f" {html.simulated()}" if found.slos.simulated else ""
+    policy = words.policy(found.row, cached.settings().slo, found.slos.verdict)
     objective = f"Objective: {words.target(found.row)}."
     html.show(
         html.block(
             f'<div class="row" id="detail">{html.heading(words.title(sli))}{html.badge(found.row.status.state)}{mark}'
-            f'</div><div class="dim">{escape(objective)} {escape(words.policy(found.row, cached.settings().slo))}</div>'
+            f'</div><div class="dim">{escape(objective)} {escape(policy)}</div>'
         )
     )
     chosen = widgets.choose(state.CHART, VIEWS, label="Chart")

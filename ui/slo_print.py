@@ -25,7 +25,7 @@ def page(found: Slos, strict: WhatIf, policy: Slo, zone: tzinfo) -> str:
     _, sentence = words.answer(found.rows)
     mark = ' <span class="sim">simulated</span>' if found.simulated else ""
     title = f"SLO trends: {found.environment}" + (" (simulated)" if found.simulated else "")
-    rows = "".join(_section(row, policy, mark) for row in found.rows)
+    rows = "".join(_section(row, policy, found.verdict, mark) for row in found.rows)
     maintenance = "".join(
         f"<tr><td>{escape(present.moment(m.from_ms, zone, short=True))} to "
         f"{escape(present.moment(m.until_ms, zone, short=True))}</td><td>{escape(m.reason)}</td>"
@@ -43,7 +43,7 @@ def page(found: Slos, strict: WhatIf, policy: Slo, zone: tzinfo) -> str:
     )
 
 
-def _section(row: Row, policy: Slo, mark: str) -> str:
+def _section(row: Row, policy: Slo, verdict: str | None, mark: str) -> str:
     status, target = row.status, row.slo.objective.target
     budget = status.budget
     left = "–" if budget is None else "overspent"
@@ -57,7 +57,7 @@ def _section(row: Row, policy: Slo, mark: str) -> str:
         ),
         ("Budget left", left),
         ("Observed", f"{present.share(status.coverage)} of {row.window_days} days"),
-        ("What we do", words.policy(row, policy)),
+        ("What we do", words.policy(row, policy, verdict)),
     )
     table = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in cells)
     state = present.appearance(status.state).word

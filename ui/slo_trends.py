@@ -23,7 +23,9 @@ WINDOWS = {"own": "Own windows", "7d": "7 days", "28d": "28 days", "30d": "30 da
 def render(found: Slos, zone: tzinfo, chosen: str) -> tuple[str, str]:
     """The answer, and a tile for each SLO."""
     state, sentence = words.answer(found.rows)
-    then = words.policy(found.rows[0], cached.settings().slo) if found.rows else "Add objectives in greenlight.toml."
+    then = "Add objectives in greenlight.toml."
+    if found.rows:
+        then = words.policy(found.rows[0], cached.settings().slo, found.verdict)
     as_of = f"As of {present.moment(found.as_of_ms, zone)}, the last full minute."
     answer = html.answer(state, sentence, then, mark=found.simulated)
     tiles = "".join(_tile(found, row, chosen) for row in found.rows)

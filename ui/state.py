@@ -74,7 +74,7 @@ def follow(slot: str, shown: Any, write: Callable[[Any], None]) -> Follows:
     (back, forward, a link), it is a fresh one: what the browser still holds of the old one counts for nothing.
     """
     counter = f"{slot}-number"
-    number = st.session_state.get(counter, 0)
+    number = st.session_state.setdefault(counter, 0)
     if st.session_state.get(f"{slot}-{number}") != shown:
         number += 1
         st.session_state[counter] = number

@@ -27,6 +27,8 @@ from services.verdict.view import SignedGo
 
 State = Literal["done", "failed", "open", "waiting"]
 
+BROKEN_NOW = "verify"  # the step of the rules about what runs, not about what is still to be set up
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepView:
@@ -96,7 +98,10 @@ class Checklist:
 
     @property
     def next_step(self) -> str:
-        """What to do now, in a sentence; "" where all steps are done."""
+        """What to do now, in a sentence; "" where all steps are done. What is broken now comes before any step."""
+        broken = next((r for r in self.verdict.blocking if r.outcome == "fail" and r.step == BROKEN_NOW), None)
+        if broken is not None:
+            return f"First: {broken.advice.fix}"
         current = self.current
         if current is None:
             return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -15,7 +15,7 @@ from services.slo.burn import Tally
 from services.slo.objectives import TrackedSlo, slos_of
 from services.slo.reading import History, Sums, Wanted
 from services.slo.window import Range
-from services.store import Store, deploys, rollups
+from services.store import Store, deploys, evidence, rollups
 from services.store.deploys import Maintenance
 from services.store.parts import Part
 
@@ -44,6 +44,7 @@ class Slos:
     as_of_ms: int
     rows: tuple[Row, ...]
     maintenance: tuple[Maintenance, ...]
+    verdict: str | None = None  # of the environment, as it was last kept; None where none was
 
 
 def slos(
@@ -51,7 +52,9 @@ def slos(
 ) -> Slos:
     """Compute every SLO over its own window, or over `days`."""
     with store.read() as connection:
-        return computed(connection, environment, now_ms, days=days, minute_days=minute_days)
+        found = computed(connection, environment, now_ms, days=days, minute_days=minute_days)
+        kept = evidence.newest(connection, environment.name, "verdict")
+    return replace(found, verdict=None if kept is None else str(kept.value))
 
 
 def computed(

@@ -13,6 +13,11 @@ from services.units import quantity, seconds, share
 STATES: tuple[State, ...] = ("broken", "at_risk", "no_data", "ok")
 ENOUGH = 0.5  # with less of the window observed, a sentence says of how much it speaks
 
+NOT_YET = {
+    "NO_GO": "The verdict is No-Go: fix what it names before you ship.",
+    "INCONCLUSIVE": "The verdict lacks evidence: complete the checklist before you ship.",
+}
+
 
 def title(sli: str) -> str:
     """An SLI's name for people."""
@@ -73,8 +78,10 @@ def _no_data(row: Row) -> str:
     return own or f"Not measured in the last {row.window_days} days. Check that the worker runs."
 
 
-def policy(row: Row, slo: Slo) -> str:
-    """What the team does in this state."""
+def policy(row: Row, slo: Slo, verdict: str | None) -> str:
+    """What the team does in this state. A budget that is left never speaks against the environment's verdict."""
+    if row.status.state == "ok" and verdict in NOT_YET:
+        return NOT_YET[verdict]
     return str(getattr(slo, row.status.state))
 
 

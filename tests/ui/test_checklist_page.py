@@ -191,3 +191,17 @@ def test_a_report_that_can_not_be_sealed_is_shown_and_not_given(store: Store, tm
     assert "move it away and a new one is made" in text
     assert "Completion report: prod" in text, "the preview is still there"
     assert "PDF" not in offered(shell)
+
+
+def test_what_is_broken_now_comes_before_any_step(store: Store) -> None:
+    prove(store, "prod", "redis.write", outcome="fail", code="redis.out_of_memory",
+          detail={"what": "Redis refuses writes: its memory is full.", "fix": "Free memory or raise the limit."})  # fmt: skip
+    text = driver.text_of(driver.open_page("strict_mode_checklist", env="prod"))
+    assert "First: Free memory or raise the limit." in text
+    assert "Next: step" not in text
+
+
+def test_the_message_for_staging_asks_for_staging_s_inputs(store: Store) -> None:
+    (message,) = [c.value for c in opened("inputs-stage").code if "for strict mode" in c.value]
+    assert "REDIS_URL of stage" in message
+    assert "of prod" not in message

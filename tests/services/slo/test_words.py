@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.slo.words import answer
+from services.settings.model import Slo
+from services.slo.words import answer, policy
 
 
 def rows(*states: str) -> Any:
@@ -27,3 +28,11 @@ def rows(*states: str) -> Any:
 )  # fmt: skip
 def test_the_worst_is_named(states: tuple[str, ...], told: tuple[str, str]) -> None:
     assert answer(rows(*states)) == told
+
+
+def test_a_budget_that_is_left_never_speaks_against_the_verdict() -> None:
+    kept, broken, _ = rows("ok", "broken", "no_data")
+    assert policy(kept, Slo(), "GO") == policy(kept, Slo(), None) == "Ship as usual."
+    assert policy(kept, Slo(), "NO_GO") == "The verdict is No-Go: fix what it names before you ship."
+    assert "before you ship" in policy(kept, Slo(), "INCONCLUSIVE")
+    assert policy(broken, Slo(), "NO_GO") == Slo().broken, "what a spent budget asks for stands beside any verdict"
