@@ -70,7 +70,7 @@ def _row(found: Checklist, view: StepView, *, now: bool) -> str:
     if view.state == "waiting":
         notes.append(f"waits for {view.waits_for[0]}")
     if view.out_of_order:
-        notes.append(f"done before its turn: {view.out_of_order} is still missing")
+        notes.append(f"already true; {view.out_of_order} still open")
     if view.reopened:
         notes.append("was done, and no longer holds")
     of = "" if view.named else f'<span class="dim">{escape(view.environment)}</span> '

@@ -18,7 +18,7 @@ ASKED_FOR, PRESSED = "decision-asked-for", "decision-just-pressed"
 CONFIRM = {
     "policy": "Confirm the decision",
     "saved": "Note that it was saved",
-    "sign_off": "Sign off the Go",
+    "sign_off": "Sign the Go",
     "go_request": "Ask for the Go",
     "waive_canaries": "Waive the canary runs",
     "campaign": "Begin a campaign",

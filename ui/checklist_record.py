@@ -38,7 +38,9 @@ def show(found: Checklist) -> None:
 def _campaigns(found: tuple[Campaign, ...], where: tzinfo) -> str:
     head = html.heading("Campaigns", "One way from relaxed to strict, or to strict again, under a name of its own.")
     if not found:
-        return head + '<p class="dim">None was begun. Begin one, and steps that slip back later are marked.</p>'
+        return (
+            head + '<p class="dim">No campaign started yet. Begin one, and steps that slip back later are marked.</p>'
+        )
     rows = []
     for number, campaign in enumerate(found):
         signed = campaign.signed

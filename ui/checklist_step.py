@@ -40,7 +40,7 @@ def show(environment: str) -> None:
     html.show(html.block(f"<{kind}>{lines}</{kind}>", ways))
     _commands(view)
     if view.step.id == "inputs":
-        with st.expander("Message that asks for the inputs", icon=":material/mail:"):
+        with st.expander("Request message", icon=":material/mail:"):
             st.code(view.message, language=None, wrap_lines=True)
     _proof(found, view)
     _decisions(found, view)
@@ -97,7 +97,7 @@ def _out_of_turn(view: StepView) -> str:
         return "This step was done, and no longer holds: see below what changed."
     if view.waits_for:
         return f"Not yet: this step waits for {' and '.join(view.waits_for)}. Do that first."
-    return f"This holds already, before its turn: {view.out_of_order} is still missing." if view.out_of_order else ""
+    return f"Already true; {view.out_of_order} is still open." if view.out_of_order else ""
 
 
 @widgets.live
@@ -115,7 +115,7 @@ def _decisions(found: Checklist, view: StepView) -> None:
     if now.step.id == "soak" and fresh.soak is not None:
         _waiver(fresh, fresh.soak, now)
     if now.state in HANDED_OVER:
-        with st.expander("Hand this step to somebody else", icon=":material/forward_to_inbox:"):
+        with st.expander("Delegate this step", icon=":material/forward_to_inbox:"):
             address = f"{st.context.url}?{urlencode({'env': found.environment, 'step': now.key})}"
             st.code(hand_over(now, address, simulated=found.simulated), language=None, wrap_lines=True)
 
@@ -155,8 +155,8 @@ def _go(found: Checklist, view: StepView) -> None:
 
 def _why(check: CheckResult, soak: Soak | None) -> str:
     """When it was measured; or what is the matter, and what to do here."""
-    if check.outcome == "pass" and check.record is not None:
-        at_ms = check.record.at_ms
+    if check.outcome == "pass" and check.measured_ms is not None:
+        at_ms = check.measured_ms
         return f"Measured {present.age(at_ms, clock.now_ms())}, {present.moment(at_ms, widgets.zone())}"
     if check.check == SOAK and check.outcome == "unknown" and soak is not None and not check.stale:
         return checklist.soak_words(soak, widgets.zone())  # as of now, not as it was last written down

@@ -29,7 +29,7 @@ def render(view: EnvironmentView, where: tzinfo, now: int) -> tuple[str, str]:
     )
     parts: list[str] = []
     if health.contradictions:
-        parts += [html.heading("What can't both be true"), _contradictions(view)]
+        parts += [html.heading("Conflicting signals"), _contradictions(view)]
     parts += [_tile(view, item, where, now) for item in view.dependencies]
     parts += [html.heading("Changes"), html.changes(view.changes, where, name_environment=False)]
     parts += [f'<p class="dim">{escape(text)}</p>' for text in view.own_load]

@@ -60,7 +60,7 @@ def markup(found: DriftView) -> str:
         return html.block(f'<p class="dim">{name}: no snapshot yet. The worker takes one as soon as it runs.</p>')
     if found.before is None or found.drift is None:
         first = present.moment(found.after.first_ms, where, short=True)
-        text = f"nothing is known of {since}; what holds now was first seen {first}."
+        text = f"no record for {since}; current values first recorded {first}."
         return html.block(f'<p class="dim">{name}: {escape(text)}</p>')
     if not found.drift.comparable:
         return html.block(

@@ -20,7 +20,7 @@ from ui import cached, env_validate, html, present, signin, widgets
 
 PREVIEW = "env-preview"
 DONE = "env-written"
-INSIST = "Replace although they are filled in"
+INSIST = "Overwrite existing values for"
 ACTS = {"add": "added", "change": "changed", "keep": "kept"}
 
 

@@ -41,7 +41,7 @@ def as_of(measured_ms: int | None, worker: WorkerLife, where: tzinfo, now: int) 
     """How old the newest measurement is, and whether anybody measures."""
     if worker.alive:
         exact = present.moment(measured_ms, where) if measured_ms else "nothing was measured yet"
-        text = f'<div class="dim" title="{exact}">as of {present.age(measured_ms, now)}</div>'
+        text = f'<div class="dim" title="{exact}">Updated {present.age(measured_ms, now)}</div>'
         if worker.trouble:
             text += f'<div class="warn">{html.symbol("warning")} {escape(worker.trouble)}</div>'
         return text
@@ -98,7 +98,7 @@ def verdict_words(card: Card) -> tuple[str, str]:
         return f"{card.name}: unknown. What is known of it is too old.", "Start the worker; nothing here is current."
     first = next(iter(card.findings), None)
     if health.state == "ready":
-        return f"{card.name} is ready: all that is watched works.", _policy_step(health.policy)
+        return f"{card.name} is ready: everything monitored is working.", _policy_step(health.policy)
     if first is None:
         return f"{card.name} is {present.appearance(health.state).word}.", ""
     return f"{card.name} is {present.appearance(health.state).word}. {first.advice.what}", first.advice.fix

@@ -40,11 +40,11 @@ APPEARANCES: Mapping[str, Appearance] = {
     "info": Appearance(word="note", tone="none", symbol="help"),
     "GO": Appearance(word="Go", tone="good", symbol="check_circle"),
     "NO_GO": Appearance(word="No-Go", tone="bad", symbol="cancel"),
-    "pass": Appearance(word="holds", tone="good", symbol="check_circle"),
+    "pass": Appearance(word="met", tone="good", symbol="check_circle"),
     "done": Appearance(word="done", tone="good", symbol="check_circle"),
     "open": Appearance(word="to do", tone="none", symbol="radio_button_unchecked"),
     "soaking": Appearance(word="running", tone="none", symbol="schedule"),
-    "waiting": Appearance(word="waits", tone="none", symbol="schedule"),
+    "waiting": Appearance(word="blocked", tone="none", symbol="schedule"),
     "failed": Appearance(word="not done", tone="bad", symbol="cancel"),
     "PASS": Appearance(word="passed", tone="good", symbol="check_circle"),
     "FAIL": Appearance(word="failed", tone="bad", symbol="cancel"),
@@ -58,6 +58,7 @@ APPEARANCES: Mapping[str, Appearance] = {
     "mixed": Appearance(word="partly strict", tone="warn", symbol="warning"),
 }
 
+JUST_NOW_MS = 2000
 EITHER, BOTH = " or ".join(STRICT_TITLES), " and ".join(STRICT_TITLES)
 
 GLOSSES: Mapping[str, str] = {kind.name: kind.gloss for kind in KINDS.values()} | {
@@ -129,8 +130,10 @@ def gloss(name: str) -> str:
 
 
 def age(at_ms: int | None, now_ms: int) -> str:
-    """`12 s ago`; `never` for None."""
-    return "never" if at_ms is None else f"{seconds((now_ms - at_ms) / 1000)} ago"
+    """`12 s ago`, `just now` within two seconds; `never` for None."""
+    if at_ms is None:
+        return "never"
+    return "just now" if now_ms - at_ms < JUST_NOW_MS else f"{seconds((now_ms - at_ms) / 1000)} ago"
 
 
 def zone(name: str | None) -> tzinfo:

@@ -40,7 +40,7 @@ def _answer() -> None:
         what = "No replay was run yet."
         html.show(html.answer("unknown", what, "Choose an agent and press Start replay: its verdict will stand here."))
     elif not whole:
-        html.show(html.answer("unknown", "No whole replay has ended yet.", "Its verdict will stand here."))
+        html.show(html.answer("unknown", "No full replay finished yet.", "The verdict will appear here."))
     else:
         run = whole[0]
         ago = present.age(run.finished_ms, clock.now_ms())
@@ -86,7 +86,7 @@ def _form() -> None:
 def _counts_for(environment: str, subset: str) -> str:
     """What a run would prove, so that nobody takes one for what it isn't."""
     if not environment:
-        return "This agent belongs to no environment, so the run counts for none."
+        return "This agent isn't linked to an environment; the run won't count toward a verdict."
     whole = "" if subset == "" else " Only a run of all cases counts for the Go."
     return f"This agent is {environment}'s: what it achieves counts there.{whole}"
 

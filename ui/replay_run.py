@@ -51,7 +51,7 @@ def _live(run_id: str) -> None:
     assert found is not None  # noqa: S101 - the rerun above does not return
     run = found.run
     took = present.seconds((clock.now_ms() - (run.started_ms or run.created_ms)) / 1000)
-    waiting = f"It waits for a worker. {widgets.nobody_works()}".rstrip() if run.state == "queued" else ""
+    waiting = f"Waiting for a worker. {widgets.nobody_works()}".rstrip() if run.state == "queued" else ""
     what = f"{run.agent}: {found.done} of {run.total} answers, {took} so far."
     html.show(html.answer("unknown", what, waiting or "You may close this page; the run goes on.", mark=run.simulated))
     st.progress(found.done / run.total if run.total else 0.0)
@@ -114,7 +114,7 @@ def _facts(doc: Mapping[str, Any]) -> str:
         ("Errors and unscored", f"{doc['errors']} and {doc['unscored']} of {doc['total']}", "at most 5 % of the cases"),
         ("Mean score", score, "–"),
         ("Took", present.seconds(doc["duration_s"]), "–"),
-        ("How sure the gate is", escape(" ".join(doc["gate_error_rates"])), "–"),
+        ("Gate reliability", escape(" ".join(doc["gate_error_rates"])), "–"),
     ]  # fmt: skip
     if doc["comparison"]:
         rows.append((f"Beside {escape(doc['comparison']['against'])}", escape(doc["comparison"]["in_words"]), "–"))

@@ -149,7 +149,7 @@ def _burns(found: Depth) -> str:
         rows.append((
             escape(f"{present.seconds(item.rule.long_s)} and {present.seconds(item.rule.short_s)}"),
             escape(present.times(item.rule.factor)), escape(rates[0]), escape(rates[1]), html.badge(state_, word=word),
-            escape({"page": "call somebody", "ticket": "write a ticket"}[item.rule.severity]),
+            escape({"page": "page the on-call", "ticket": "write a ticket"}[item.rule.severity]),
         ))  # fmt: skip
     return html.table(("Windows", "Limit", "Long", "Short", "Now", "Where it warns"), rows)
 
@@ -163,7 +163,7 @@ def _downloads(found: Depth, chosen: str, zone: tzinfo) -> None:
         on_click="ignore", key="slo-csv",
     )  # fmt: skip
     row.download_button(
-        "Chart as a page", lambda: _page(found, chosen, zone), file_name=f"{name}.html", mime="text/html",
+        "Chart (HTML)", lambda: _page(found, chosen, zone), file_name=f"{name}.html", mime="text/html",
         icon=":material/download:", on_click="ignore", key="slo-html",
     )  # fmt: skip
 

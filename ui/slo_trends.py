@@ -111,7 +111,7 @@ def downloads(environment: str, days: int | None) -> None:
     row = st.container(horizontal=True)
     window = "own" if days is None else f"{days}d"
     row.download_button(
-        "Page to print", lambda: _printable(environment, days), file_name=f"slo-{environment}.html", mime="text/html",
+        "Printable page", lambda: _printable(environment, days), file_name=f"slo-{environment}.html", mime="text/html",
         icon=":material/print:", on_click="ignore", key="slo-print",
     )  # fmt: skip
     row.download_button(

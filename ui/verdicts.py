@@ -52,7 +52,7 @@ def _facts(item: VerdictSummary, slos: SloSentences, where: tzinfo) -> str:
     name, more = item.verdict.environment, len(item.verdict.blocking) - 1
     said = [f"since {present.moment(item.since_ms, where, short=True)}"] if item.since_ms else []
     if more > 0:
-        said.append(f"{more} more {'rule is' if more == 1 else 'rules are'} not met yet")
+        said.append(f"{more} more {'requirement' if more == 1 else 'requirements'} not met")
     if item.report is not None:
         when = present.moment(item.report.at_ms, where, short=True)
         word = present.appearance(item.report.state).word

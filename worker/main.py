@@ -222,7 +222,7 @@ class _Process:
         count = await self._collector.look_now(job.environment, progress)
         if not await self._writer.flush():
             raise JobFailed(f"The results could not be saved: {self._writer.trouble}")
-        return f"{count} measurements were made."
+        return f"{count} checks."
 
     async def _validate_now(self, job: Job, progress: Progress) -> str:
         return await self._watch.validate(job.environment, progress)

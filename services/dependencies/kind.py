@@ -89,7 +89,7 @@ class CheckWords:
 
     `false`: what it means that it is false, where that is the same whatever the cause. `needs`: what to do so that
     it is measured at all. `unit` of its value: ms, s, share, or "" for words and plain numbers. `rule`: the rule of
-    the verdict that it feeds, "" for none.
+    the verdict that it feeds, "" for none. `probe`: the one that measures it at every check, "" where several do.
     """
 
     title: str
@@ -97,6 +97,7 @@ class CheckWords:
     needs: str = ""
     unit: str = ""
     rule: str = ""
+    probe: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

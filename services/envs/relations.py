@@ -195,7 +195,7 @@ def _compared(key: Key, sides: Sequence[Side], texts: Sequence[str], normal: Seq
                 "template_mismatch",
                 "warning",
                 f"{key.name} in {_and(odd)} is not the usual value.",
-                (f"Write {usual}, unless the difference is meant."),
+                (f"Write {usual}, unless intentional."),
             )
     return "ok", "none", _fine(key), ""
 

@@ -160,7 +160,9 @@ RULES: Mapping[str, Rule] = {
         "Write {expected}, or check that this is the right file.",
     ),
     "unusual_value": _rule(
-        "warning", "{key} differs from the usual value of {mode}.", "Write {expected} unless the difference is meant."
+        "warning",
+        "{key} differs from the usual value of {mode}.",
+        "Write {expected} unless the difference is intentional.",
     ),
     "dev_switch_on": _rule(
         "error",

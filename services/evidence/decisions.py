@@ -84,7 +84,7 @@ def write(
     access.require(person, ACTIONS.get(kind, "confirm"))
     name, said = access.plain(person.name), access.plain(note)
     if not name:
-        raise Refused("Type your name: a decision without a name is none.")
+        raise Refused("Enter your name.")
     if not said:
         raise Refused("Write a note: what was decided, and where it is written down.")
     now = clock.now_ms()

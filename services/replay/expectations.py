@@ -100,10 +100,10 @@ def _text_forbidden(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer
         text += " " + json.dumps([dict(call.arguments) for call in answer.tool_calls], ensure_ascii=False)
     hit = next((item for item, there in _found(text, wanted, "any_of") if there), None)
     if hit is not None:
-        return False, f"the text holds {hit!r}, which is forbidden"
+        return False, f'contains the forbidden text "{hit}"'
     flags = patterns.IGNORE_CASE if wanted.get("ignore_case", True) else 0
     if "regex" in wanted and patterns.found(wanted["regex"], text, flags):
-        return False, f"the text matches {wanted['regex']!r}, which is forbidden"
+        return False, f"contains text that the pattern {wanted['regex']!r} forbids"
     return True, "the text holds nothing forbidden"
 
 

@@ -190,7 +190,7 @@ def html(doc: Mapping[str, Any]) -> str:
         ("Judge", f"{doc['judge']['name']} ({doc['judge']['sha256'][:12]})"),
         ("Agent", doc["agent"]),
         ("Started, took", f"{doc['started_at']}, {doc['duration_s']:g} s"),
-        ("How sure the gate is", " ".join(doc["gate_error_rates"])),
+        ("Gate reliability", " ".join(doc["gate_error_rates"])),
     ]  # fmt: skip
     if doc["comparison"]:
         facts.append(("Beside " + doc["comparison"]["against"], doc["comparison"]["in_words"]))

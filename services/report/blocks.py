@@ -78,16 +78,14 @@ def _leadership(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
     rules = Table(("Status", "Rule"), tuple((OUTCOMES[r["outcome"]] + mark, r["title"]) for r in found["rules"]))
     gap = tuple((i["title"] + mark, i["why"], i["fix"]) for i in found["open_issues"])
     remaining: Block = (
-        Table(("Rule that is not met yet", "Why", "What to do"), gap)
-        if gap
-        else Words(f"None: every rule is met{mark}.")
+        Table(("Requirement not met", "Why", "What to do"), gap) if gap else Words(f"None: every rule is met{mark}.")
     )
     return (
         *_head(found, mark, "Leadership update"),
         Heading(2, "Status"), rules,
         Heading(2, "Remaining gap"), remaining,
         Heading(2, "SLOs"), _slos(found, mark),
-        Heading(2, "What is risked if steps are skipped"), *(Words(text) for text in found["risks_if_skipped"]),
+        Heading(2, "Risks of skipping steps"), *(Words(text) for text in found["risks_if_skipped"]),
         *_foot(found),
     )  # fmt: skip
 
@@ -121,7 +119,7 @@ def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
         Heading(2, "SLOs"), _slos(found, mark), _bars(found, mark),
         Heading(2, "Replay"), _replay(found, mark),
         Heading(2, "Open issues"),
-        Table(("Rule that is not met yet", "Why", "What to do"), issues) if issues else Words(f"None{mark}."),
+        Table(("Requirement not met", "Why", "What to do"), issues) if issues else Words(f"None{mark}."),
         Heading(2, "Risk accepted, and by whom"),
         Table(("What", "By", "Until", "Reason"), waivers) if waivers else Words(f"None{mark}."),
         Heading(2, "Decisions"),

@@ -126,7 +126,7 @@ def _check(check: CheckResult) -> dict[str, Any]:
         "value": None if record is None else record.value,
         "threshold": None if record is None else record.threshold,
         "unit": words.unit(check.check),
-        "measured_at": None if record is None else clock.iso(record.at_ms),
+        "measured_at": None if check.measured_ms is None else clock.iso(check.measured_ms),
         "version": None if record is None else record.version,
         "fingerprint": None if record is None else record.fingerprint,
         "how": _how(check.check),

@@ -408,7 +408,7 @@ class Slo(Table):
         "Find out what spends the budget before shipping anything risky; who is on call looks today.", max_length=500
     )
     broken: str = Field("Ship nothing but fixes until the SLO is met again; write down what happened.", max_length=500)
-    no_data: str = Field("Make it measurable first: an SLO that nobody measures is none.", max_length=500)
+    no_data: str = Field("Make it measurable first: an unmeasured SLO proves nothing.", max_length=500)
 
 
 class Agent(Table):

@@ -58,7 +58,7 @@ def sentence(row: Row) -> str:
     if status.state == "ok":
         return f"Met{so_far}: {measured}; {left}."
     if status.exhausted_in_s is not None and any(burn.firing for burn in status.burns):
-        return f"At risk: {measured}; at this rate the rest lasts {seconds(status.exhausted_in_s)}."
+        return f"At risk: {measured}; at this rate the budget runs out in {seconds(status.exhausted_in_s)}."
     return f"At risk: {measured}; only {left}."
 
 

@@ -110,7 +110,7 @@ def _strict(connection: Connection, name: str, now_ms: int) -> tuple[bool | None
         states.append(None if newest is None or not known else newest.outcome == "pass")
         if history and all(e.outcome == "pass" for _, _, e in history):
             first = history[-1][2]
-            events.append(Event(at_ms=first.at_ms, kind=STRICT, why="It was first seen strict then"))
+            events.append(Event(at_ms=first.at_ms, kind=STRICT, why="First observed in strict mode"))
         relaxed = next((i for i, (_, _, e) in enumerate(history) if e.outcome != "pass"), None)
         if relaxed is not None:
             _, _, was = history[relaxed]

@@ -6,6 +6,9 @@ real one. The verdict depends on the facts alone, never on the order in which th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from services.advice import Advice, advice_in, as_sentence
 from services.dependencies.messages import MESSAGES, brief
 from services.evidence.freshness import Context, why_stale
@@ -62,6 +65,19 @@ def _check_result(name: str, facts: Facts) -> CheckResult:
 
 def check_result(name: str, record: Evidence | None, context: Context, facts: Facts) -> CheckResult:
     """A check as it counts now."""
+    found = _found(name, record, context, facts)
+    return found if record is None else replace(found, measured_ms=_measured_ms(record, facts.probed))
+
+
+def _measured_ms(record: Evidence, probed: Mapping[str, tuple[str, int]]) -> int:
+    """When it was last measured. A record is written when something changes, and hourly; a probe that has found the
+    same since measured it since. Anything else it found says nothing of this check."""
+    same = {"pass": {"ok", "slow"}, "fail": {"down"}}.get(record.outcome, set())
+    outcome, at_ms = probed.get(words.probe(record.check), ("", 0))
+    return max(record.at_ms, at_ms) if outcome in same else record.at_ms
+
+
+def _found(name: str, record: Evidence | None, context: Context, facts: Facts) -> CheckResult:
     if record is None:
         return CheckResult(check=name, outcome="unknown", advice=words.not_measured(name))
     if record.simulated != facts.subject.simulated:

@@ -36,13 +36,14 @@ class Subject:
 class Facts:
     """Everything that a verdict depends on: the newest record of each check, what it must have been taken under, time.
 
-    `soak` and `soak_context` are staging's.
+    `probed`: each probe's last outcome, and when that was (ms). `soak` and `soak_context` are staging's.
     """
 
     subject: Subject
     now_ms: int
     context: Context = field(default_factory=Context)
     records: Mapping[str, Evidence] = field(default_factory=dict)
+    probed: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     soak: Evidence | None = None
     soak_context: Context = field(default_factory=Context)
 
@@ -50,11 +51,12 @@ class Facts:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckResult:
     """One check as it counts now. `advice` says why it does not pass and what to do, where the cause has a fix of its
-    own; empty where it passes."""
+    own; empty where it passes. `measured_ms`: when it was last measured to be so."""
 
     check: str
     outcome: Outcome
     advice: Advice
+    measured_ms: int | None = None
     stale: bool = False  # it was measured, and what was found no longer counts
     record: Evidence | None = None
 

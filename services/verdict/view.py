@@ -15,7 +15,7 @@ from services.report import exports
 from services.report.exports import Export
 from services.settings.model import Environment, Settings
 from services.soak.evaluate import CHECK as SOAK
-from services.store import Store
+from services.store import Store, conditions
 from services.store import evidence as evidence_store
 from services.verdict.evaluate import evaluate
 from services.verdict.model import OUTCOMES, Facts, Subject, Verdict
@@ -138,6 +138,7 @@ def facts(connection: Connection, settings: Settings, environment: Environment, 
         now_ms=now_ms,
         context=current.complete(connection, settings, environment.name, now_ms),
         records=records,
+        probed={c.probe: (c.outcome, c.at_ms) for c in conditions.load(connection, environment.name)},
         soak=soak,
         soak_context=current.context(connection, staging.name) if staging is not None else current.NOTHING,
     )

@@ -13,7 +13,7 @@ REQUIRED = ".required"
 # Checks that belong to no dependency; the others' words stand in their kinds.
 _OWN: dict[str, CheckWords] = {
     "env.connections": CheckWords(
-        title="The inputs work when they are tried", false="an input was refused when it was tried",
+        title="Inputs tested successfully", false="an input was refused when it was tried",
         needs="Press Verify in the first step of the checklist.",
     ),
     "env.validation": CheckWords(
@@ -34,7 +34,7 @@ _OWN: dict[str, CheckWords] = {
     ),
 }  # fmt: skip
 KNOWN: Mapping[str, CheckWords] = _OWN | dict(CHECKS)
-_RELAXED = "the running application does not require {}: it runs relaxed, and an outage would go unnoticed"
+_RELAXED = "the running application keeps running without {}, so an outage would go unnoticed (relaxed mode)"
 _REPORT = CHECKS["dependencies.ready"].needs
 # What it takes to know again what is known no more, where that isn't Verify.
 _AGAIN: Mapping[str, str] = {
@@ -77,6 +77,15 @@ def is_known(check: str) -> bool:
 def unit(check: str) -> str:
     """Of a check's value and threshold: `ms`, `s`, `share` (0 to 1), or "" for words and plain numbers."""
     return _words(check).unit
+
+
+def probe(check: str) -> str:
+    """The probe that measures a check each time that it runs; "" where none does."""
+    if check.startswith(DECLARED):
+        return check.removeprefix(DECLARED)
+    if check.endswith(REQUIRED):
+        return CHECKS["dependencies.ready"].probe
+    return check if ":" in check else KNOWN[check].probe if check in KNOWN else ""
 
 
 def needs(check: str) -> str:

@@ -229,7 +229,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     expect(page.locator(".answer").first).to_contain_text("No-Go for production. 47 of 50 cases passed")
     step(page, demo, "go-production")
     expect(page.get_by_text("It can be signed once the verdict is Go.")).to_be_visible()
-    assert page.get_by_role("button", name="Sign off the Go").count() == 0
+    assert page.get_by_role("button", name="Sign the Go").count() == 0
     file.write_text(strict)
     demo.redeploy("production")
     for key in prove_again:
@@ -238,7 +238,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     demo.wait_for(lambda: demo.verdict("production") == "GO")
     step(page, demo, "go-production")
     expect(page.locator(".answer").first).to_contain_text("Go for production")
-    confirm(page, "Sign off the Go")
+    confirm(page, "Sign the Go")
     with page.expect_download() as waiting:
         page.get_by_role("button", name="PDF").click()
     checked = seal.check(Path(waiting.value.path()).read_bytes())

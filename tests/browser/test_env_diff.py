@@ -84,7 +84,7 @@ def test_from_form_to_file_and_back(place: tuple[str, Path], open_page: Open) ->
     path = folder / "production.env"
     before = path.read_bytes()
     page = open_page(f"{url}/env_diff?view=write&env=production")
-    chooser = page.get_by_role("combobox", name="Replace although they are filled in")
+    chooser = page.get_by_role("combobox", name="Overwrite existing values for")
     settled(page)
     chooser.press_sequentially("DASHB")
     wait_until(partial(offered, chooser))

@@ -132,7 +132,7 @@ class Acts:
             "campaign": (f"strict_mode_checklist?env={self.prod}", "Begin a campaign"),
             "waive": (f"strict_mode_checklist?env={self.stage}&step=soak-{self.stage}", "Waive the canary runs"),
             "request_go": (f"strict_mode_checklist?env={self.prod}&step=go-{self.prod}", "Ask for the Go"),
-            "sign_off": (f"strict_mode_checklist?env={self.prod}&step=go-{self.prod}", "Sign off the Go"),
+            "sign_off": (f"strict_mode_checklist?env={self.prod}&step=go-{self.prod}", "Sign the Go"),
             "baseline": (f"replay_harness?run={self.run}", "Make it the baseline"),
             "rescore": (f"replay_harness?run={self.run}", "Score again"),
             "write_env": (f"env_diff?view=write&env={self.stage}", "Write the file"),

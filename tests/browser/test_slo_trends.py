@@ -71,13 +71,13 @@ def test_times_are_the_viewers_and_say_so(place: str, open_page: Open) -> None:
 def test_what_is_seen_can_be_taken_away(place: str, open_page: Open) -> None:
     page = open_page(f"{place}/slo_trends?env=staging&sli=readiness_uptime")
     found = {}
-    for name in ("Page to print", "JSON", "CSV", "Chart as a page"):
+    for name in ("Printable page", "JSON", "CSV", "Chart (HTML)"):
         with page.expect_download() as waiting:
             page.get_by_role("button", name=name, exact=True).click()
         found[name] = Path(waiting.value.path()).read_text()
     assert json.loads(found["JSON"])["simulated"] is True
     assert "simulated" in found["CSV"].splitlines()[0]
-    for name in ("Page to print", "Chart as a page"):
+    for name in ("Printable page", "Chart (HTML)"):
         page.set_content(found[name])
         assert "simulated" in page.inner_text("body") + page.title()
     assert page.locator(".main-svg").count() > 0  # the chart draws itself from the file alone

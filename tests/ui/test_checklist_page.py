@@ -62,7 +62,7 @@ def test_a_step_whose_turn_it_is_not_says_so_where_it_is_read(store: Store) -> N
 
 def test_a_step_that_came_early_names_the_gap(store: Store) -> None:
     prove(store, "prod", "redis.required", "inngest.required")
-    assert "This holds already, before its turn: step 2 is still missing." in said("apply-prod")
+    assert "Already true; step 2 is still open." in said("apply-prod")
 
 
 def test_a_step_that_holds_no_more_says_so(store: Store, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_head_says_one_next_step_and_it_is_the_checklist_s(store: Store) -> 
     prove(store, "prod", "redis.required", outcome="fail")
     text = said("apply-prod")
     assert (
-        "No-Go for prod. The running application does not require Redis: it runs relaxed, and an outage would go unnoticed."
+        "No-Go for prod. The running application keeps running without Redis, so an outage would go unnoticed (relaxed mode)."
         in text
     )
     assert "Next: step 1, Collect and confirm the four inputs, for stage." in text
@@ -96,7 +96,7 @@ def test_it_says_when_nobody_measures_and_what_a_press_waits_for(store: Store) -
                                 latency_ms=1.0)  # fmt: skip
         conditions.save(connection, [looked])
     forget_cached()
-    assert re.search(r"as of [45] s ago", said("inputs-stage"))
+    assert re.search(r"Updated [45] s ago", said("inputs-stage"))
 
 
 def test_what_is_open_can_be_handed_over_with_a_link_and_what_is_done_cannot(store: Store) -> None:
@@ -164,7 +164,7 @@ def test_what_broke_a_soak_is_told_once_and_what_came_after_a_pass_apart(store: 
         canaries_wanted=3, waived="", begun_by=None, as_of_ms=now, passed_ms=now - 60 * second,
         events=(
             *(Event(at_ms=now - n * second, kind="readiness", why="Not ready <b>") for n in range(3)),
-            Event(at_ms=now - 9_000_001, kind="strict", why="It was first seen strict then"),
+            Event(at_ms=now - 9_000_001, kind="strict", why="First observed in strict mode"),
         ),
     )  # fmt: skip
     drawn = checklist.soak(found, UTC)
@@ -172,7 +172,7 @@ def test_what_broke_a_soak_is_told_once_and_what_came_after_a_pass_apart(store: 
     assert "Since then (it stands all the same)" in since
     assert since.count("Not ready &lt;b&gt;") == 1
     assert "3 times in a row" in since
-    assert "It was first seen strict then" in before
+    assert "First observed in strict mode" in before
     assert "Not ready" not in before
 
 

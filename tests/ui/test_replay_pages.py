@@ -45,7 +45,7 @@ def test_a_started_run_waits_in_the_store_for_a_worker(data: Store) -> None:
     assert run.requested_by == "local operator (unverified)"
     text = text_of(shell)
     assert "0 of 50 answers" in text
-    assert "waits for a worker" in text
+    assert "Waiting for a worker" in text
 
 
 def test_a_link_from_the_checklist_has_chosen_that_environment_s_agent(
@@ -59,7 +59,7 @@ def test_a_link_from_the_checklist_has_chosen_that_environment_s_agent(
     with configured(tmp_path, monkeypatch, config):
         plain, linked, without = opened(), opened(env="prod"), opened(env="stage")
         assert (plain.selectbox[0].value, linked.selectbox[0].value) == ("reference", "prod swarm")
-        assert "This agent belongs to no environment, so the run counts for none." in text_of(plain)
+        assert "This agent isn't linked to an environment; the run won't count toward a verdict." in text_of(plain)
         assert "This agent is prod's: what it achieves counts there." in text_of(linked)
         assert "stage has no agent here yet" in text_of(without)
         some = linked.selectbox[1].select("canary").run()

@@ -17,10 +17,11 @@ APP = Kind(
         "readiness.ready": CheckWords(
             title="The application answers that it is ready",
             needs="Start the worker, or press Probe now on Dependency health.",
-            rule="readiness",
+            rule="readiness", probe="readiness",
         ),
         "dependencies.ready": CheckWords(
             title="The application reports its dependencies healthy", needs=REPORT, rule="dependencies",
+            probe="dependencies",
         ),
     },
     slis={

@@ -46,10 +46,11 @@ INNGEST = Kind(
     folder=Path(__file__).parent,
     checks={
         "inngest.route": CheckWords(
-            title="Inngest (which starts background jobs) may call the application", needs=_ROUTE, rule="inngest",
+            title="Inngest (which starts background jobs) may call the application", needs=_ROUTE,
+            rule="inngest", probe="inngest",
         ),
         "inngest.functions": CheckWords(
-            title="All background functions are there", needs=_ROUTE, rule="inngest",
+            title="All background functions are there", needs=_ROUTE, rule="inngest", probe="inngest",
         ),
         "inngest.moves_work": CheckWords(
             title="A background run was seen to complete", unit="s", rule="inngest",

@@ -54,10 +54,11 @@ REDIS = Kind(
     folder=Path(__file__).parent,
     checks={
         "redis.ping": CheckWords(
-            title="Redis (the fast store) answers", needs=_NEEDS, unit="ms", rule="dependencies",
+            title="Redis (the fast store) answers", needs=_NEEDS, unit="ms", rule="dependencies", probe="redis.ping",
         ),
         "redis.write": CheckWords(
             title="Redis takes and gives back what is written", needs=_NEEDS, unit="ms", rule="dependencies",
+            probe="redis.write",
         ),
     },
     slis={

@@ -205,7 +205,7 @@ def test_a_step_is_handed_over_with_what_is_the_matter_and_its_link(store: Store
     assert said.endswith("https://x/strict_mode_checklist?step=verify-prod\n")
     asked = hand_over(inputs, "https://x", simulated=True)
     assert "needs you: Collect and confirm the four inputs, for prod (simulated).\n" in asked
-    assert "- To be confirmed by name: The decision to run prod strict is made." in asked
+    assert "- To be confirmed by name: I confirm the decision to run prod in strict mode." in asked
 
 
 def test_an_environment_of_its_own_has_a_way_of_its_own(store: Store, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.evidence.freshness import Context
 from services.evidence.model import Evidence
 from services.soak.evaluate import CHECK as SOAK
-from services.verdict.evaluate import evaluate
+from services.verdict.evaluate import check_result, evaluate
 from services.verdict.model import Facts, Subject
 from services.verdict.rules import RULES
 
@@ -99,7 +99,7 @@ def test_what_another_check_s_look_found_is_no_cause() -> None:
     unseen = record("redis.write", "unknown", code="redis.ok")
     found = evaluate(facts(**{"redis.required": relaxed, "redis.write": unseen}))
     assert [f.advice.what for f in found.blocking] == [
-        "The running application does not require Redis: it runs relaxed, and an outage would go unnoticed.",
+        "The running application keeps running without Redis, so an outage would go unnoticed (relaxed mode).",
         "Not known whether Redis takes and gives back what is written. It could not be measured.",
     ]
 
@@ -194,3 +194,27 @@ def test_no_set_of_facts_reaches_go_without_every_rule_and_order_plays_no_part(
     names = list(made)
     chance.shuffle(names)
     assert evaluate(replace(facts(), records={name: made[name] for name in names})) == found
+
+
+@pytest.mark.parametrize(
+    ("check", "probe", "outcome", "later"),
+    [
+        ("redis.ping", "redis.ping", "ok", True),
+        ("redis.ping", "redis.ping", "down", False),
+        ("readiness.ready", "readiness", "slow", True),
+        ("inngest.route", "inngest", "ok", True),
+        ("inngest.moves_work", "inngest", "ok", False),
+        ("redis.required", "dependencies", "ok", True),
+        ("queue:email", "queue:email", "ok", True),
+        ("dependency:crm", "crm", "ok", True),
+        ("env.validation", "readiness", "ok", False),
+    ],
+)  # fmt: skip
+def test_it_was_measured_when_its_own_probe_last_found_the_same(
+    check: str, probe: str, outcome: str, later: bool
+) -> None:
+    """Evidence is written when something changes, and hourly: its date alone is the last change."""
+    kept = record(check)
+    known = replace(facts(), probed={probe: (outcome, kept.at_ms + 5000)})
+    found = check_result(check, kept, CONTEXT, known)
+    assert found.measured_ms == kept.at_ms + (5000 if later else 0)
