@@ -66,12 +66,19 @@ class Decision:
         return access.named(self.by, verified=self.verified)
 
 
+ONCE = frozenset({"policy", "saved"})  # confirmed until it is taken back; a campaign or a waiver may follow another
+
+
 def decide(
     store: Store, environment: Environment, kind: str, person: Person, *, note: str, holds: bool = True,
     more: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """Record a decision. Raises Forbidden, Refused without a name or a note, StoreError."""
+    """Record a decision. Raises Forbidden, Refused without a name or a note, or where it stands already, StoreError."""
     with store.write() as connection:
+        store.lock_chain(connection)  # two tabs may confirm the same at once
+        standing = newest(connection, environment.name, kind) if holds and kind in ONCE else None
+        if standing is not None:
+            raise Refused(already(standing))
         write(store, connection, environment.name, kind, person, simulated=environment.simulated, note=note,
               holds=holds, more=more)  # fmt: skip
 
@@ -112,6 +119,12 @@ def write(
         | dict(more or {}),
     )
     evidence_store.append(store, connection, [record])
+
+
+def already(standing: Decision) -> str:
+    """What the second of two people is told who decide the same."""
+    when = f"{clock.from_ms(standing.at_ms):%d %b %Y, %H:%M} UTC"
+    return f"{standing.who} confirmed this already, {when}. To confirm it again, take it back first."
 
 
 def history(connection: Connection, environment: str, kind: str, limit: int = 50) -> tuple[Decision, ...]:

@@ -47,6 +47,8 @@ def give(store: Store, settings: Settings, name: str, person: Person, *, note: s
         ground = _ground(connection, settings, environment)
         if person.verified:
             _require_request(connection, name, person)
+        elif (signed := _covering(connection, name)) is not None:
+            raise Refused(decisions.already(signed))
         decisions.write(store, connection, name, GIVEN, person, simulated=environment.simulated, note=note, more=ground)
 
 
@@ -65,6 +67,15 @@ def _ground(connection: Connection, settings: Settings, environment: Environment
     if found.state != "GO":
         raise Refused(NOT_GO.format(state=found.words, why=found.blocking[0].advice.what))
     return {"verdict": found.state, "head": evidence_store.head(connection)}
+
+
+def _covering(connection: Connection, name: str) -> Decision | None:
+    """The Go that was signed in this campaign and covers what runs."""
+    signed = decisions.newest(connection, name, GIVEN)
+    begun = decisions.newest(connection, name, "campaign")
+    if signed is None or (begun is not None and begun.number > signed.number):
+        return None
+    return None if decisions.changed_since(connection, signed) else signed
 
 
 def _require_request(connection: Connection, name: str, person: Person) -> None:

@@ -63,3 +63,13 @@ def test_whoever_may_only_look_decides_nothing(store: Store, environment: Enviro
     with pytest.raises(Forbidden, match="needs engineer"):
         decisions.waive_canaries(store, environment, Person(name="Op", role="operator"), note="x", days=1)
     assert newest(store, "policy") is None
+
+
+def test_the_second_of_two_tabs_is_told_who_confirmed_it(store: Store, environment: Environment) -> None:
+    decisions.decide(store, environment, "policy", ADA, note="yes")
+    with pytest.raises(decisions.Refused, match=r"^Ada .*confirmed this already, .* UTC\. To confirm it again"):
+        decisions.decide(store, environment, "policy", BOB, note="yes, too")
+    with store.read() as connection:
+        assert len(decisions.history(connection, environment.name, "policy")) == 1
+    decisions.decide(store, environment, "policy", BOB, note="no, wait", holds=False)
+    decisions.decide(store, environment, "policy", BOB, note="yes, after all")
