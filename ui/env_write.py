@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from services.settings.model import Environment
 from ui import cached, env_validate, html, present, signin, widgets
 
 PREVIEW = "env-preview"
+GIVEN = "env-given"  # what was typed, until it is written or put away
 DONE = "env-written"
 INSIST = "Overwrite existing values for"
 ACTS = {"add": "added", "change": "changed", "keep": "kept"}
@@ -57,40 +59,59 @@ def _form(environment: Environment, problems: set[str]) -> None:
     st.caption(f"Empty fields change nothing. Nothing is written before you have seen a preview. File: {path}")
     everything = st.toggle("Show every key", value=not problems, key="env-every")
     keys = [k for k in catalogue.keys.values() if everything or k.name in problems]
-    with st.form("env-form", clear_on_submit=True):
-        given = {key.name: value for key in keys if (value := _field(key, environment)) is not None}
-        enforce = st.checkbox(f"Strict: set {' and '.join(FLAGS)} to true")
+    typed = _given(environment)
+    with st.form("env-form"):
+        given = {key.name: _field(key, environment, typed.values.get(key.name, "")) for key in keys}
+        enforce = st.checkbox(f"Strict: set {' and '.join(FLAGS)} to true", value=typed.enforce)
         insist = st.multiselect(
             INSIST,
             [key.name for key in catalogue.keys.values()],
+            default=sorted(typed.insist),
             help="A secret that is filled in stays as it is unless you name it here.",
         )
         if not st.form_submit_button("Preview", type="primary", icon=":material/preview:"):
             return
     st.session_state.pop(DONE, None)
     values = {name: value.strip() for name, value in given.items() if value.strip()}
-    _make_preview(environment, catalogue, values, enforce=enforce, insist=frozenset(insist))
+    _make_preview(environment, catalogue, _Given(path, values, enforce, frozenset(insist)))
 
 
-def _field(key: Key, environment: Environment) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What was typed for a file; in memory only."""
+
+    path: Path | None
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    enforce: bool = False
+    insist: frozenset[str] = frozenset()
+
+
+def _given(environment: Environment) -> _Given:
+    kept = st.session_state.get(GIVEN)
+    return kept if isinstance(kept, _Given) and kept.path == environment.env_path else _Given(environment.env_path)
+
+
+def _field(key: Key, environment: Environment, typed: str) -> str:
     label, help_ = key.name, f"{key.purpose} {key.where}"
     if key.name in FLAGS or key.kind == "boolean":
-        return st.selectbox(label, ["", "true", "false"], help=help_, format_func=lambda v: v or "leave as it is")
+        options = ["", "true", "false"]
+        index = options.index(typed) if typed in options else 0
+        return st.selectbox(label, options, index, help=help_, format_func=lambda v: v or "leave as it is")
     usual = key.first_value(environment.name, environment.role)
     return st.text_input(
-        label, type="password" if key.secret else "default", help=help_, placeholder=usual or key.where,
+        label, typed, type="password" if key.secret else "default", help=help_, placeholder=usual or key.where,
         autocomplete="off",
     )  # fmt: skip
 
 
-def _make_preview(
-    environment: Environment, catalogue: Catalogue, given: dict[str, str], *, enforce: bool, insist: frozenset[str]
-) -> None:
+def _make_preview(environment: Environment, catalogue: Catalogue, given: _Given) -> None:
     assert environment.env_path is not None  # noqa: S101 - page() has checked
+    st.session_state[GIVEN] = given
     try:
         made = writing.preview(
-            environment.env_path, catalogue, inspect.mode_of(environment), given, enforce=enforce, insist=insist
-        )
+            environment.env_path, catalogue, inspect.mode_of(environment), given.values, enforce=given.enforce,
+            insist=given.insist,
+        )  # fmt: skip
     except (Refused, UnreadableSource) as error:
         html.show(html.answer("fail", "This can't be written.", str(error)))
         return
@@ -99,24 +120,37 @@ def _make_preview(
 
 
 def _preview(environment: Environment, waiting: Preview) -> None:
-    changes = waiting.plan.changes
+    changes, given = waiting.plan.changes, _given(environment)
+    kept = [action for action in waiting.plan.actions if action.act == "keep"]
+    filled = [action.key for action in kept if action.insistable and action.key in given.values]
     st.subheader("Preview", anchor=False)
-    if not changes:
+    if waiting.refused:
+        first = waiting.refused[0]
+        html.show(html.answer("fail", f"This can't be written: {first.advice.what}", first.advice.fix))
+    elif filled:
+        verb = "already has a value" if len(filled) == 1 else "already have values"
+        then = "Press Replace to write yours, or go back. What you typed is kept."
+        html.show(html.answer("warning", f"{' and '.join(filled)} {verb}.", then))
+    elif not changes:
         html.show(html.answer("ok", "Nothing would change.", "Go back and fill in what is missing."))
-    else:
+    if changes and not waiting.refused:
         noun = "key" if len(changes) == 1 else "keys"
         what = f"{len(changes)} {noun} would change in {waiting.path.name}; the rest stays byte for byte."
         html.show(html.answer("warning", what, "A backup is kept, and one press brings it back."))
-    kept = [action for action in waiting.plan.actions if action.act == "keep"]
     parts = [_actions(changes)] if changes else []
-    if any(action.insistable for action in kept):
-        parts.append(f'<p class="dim">To change one that is kept, go back and name it under “{INSIST}”.</p>')
     noun = "key stays as it is" if len(kept) == 1 else "keys stay as they are"
     parts.append(f"<details><summary>{len(kept)} {noun}</summary>{_actions(kept)}</details>")
     html.show(html.block(*parts))
     buttons = st.container(horizontal=True)
-    if changes and buttons.button(
-        "Write the file", type="primary", icon=":material/save:", key="env-write", **signin.may("write_env")
+    for key in filled:
+        if buttons.button(f"Replace {key}", icon=":material/swap_horiz:", key=f"env-replace-{key}"):
+            _make_preview(environment, cached.catalogue(), replace(given, insist=given.insist | {key}))
+    if (
+        changes
+        and not waiting.refused
+        and buttons.button(
+            "Write the file", type="primary", icon=":material/save:", key="env-write", **signin.may("write_env")
+        )
     ):
         _write(environment, waiting)
     if buttons.button("Back", icon=":material/arrow_back:", key="env-back"):
@@ -137,6 +171,7 @@ def _write(environment: Environment, waiting: Preview) -> None:
         return
     finally:
         st.session_state.pop(PREVIEW, None)
+    st.session_state.pop(GIVEN, None)
     kept = f" The file as it was is kept as {done.backup.name}." if done.backup else ""
     st.session_state[DONE] = f"{done.path.name} was written.{kept}"
     _record(environment)
@@ -167,18 +202,17 @@ def _undo(environment: Environment) -> None:
     kept = writer.backups(path) if path is not None and path.parent.is_dir() else ()
     if not kept or path is None:
         return
-    at = _stamp(kept[0])
-    with st.expander("Undo", icon=":material/undo:"):
-        st.caption(f"Brings back the file as it was before the last write ({at}). What stands there now is kept, too.")
-        if st.button("Bring back the newest backup", key="env-undo", **signin.may("write_env")):
-            try:
-                done = writing.undo(path, clock.now(), by=signin.person())
-            except writer.NotWritten as error:
-                html.show(html.answer("fail", "Nothing was brought back.", str(error)))
-                return
-            st.session_state[DONE] = f"{done.path.name} is as it was before."
-            _record(environment)
-            st.rerun()
+    st.caption(f"Undo brings back the file as it was before the last write ({_stamp(kept[0])}). What stands there now "
+               "is kept, too.")  # fmt: skip
+    if st.button("Undo the last write", icon=":material/undo:", key="env-undo", **signin.may("write_env")):
+        try:
+            done = writing.undo(path, clock.now(), by=signin.person())
+        except writer.NotWritten as error:
+            html.show(html.answer("fail", "Nothing was brought back.", str(error)))
+            return
+        st.session_state[DONE] = f"{done.path.name} is as it was before."
+        _record(environment)
+        st.rerun()
 
 
 def _stamp(backup: Path) -> str:

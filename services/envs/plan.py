@@ -111,7 +111,7 @@ def _action(key: Key, document: Document, value: str, is_explicit: bool, insists
     if insists:
         return Action(key=key.name, act="change", why="replaced, as asked")
     if key.secret:
-        return Action(key=key.name, act="keep", why="holds a secret already", insistable=True)
+        return Action(key=key.name, act="keep", why="already has a value", insistable=True)
     if is_explicit:
         return Action(key=key.name, act="change", why="differs")
     return Action(key=key.name, act="keep", why="differs from the usual value", insistable=True)

@@ -13,8 +13,9 @@ from services.envs import plan as planning
 from services.envs import reading, writer
 from services.envs.catalogue import FLAGS, Catalogue
 from services.envs.document import Document, UnreadableSource, from_text, read_any
-from services.envs.findings import Mode
+from services.envs.findings import Mode, check_document, ordered
 from services.envs.plan import Plan
+from services.envs.rules import Finding
 from services.envs.writer import Written
 
 
@@ -25,6 +26,7 @@ class Preview:
     path: Path
     plan: Plan
     before: bytes | None = field(repr=False)
+    refused: tuple[Finding, ...] = ()  # errors that the given values would bring into the file
 
 
 def open_for_writing(path: Path) -> tuple[Document, bytes | None]:
@@ -56,7 +58,12 @@ def preview(
     wanted = planning.wanted_values(document, catalogue, mode, given, enforce=enforce)
     explicit = frozenset(given) | (frozenset(FLAGS) if enforce else frozenset())
     made = planning.make(document, catalogue, wanted, insist=insist, explicit=explicit)
-    return Preview(path=path, plan=made, before=before)
+    changed = {action.key for action in made.changes} & set(given)
+    refused: tuple[Finding, ...] = ()
+    if made.text is not None and changed:
+        after = check_document(from_text(made.text, path.name), catalogue, mode)
+        refused = tuple(f for f in ordered(after) if f.severity == "error" and f.key in changed)
+    return Preview(path=path, plan=made, before=before, refused=refused)
 
 
 def undo(path: Path, now: datetime, *, by: Person) -> Written:

@@ -104,7 +104,7 @@ def test_nothing_is_written_before_the_preview_was_seen(data: Store, tmp_path: P
     before = (tmp_path / "production.env").read_bytes()
     shell = fill(opened(view="write", env="production"), REDIS_URL="rediss://default:planted@own.io:6379")
     text = text_of(shell)
-    assert "holds a secret already" in text
+    assert "REDIS_URL already has a value" in text
     assert "planted" not in text
     assert (tmp_path / "production.env").read_bytes() == before
 
@@ -125,9 +125,33 @@ def test_form_preview_write_validated_again_and_undone(data: Store, tmp_path: Pa
         proof = evidence_store.history(connection, "production", check="env.validation")[0][2]
     assert proof.detail["by"] == "local operator (unverified)"
     assert "planted" not in str(proof)
-    shell = press(shell, "Bring back the newest backup")
+    shell = press(shell, "Undo the last write")
     assert "is as it was before" in text_of(shell)
     assert path.read_bytes() == before
+
+
+def test_what_was_typed_for_a_filled_key_is_kept_and_replaces_it_when_asked(data: Store, tmp_path: Path) -> None:
+    typed = "rediss://default:planted@own.io:6379"
+    shell = fill(opened(view="write", env="production"), REDIS_URL=typed)
+    assert "REDIS_URL already has a value" in text_of(shell)
+    shell = press(shell, "Back")
+    assert next(t for t in shell.text_input if t.label == "REDIS_URL").value == typed, "input survives the way back"
+    shell = press(press(shell, "Preview"), "Replace REDIS_URL")
+    assert "1 key would change in production.env" in text_of(shell)
+    press(shell, "Write the file")
+    assert f"REDIS_URL={typed}\n".encode() in (tmp_path / "production.env").read_bytes()
+
+
+def test_a_value_that_validation_would_refuse_is_refused_in_the_preview(data: Store, tmp_path: Path) -> None:
+    before = (tmp_path / "production.env").read_bytes()
+    shell = opened(view="write", env="production")
+    shell.multiselect[0].select("REDIS_URL")
+    shell = fill(shell, REDIS_URL="http://own.io")
+    text = text_of(shell)
+    assert "t be written: REDIS_URL" in text
+    assert "REDIS_URL" in text
+    assert "Write the file" not in [button.label for button in shell.button]
+    assert (tmp_path / "production.env").read_bytes() == before
 
 
 def test_a_value_that_cannot_be_written_is_refused_in_words(data: Store) -> None:
