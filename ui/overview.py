@@ -7,7 +7,8 @@ from datetime import tzinfo
 from html import escape
 
 from services.health.evaluate import Dependency
-from services.health.view import Card, Overview, WorkerLife
+from services.health.hysteresis import confirming
+from services.health.view import Card, Overview, WorkerLife, notice_for
 from services.verdict.view import VerdictSummary
 from ui import html, present, verdicts
 from ui.verdicts import SloSentences
@@ -64,7 +65,10 @@ def _sentence(view: Overview) -> str:
     if worst is None:
         return ""
     state, mark = worst.health.state, html.simulated() if worst.simulated else ""
-    if len(view.cards) > 1 and state == "ready":
+    unsure = next((card for card in view.cards if card.health.state == "ready" and card.health.confirming), None)
+    if state == "ready" and unsure is not None:
+        (what, step), mark = verdict_words(unsure), html.simulated() if unsure.simulated else ""
+    elif len(view.cards) > 1 and state == "ready":
         simulated = sum(card.simulated for card in view.cards)
         note = f" ({simulated} of them simulated)" if simulated else ""
         what, step, mark = f"All {len(view.cards)} environments are ready{note}.", _relaxed_words(view.cards), ""
@@ -97,6 +101,10 @@ def verdict_words(card: Card) -> tuple[str, str]:
     if health.stale:
         return f"{card.name}: unknown. What is known of it is too old.", "Start the worker; nothing here is current."
     first = next(iter(card.findings), None)
+    if health.state == "ready" and health.confirming:
+        failing = health.confirming[0]
+        said = notice_for(failing, present.title(failing.probe)).advice
+        return f"{card.name} is ready, but {confirming(failing.failures)}: {said.what}", said.fix
     if health.state == "ready":
         return f"{card.name} is ready: everything monitored is working.", _policy_step(health.policy)
     if first is None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from services.dependencies.model import State, dependency_of
 from services.dependencies.registry import MINOR
 from services.health.contradictions import Contradiction, find
-from services.health.hysteresis import is_stale
+from services.health.hysteresis import is_confirming, is_stale
 from services.settings.model import STRICT
 from services.store.conditions import Condition
 
@@ -58,6 +58,11 @@ class Health:
     contradictions: tuple[Contradiction, ...]
     measured_ms: int | None
     stale: bool
+
+    @property
+    def confirming(self) -> tuple[Condition, ...]:
+        """What fails, but not yet often enough in a row to be down."""
+        return tuple(p for d in self.dependencies for p in d.probes if is_confirming(p.outcome, p.state))
 
 
 def current(condition: Condition, now_ms: int) -> Condition:

@@ -44,6 +44,16 @@ def _next_state(state: State, outcome: State, failures: int, successes: int) -> 
     return outcome
 
 
+def is_confirming(outcome: str, state: str) -> bool:
+    """Whether the last check failed, but not yet often enough in a row for the state to be down."""
+    return outcome == "down" and state not in {"down", "unknown"}
+
+
+def confirming(failures: int) -> str:
+    """That in words: `failing, being confirmed (1 of 3)`."""
+    return f"failing, being confirmed ({failures} of {FAILURES_TO_TURN_DOWN})"
+
+
 def stale_after_ms(interval_s: float) -> int:
     """Milliseconds after which a reading no longer speaks for the present."""
     return int(interval_s * STALE_AFTER_INTERVALS * 1000)

@@ -16,7 +16,7 @@ from services.evidence.model import Evidence, Outcome
 from services.soak.evaluate import CHECK as SOAK
 from services.soak.evaluate import meets
 from services.verdict import words
-from services.verdict.model import CheckResult, Facts, RuleResult, State, Verdict
+from services.verdict.model import CheckResult, Facts, Probed, RuleResult, State, Verdict
 from services.verdict.rules import ENFORCE, RULES, Rule
 
 RELAXED = Advice(what="The variables are relaxed: nothing is enforced, so an outage would go unnoticed.", fix=ENFORCE)
@@ -69,12 +69,12 @@ def check_result(name: str, record: Evidence | None, context: Context, facts: Fa
     return found if record is None else replace(found, measured_ms=_measured_ms(record, facts.probed))
 
 
-def _measured_ms(record: Evidence, probed: Mapping[str, tuple[str, int]]) -> int:
+def _measured_ms(record: Evidence, probed: Mapping[str, Probed]) -> int:
     """When it was last measured. A record is written when something changes, and hourly; a probe that has found the
     same since measured it since. Anything else it found says nothing of this check."""
     same = {"pass": {"ok", "slow"}, "fail": {"down"}}.get(record.outcome, set())
-    outcome, at_ms = probed.get(words.probe(record.check), ("", 0))
-    return max(record.at_ms, at_ms) if outcome in same else record.at_ms
+    last = probed.get(words.probe(record.check))
+    return max(record.at_ms, last.at_ms) if last is not None and last.outcome in same else record.at_ms
 
 
 def _found(name: str, record: Evidence | None, context: Context, facts: Facts) -> CheckResult:
@@ -97,6 +97,9 @@ def _found(name: str, record: Evidence | None, context: Context, facts: Facts) -
     advice = advice_of(record)
     if record.outcome == "unknown":
         return _unknown(name, advice.what, advice.fix or words.needs(name), record)
+    last = facts.probed.get(words.probe(name))
+    if last is not None and last.confirming:
+        advice = Advice(what=f"{advice.what} It is {last.confirming}.", fix=advice.fix)
     return CheckResult(check=name, outcome="fail", advice=advice, record=record)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from services.advice import Advice
 from services.evidence.freshness import Context
@@ -32,18 +32,26 @@ class Subject:
     soak: SoakRules = field(default_factory=SoakRules)  # what a soak must stand
 
 
+class Probed(NamedTuple):
+    """A probe's last outcome, when that was (ms), and, while a failure is still being confirmed, that in words."""
+
+    outcome: str
+    at_ms: int
+    confirming: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
     """Everything that a verdict depends on: the newest record of each check, what it must have been taken under, time.
 
-    `probed`: each probe's last outcome, and when that was (ms). `soak` and `soak_context` are staging's.
+    `probed` is by probe. `soak` and `soak_context` are staging's.
     """
 
     subject: Subject
     now_ms: int
     context: Context = field(default_factory=Context)
     records: Mapping[str, Evidence] = field(default_factory=dict)
-    probed: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    probed: Mapping[str, Probed] = field(default_factory=dict)
     soak: Evidence | None = None
     soak_context: Context = field(default_factory=Context)
 

@@ -11,14 +11,16 @@ from services import clock
 from services.evidence import current, decisions
 from services.evidence.decisions import Decision
 from services.evidence.model import Evidence, worth_writing
+from services.health.hysteresis import confirming, is_confirming
 from services.report import exports
 from services.report.exports import Export
 from services.settings.model import Environment, Settings
 from services.soak.evaluate import CHECK as SOAK
 from services.store import Store, conditions
 from services.store import evidence as evidence_store
+from services.store.conditions import Condition
 from services.verdict.evaluate import evaluate
-from services.verdict.model import OUTCOMES, Facts, Subject, Verdict
+from services.verdict.model import OUTCOMES, Facts, Probed, Subject, Verdict
 
 CHECK = "verdict"
 
@@ -138,10 +140,15 @@ def facts(connection: Connection, settings: Settings, environment: Environment, 
         now_ms=now_ms,
         context=current.complete(connection, settings, environment.name, now_ms),
         records=records,
-        probed={c.probe: (c.outcome, c.at_ms) for c in conditions.load(connection, environment.name)},
+        probed={c.probe: _probed(c) for c in conditions.load(connection, environment.name)},
         soak=soak,
         soak_context=current.context(connection, staging.name) if staging is not None else current.NOTHING,
     )
+
+
+def _probed(found: Condition) -> Probed:
+    unsure = confirming(found.failures) if is_confirming(found.outcome, found.state) else ""
+    return Probed(found.outcome, found.at_ms, unsure)
 
 
 def subject(settings: Settings, environment: Environment) -> Subject:

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from services import clock
-from services.dependencies.model import Reading
+from services.dependencies.model import Check, Reading
 from services.dependencies.run import Observation
 from services.health import record as ledger
 from services.store import Store, workers
@@ -49,8 +49,8 @@ def forget_cached() -> None:
 
 
 def see(store: Store, code: str, *, age_s: float = 1, probe: str = "readiness", environment: str = "production",
-        **detail: object) -> None:  # fmt: skip
-    reading = Reading(code=code, latency_ms=5.0, detail=detail)
+        checks: tuple[Check, ...] = (), **detail: object) -> None:  # fmt: skip
+    reading = Reading(code=code, latency_ms=5.0, detail=detail, checks=checks)
     item = Observation(
         environment=environment, simulated=False, probe=probe, interval_s=30,
         at_ms=clock.now_ms() - int(age_s * 1000), lag_ms=0, reading=reading,
@@ -106,8 +106,26 @@ def test_failing_comes_first_with_its_cause_and_the_next_step(data: Store) -> No
     see(data, "readiness.not_ready")
     text = shown()
     assert "production is not ready" in text
-    assert "Fix the dependency that is required and down" in text
+    assert "Fix the required dependency that is down" in text
     assert text.index("production") < text.index("staging")
+
+
+def test_between_a_fault_and_its_confirmation_both_sentences_say_so(data: Store) -> None:
+    migrate(data)
+    beat(data)
+    for environment in ("production", "staging"):
+        for probe, code in (("readiness", "readiness.ok"), ("dependencies", "dependencies.ok"), ("redis.ping", "redis.ok"),
+                            ("redis.write", "redis.write_ok"), ("redis.info", "redis.info_ok"), ("inngest", "inngest.ok")):  # fmt: skip
+            see(data, code, age_s=3, probe=probe, environment=environment)
+    refused = Check(name="redis.write", outcome="fail", value="redis.out_of_memory")
+    see(data, "redis.out_of_memory", probe="redis.write", checks=(refused,))
+    text = shown()
+    assert (
+        "No-Go for production. Redis refuses writes: its memory is full. It is failing, being confirmed (1 of 3)."
+        in text
+    )
+    assert "production is ready, but failing, being confirmed (1 of 3): Redis refuses writes" in text
+    assert "environments are ready" not in text
 
 
 @pytest.mark.parametrize("page", PAGES)

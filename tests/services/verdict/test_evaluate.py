@@ -12,7 +12,7 @@ from services.evidence.freshness import Context
 from services.evidence.model import Evidence
 from services.soak.evaluate import CHECK as SOAK
 from services.verdict.evaluate import check_result, evaluate
-from services.verdict.model import Facts, Subject
+from services.verdict.model import Facts, Probed, Subject
 from services.verdict.rules import RULES
 
 NOW = 1_800_000_000_000
@@ -215,6 +215,17 @@ def test_it_was_measured_when_its_own_probe_last_found_the_same(
 ) -> None:
     """Evidence is written when something changes, and hourly: its date alone is the last change."""
     kept = record(check)
-    known = replace(facts(), probed={probe: (outcome, kept.at_ms + 5000)})
+    known = replace(facts(), probed={probe: Probed(outcome, kept.at_ms + 5000)})
     found = check_result(check, kept, CONTEXT, known)
     assert found.measured_ms == kept.at_ms + (5000 if later else 0)
+
+
+def test_a_failure_that_is_being_confirmed_is_said_to_be() -> None:
+    found_bad = facts(
+        **{"redis.write": record("redis.write", "fail", detail={"what": "Redis is full.", "fix": "Free it."})}
+    )
+    unsure = replace(found_bad, probed={"redis.write": Probed("down", NOW, "failing, being confirmed (1 of 3)")})
+    found = evaluate(unsure)
+    assert found.state == "NO_GO"
+    assert found.why == "Redis is full. It is failing, being confirmed (1 of 3)."
+    assert evaluate(found_bad).why == "Redis is full."
