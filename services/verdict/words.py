@@ -13,7 +13,7 @@ REQUIRED = ".required"
 # Checks that belong to no dependency; the others' words stand in their kinds.
 _OWN: dict[str, CheckWords] = {
     "env.connections": CheckWords(
-        title="Inputs tested successfully", false="an input was refused when it was tried",
+        title="The inputs were tested successfully", false="an input was refused when it was tried",
         needs="Press Verify in the first step of the checklist.",
     ),
     "env.validation": CheckWords(
@@ -34,7 +34,7 @@ _OWN: dict[str, CheckWords] = {
     ),
 }  # fmt: skip
 KNOWN: Mapping[str, CheckWords] = _OWN | dict(CHECKS)
-_RELAXED = "the running application keeps running without {}, so an outage would go unnoticed (relaxed mode)"
+_RELAXED = "the application keeps running without {}, so an outage would go unnoticed (relaxed mode)"
 _REPORT = CHECKS["dependencies.ready"].needs
 # What it takes to know again what is known no more, where that isn't Verify.
 _AGAIN: Mapping[str, str] = {

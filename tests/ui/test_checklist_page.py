@@ -77,7 +77,7 @@ def test_the_head_says_one_next_step_and_it_is_the_checklist_s(store: Store) -> 
     prove(store, "prod", "redis.required", outcome="fail")
     text = said("apply-prod")
     assert (
-        "No-Go for prod. The running application keeps running without Redis, so an outage would go unnoticed (relaxed mode)."
+        "No-Go for prod. The application keeps running without Redis, so an outage would go unnoticed (relaxed mode)."
         in text
     )
     assert "Next: step 1, Collect and confirm the four inputs, for stage." in text

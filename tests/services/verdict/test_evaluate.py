@@ -99,7 +99,7 @@ def test_what_another_check_s_look_found_is_no_cause() -> None:
     unseen = record("redis.write", "unknown", code="redis.ok")
     found = evaluate(facts(**{"redis.required": relaxed, "redis.write": unseen}))
     assert [f.advice.what for f in found.blocking] == [
-        "The running application keeps running without Redis, so an outage would go unnoticed (relaxed mode).",
+        "The application keeps running without Redis, so an outage would go unnoticed (relaxed mode).",
         "Not known whether Redis takes and gives back what is written. It could not be measured.",
     ]
 
