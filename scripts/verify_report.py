@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 @in_words
 def _chain(said: seal.Seal, content: bytes) -> int:
-    from services.report import exports
+    from services.evidence import exports
     from services.settings import load
     from services.store import compaction, evidence
     from services.store.migrate import opened

@@ -1,18 +1,13 @@
-"""Which reports were taken from here? Each file is noted in the chain of evidence: what it said, its hash, who took it.
-
-So a file that turns up later can be traced, and leadership sees when a report was last made.
-"""
+"""Noting in the chain of evidence that a report's file was taken."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from sqlalchemy import Connection
 
 from services import clock
 from services.access import Person
+from services.evidence.exports import PREFIX
 from services.evidence.model import Evidence
 from services.store import Store
 from services.store import evidence as evidence_store
@@ -21,23 +16,6 @@ from services.verdict.model import OUTCOMES, State
 if TYPE_CHECKING:
     from services.report.make import Report
     from services.report.seal import Format
-
-PREFIX = "report."
-KINDS = ("completion", "leadership")
-LOOKED_AT = 1000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Export:
-    """One file as it was taken. `state`: the verdict that it told."""
-
-    kind: str
-    state: str
-    format: str
-    at_ms: int
-    by: str
-    verified: bool
-    sha256: str
 
 
 def note(store: Store, report: Report, format_: Format, content: bytes, person: Person) -> None:
@@ -57,27 +35,3 @@ def note(store: Store, report: Report, format_: Format, content: bytes, person: 
     )  # fmt: skip
     with store.write() as connection:
         evidence_store.append(store, connection, [record])
-
-
-def newest(connection: Connection, environment: str) -> Export | None:
-    """The report that was taken last, of either kind; None before there was one."""
-    found = [e for kind in KINDS for e in _of(connection, environment, kind, limit=1)]
-    return max(found, key=lambda export: export.at_ms, default=None)
-
-
-def traced(connection: Connection, environment: str, kind: str, content: bytes) -> Export | None:
-    """When and by whom this very file was taken; None where that was not noted."""
-    sha256 = hashlib.sha256(content).hexdigest()
-    return next((e for e in _of(connection, environment, kind, limit=LOOKED_AT) if e.sha256 == sha256), None)
-
-
-def _of(connection: Connection, environment: str, kind: str, *, limit: int) -> list[Export]:
-    rows = evidence_store.history(connection, environment, check=PREFIX + kind, limit=limit)
-    return [
-        Export(
-            kind=kind, state=str(r.value), format=str(r.detail.get("format", "")), at_ms=r.at_ms,
-            by=str(r.detail.get("by", "")), verified=r.detail.get("verified") is True,
-            sha256=str(r.detail.get("sha256", "")),
-        )
-        for _, _, r in rows
-    ]  # fmt: skip

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from services import clock
-from services.evidence import current, decisions
+from services.evidence import current, decisions, exports
 from services.evidence.decisions import Decision
+from services.evidence.exports import Export
 from services.evidence.model import Evidence, worth_writing
 from services.health.hysteresis import confirming, is_confirming
-from services.report import exports
-from services.report.exports import Export
 from services.settings.model import Environment, Settings
 from services.soak.evaluate import CHECK as SOAK
 from services.store import Store, conditions

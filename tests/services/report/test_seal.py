@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from scripts import completion_report, verify_report
 from services import clock
+from services.evidence import exports as taken_exports
 from services.health import record as ledger
-from services.report import exports, seal
+from services.report import seal
 from services.report.make import Report, report
 from services.report.seal import FORMATS, NoReport
 from services.settings import load
@@ -106,8 +107,10 @@ def test_with_the_store_a_changed_or_dropped_record_is_found(
     assert "is whole" in said
     assert "This file was taken by command line (unverified) on 2" in said
     with store.read() as connection:
-        taken = exports.newest(connection, "local")
-        assert exports.traced(connection, "local", "completion", target.read_bytes() + b" ") is None, "another file"
+        taken = taken_exports.newest(connection, "local")
+        assert taken_exports.traced(connection, "local", "completion", target.read_bytes() + b" ") is None, (
+            "another file"
+        )
     assert taken is not None
     assert (taken.kind, taken.format, taken.sha256) == ("completion", "md", sha256(target.read_bytes()).hexdigest())
     with store.write() as connection:  # anyone who can write the file can take its guards away
