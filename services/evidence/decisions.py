@@ -74,6 +74,7 @@ def decide(
     more: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """Record a decision. Raises Forbidden, Refused without a name or a note, or where it stands already, StoreError."""
+    access.require(person, ACTIONS.get(kind, "confirm"))
     with store.write() as connection:
         store.lock_chain(connection)  # two tabs may confirm the same at once
         standing = newest(connection, environment.name, kind) if holds and kind in ONCE else None

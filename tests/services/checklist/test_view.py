@@ -50,6 +50,11 @@ def states(found: Checklist) -> dict[str, str]:
 
 
 def confirm(store: Store, wanted: Settings, name: str) -> None:
+    """The decision to run strict stands; what stands already can't be confirmed again."""
+    with store.read() as connection:
+        stands = decisions.newest(connection, name, "policy")
+    if stands is not None:
+        return
     decisions.decide(store, wanted.environment(name), "policy", local_operator("Ada"), note="minutes of 20 November")
 
 

@@ -71,5 +71,7 @@ def test_the_second_of_two_tabs_is_told_who_confirmed_it(store: Store, environme
         decisions.decide(store, environment, "policy", BOB, note="yes, too")
     with store.read() as connection:
         assert len(decisions.history(connection, environment.name, "policy")) == 1
+    with pytest.raises(Forbidden):
+        decisions.decide(store, environment, "policy", Person(name="Vi"), note="a viewer learns of no decision")
     decisions.decide(store, environment, "policy", BOB, note="no, wait", holds=False)
     decisions.decide(store, environment, "policy", BOB, note="yes, after all")
