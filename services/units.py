@@ -56,6 +56,11 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{value:,.4g} {unit}".strip()
 
 
+def part(fraction: float) -> str:
+    """A part of a whole, small ones with a digit more: `0.4 %`, `63 %`."""
+    return f"{fraction * 100:.0f} %" if fraction >= 0.1 else f"{fraction * 100:.1f} %"
+
+
 def size(value: int) -> str:
     """`512 B`, `967 KiB`, `256 MiB`."""
     amount = float(value)

@@ -150,11 +150,6 @@ def moment(at_ms: int, where: tzinfo, *, short: bool = False) -> str:
     return f"{local:%d %b %H:%M}" if short else f"{local:%d %b %Y, %H:%M:%S %Z}"
 
 
-def percent(fraction: float) -> str:
-    """`0.4 %`, `63 %`."""
-    return f"{fraction * 100:.0f} %" if fraction >= 0.1 else f"{fraction * 100:.1f} %"
-
-
 def times(value: float | None) -> str:
     """`14.4 ×`; `–` for None, `without end` for the infinite."""
     if value is None:

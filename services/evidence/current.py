@@ -21,9 +21,11 @@ SILENT_AFTER_MS, SILENT_AFTER_LOOKS = 600_000, 3
 FLAGS = ("redis.required", "inngest.required")
 
 
-def complete(connection: Connection, settings: Settings, environment: str, now_ms: int) -> Context:
-    """All that evidence of this environment must have been taken under to count; and whether anybody still measures."""
-    seen = conditions.load(connection, environment)
+def complete(
+    connection: Connection, settings: Settings, environment: str, now_ms: int, seen: Sequence[Condition]
+) -> Context:
+    """All that evidence of this environment must have been taken under to count; and whether anybody still measures.
+    `seen` are its conditions."""
     return replace(
         _context(connection, environment, seen), golden_sha256=identity.golden_now(settings),
         judges=identity.judges_now(settings), silent=_silence(seen, now_ms),

@@ -178,7 +178,7 @@ def raw_evidence(
     """The newest evidence of an environment, newest first. An older record of a check counts for what came before."""
     with store.read() as connection:
         found = evidence_store.history(connection, environment, limit=limit)
-        now = current.complete(connection, settings, environment, now_ms)
+        now = current.complete(connection, settings, environment, now_ms, conditions.load(connection, environment))
     proofs, seen = [], set[str]()
     for number, hash_, record in found:
         stale = "a newer record of this check exists" if record.check in seen else why_stale(record, now, now_ms)

@@ -132,14 +132,15 @@ def facts(connection: Connection, settings: Settings, environment: Environment, 
     """Everything that the verdict depends on. Raises StoreCorrupt where evidence was altered."""
     evidence_store.refuse_misfiled(connection)
     staging = staging_of(settings, environment)
+    seen = conditions.load(connection, environment.name)
     records = {record.check: record for record in evidence_store.latest(connection, environment.name)}
     soak = None if staging is None else evidence_store.newest(connection, staging.name, SOAK)
     return Facts(
         subject=subject(settings, environment),
         now_ms=now_ms,
-        context=current.complete(connection, settings, environment.name, now_ms),
+        context=current.complete(connection, settings, environment.name, now_ms, seen),
         records=records,
-        probed={c.probe: _probed(c) for c in conditions.load(connection, environment.name)},
+        probed={c.probe: _probed(c) for c in seen},
         soak=soak,
         soak_context=current.context(connection, staging.name) if staging is not None else current.NOTHING,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from services.advice import Advice
 from services.dependencies.conflict import Conflict, is_down, reported_healthy, works
 from services.dependencies.kind import CheckWords, Fact, Kind, SliWords
-from services.units import as_found, number, percent, size
+from services.units import as_found, number, part, size
 
 _NEEDS = "Give this environment its REDIS_URL, then press Probe now on Dependency health."
 
@@ -44,7 +44,7 @@ def _own_load(environment: Any) -> str:
     text = f"Greenlight itself sends at most {number(share.per_month)} Redis commands a month"
     if share.budget is None or share.fraction is None:
         return f"{text}; no budget is set for this environment (redis.command_budget_per_month)."
-    return f"{text}: {percent(share.fraction)} of the plan's {number(share.budget)}."
+    return f"{text}: {part(share.fraction)} of the plan's {number(share.budget)}."
 
 
 REDIS = Kind(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import threading
@@ -465,3 +466,11 @@ def test_model_api_asks_for_the_list_with_the_key(serve: Callable[..., Served], 
 def test_model_api_names_what_fails(serve: Callable[..., Served], status: int, body: Any, wanted: str) -> None:
     url = provider(serve, lambda _request: JSONResponse(body, status))
     assert code({"OPENAI_API_KEY": SECRET}, kind="model_api", url=url) == f"model_api.{wanted}"
+
+
+def test_a_small_share_of_the_command_budget_is_not_rounded_to_nothing() -> None:
+    environment = Environment(
+        name="e", base_url="http://e", redis={"command_budget_per_month": 400_000_000},  # type: ignore[arg-type]
+        secrets={"redis_url": "redis://127.0.0.1:6379"},  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert re.search(r"a month: 0\.[1-9] % of the plan's 400,000,000\.$", KINDS["redis"].own_load(environment))
