@@ -40,9 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from services import clock
+    from services.dependencies.tables import INSTALLATION
+    from services.evidence import compaction
     from services.settings import load
-    from services.settings.model import INSTALLATION
-    from services.store import compaction
     from services.store.migrate import opened
 
     settings = load()

@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 from services.crash import guarded
+from services.env_files import reading
+from services.env_files.document import UnreadableSource
 from services.envs import catalogue as catalogues
-from services.envs import reading, relations
-from services.envs.document import UnreadableSource
+from services.envs import relations
 from services.envs.findings import Mode
 from services.envs.relations import Side
 from services.envs.table import as_json, as_markdown, as_table, rows_of

@@ -40,11 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from services import clock
-    from services.envs.fingerprint import installation_key
-    from services.envs.lines import is_plausible_name
+    from services.dependencies.tables import INSTALLATION
+    from services.env_files.lines import is_plausible_name
+    from services.evidence import redaction
+    from services.fingerprint import installation_key
     from services.settings import load
-    from services.settings.model import INSTALLATION
-    from services.store import redaction
     from services.store.migrate import opened
 
     secrets = _secrets(options.secrets)

@@ -229,7 +229,7 @@ def _own_agent(given: str | None, run: Run) -> str:
 
 def _mark(spec: str) -> str:
     """A keyed hash of an agent's specification, to tell whether another one is the same; the key stays here."""
-    from services.envs.fingerprint import installation_key
+    from services.fingerprint import installation_key
     from services.paths import data_dir
 
     return installation_key(data_dir()).mark("replay agent", spec)

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.crash import guarded
+from services.env_files import reading
+from services.env_files.document import Document, UnreadableSource
 from services.envs import catalogue as catalogues
-from services.envs import reading
-from services.envs.document import Document, UnreadableSource
+from services.envs import file_state
 from services.envs.findings import Mode
 from services.envs.relations import Side
 from services.envs.rules import SEVERITIES
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> Validation:
     environment = configured(settings, options.mode, options.env_file)
     mode = _mode(options.mode, environment, settings)
     others = _others(options.other_env_file, settings, environment)
-    more = list(reading.file_findings(options.env_file))
+    more = list(file_state.file_findings(options.env_file))
     live = None
     if options.check_connections or options.verify_inngest_route:
         live = _live(document, mode, environment, others, options)
@@ -162,8 +163,7 @@ def _connections(found: Live) -> dict[str, dict[str, object]]:
 
 def _keep(settings: Settings, environment: Environment, document: Document, validation: Validation) -> None:
     """Leave evidence; a store that can't take it is said, and changes nothing about the result."""
-    from services import clock
-    from services.envs import fingerprint
+    from services import clock, fingerprint
     from services.envs.inspect import Inspection, record
     from services.errors import StoreError
     from services.store import Store

@@ -14,6 +14,7 @@ from services import clock
 from services.access import named
 from services.crash import guarded, in_words
 from services.errors import GreenlightError
+from services.evidence import chain
 from services.report import seal
 
 LARGEST = 64 << 20
@@ -56,15 +57,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 @in_words
 def _chain(said: seal.Seal, content: bytes) -> int:
-    from services.evidence import exports
+    from services.evidence import compaction, exports
     from services.settings import load
-    from services.store import compaction, evidence
     from services.store.migrate import opened
 
     settings = load()
     with opened(settings.database_url.get_secret_value()) as store, store.read() as connection:
-        broken = evidence.verify(connection)
-        place = evidence.place(connection, said.head)
+        broken = chain.verify(connection)
+        place = chain.place(connection, said.head)
         if place is None:
             place = compaction.archived_place(connection, settings.data_dir / compaction.FOLDER, said.head)
         taken = exports.traced(connection, said.environment, said.kind, content)

@@ -7,10 +7,12 @@ import ipaddress
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from services.errors import GreenlightError
-from services.settings.model import Access, Settings
+
+if TYPE_CHECKING:
+    from services.settings.model import Access, Settings
 
 JOINERS = "\u200c\u200d"  # letters of some scripts are written with them
 Role = Literal["viewer", "operator", "engineer"]

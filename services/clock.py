@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+SKEW_MS = 300_000  # by so much may the clocks of two machines that write differ
 
 
 def now() -> datetime:

@@ -9,8 +9,8 @@ import hmac
 from collections.abc import Sequence
 
 from services.dependencies.cleaning import cleaner
-from services.envs.fingerprint import InstallationKey, installation_key
 from services.errors import GreenlightError
+from services.fingerprint import InstallationKey, installation_key
 from services.redact import scrub
 from services.settings.model import Environment, Settings
 from services.store import Store, heartbeats

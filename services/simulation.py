@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.clock import DAY_MS, HOUR_MS
+from services.evidence import chain
 from services.evidence.model import Evidence
 from services.settings.model import Environment
 from services.store import Store, claims, deploys, samples, spans
-from services.store import evidence as evidence_store
 from services.store.deploys import Deploy
 from services.store.samples import Sample
 from services.store.spans import ENVIRONMENT, Span
@@ -59,9 +59,9 @@ def seed(store: Store, environment: Environment, now_ms: int) -> bool:
         if not claims.take(connection, name, "seed", now_ms=now_ms, lease_ms=3650 * DAY_MS):
             return False
         # What was measured already must stay the newest: the chain's order decides what holds now.
-        measured = {record.check for record in evidence_store.latest(connection, environment.name)}
+        measured = {record.check for record in chain.latest(connection, environment.name)}
         proofs = [proof for proof in _evidence(environment, incidents) if proof.check not in measured]
-        evidence_store.append(store, connection, proofs)
+        chain.append(store, connection, proofs)
     batch: list[Sample] = []
     for sample in _samples(environment, begin, now_ms, incidents, generator):
         batch.append(sample)

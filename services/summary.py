@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from services import clock
 from services.clock import DAY_MS
 from services.dependencies.messages import advice
+from services.evidence import chain
 from services.evidence.model import Evidence
 from services.health.evaluate import Dependency, Health, evaluate
 from services.health.view import wanted
@@ -17,7 +18,6 @@ from services.settings.model import Environment, Settings
 from services.slo import view, words
 from services.slo.view import Row
 from services.store import Store, inngest_runs
-from services.store import evidence as evidence_store
 from services.store.inngest_runs import Tally
 from services.units import milliseconds, seconds, share
 
@@ -61,7 +61,7 @@ def write(store: Store, settings: Settings, *, due_ms: int) -> tuple[str, ...]:
         found = [(e, _of(connection, e, settings, now)) for e in waiting]
     records = [_evidence(environment, health, made, due_ms) for environment, (health, made) in found]
     with store.write() as connection:
-        evidence_store.append(store, connection, records)
+        chain.append(store, connection, records)
     return tuple(made.headline for _, (_, made) in found)
 
 
@@ -73,7 +73,7 @@ def newest(store: Store, environment: str) -> tuple[int, str] | None:
 
 
 def _last(connection: Connection, environment: str) -> Evidence | None:
-    return next((e for e in evidence_store.latest(connection, environment) if e.check == CHECK), None)
+    return next((e for e in chain.latest(connection, environment) if e.check == CHECK), None)
 
 
 def _is_written(connection: Connection, environment: str, due_ms: int) -> bool:
@@ -104,7 +104,7 @@ def _of(connection: Connection, environment: Environment, settings: Settings, no
 
 
 def _head(connection: Connection) -> tuple[str, ...]:
-    link = evidence_store.newest_link(connection)
+    link = chain.newest_link(connection)
     return () if link is None else (f"Record {link[0]:,} has the hash {link[1]}.",)
 
 

@@ -7,9 +7,10 @@ from html import escape
 
 import streamlit as st
 
-from services.envs import document, table, view
+from services.env_files import document
+from services.env_files.document import Document, UnreadableSource
+from services.envs import table, view
 from services.envs.catalogue import Catalogue
-from services.envs.document import Document, UnreadableSource
 from services.envs.inspect import has_source
 from services.envs.relations import Comparison, Row
 from ui import cached, env_drift, html, present, state, widgets

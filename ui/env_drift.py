@@ -11,8 +11,8 @@ import streamlit as st
 from services import clock
 from services.clock import DAY_MS
 from services.envs import view
-from services.envs.fingerprint import Drift
 from services.envs.view import DriftView
+from services.fingerprint import Drift
 from ui import cached, html, present, widgets
 
 SINCE = ("yesterday", "7 days ago", "the last deploy", "the last Go", "a date")

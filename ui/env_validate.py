@@ -8,8 +8,8 @@ from html import escape
 import streamlit as st
 
 from services import clock, export
+from services.env_files.document import UnreadableSource
 from services.envs import view
-from services.envs.document import UnreadableSource
 from services.envs.inspect import has_source
 from services.envs.rules import RULES, Finding
 from services.envs.validation import Validation, finding_fields

@@ -10,12 +10,12 @@ from pathlib import Path
 import streamlit as st
 
 from services import clock
+from services.env_files.document import UnreadableSource
 from services.envs import inspect, view, writer, writing
 from services.envs.catalogue import FLAGS, Catalogue, Key
-from services.envs.document import UnreadableSource
-from services.envs.fingerprint import installation_key
 from services.envs.plan import Action, Refused
 from services.envs.writing import Preview
+from services.fingerprint import installation_key
 from services.settings.model import Environment
 from ui import cached, env_validate, html, present, signin, widgets
 

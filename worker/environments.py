@@ -7,11 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from services import clock
+from services.env_files.document import UnreadableSource
 from services.envs import catalogue as catalogues
 from services.envs import inspect, live
-from services.envs.document import UnreadableSource
-from services.envs.fingerprint import InstallationKey, installation_key
 from services.errors import SettingsError, StoreError
+from services.fingerprint import InstallationKey, installation_key
 from services.redact import fault
 from services.settings.load import with_current_secrets
 from services.settings.model import Environment, Settings

@@ -26,12 +26,13 @@ from services import paths, retention
 from services.dependencies.inngest.pulse import NAME as PULSE
 from services.dependencies.inngest.sync import NAME as SYNC
 from services.dependencies.own_network import OwnNetwork
-from services.envs.fingerprint import installation_key
+from services.dependencies.tables import INSTALLATION
 from services.errors import SettingsError, StoreError
+from services.fingerprint import installation_key
 from services.heartbeats import Calls
 from services.redact import fault
 from services.settings import Settings, load_and_prepare
-from services.settings.model import INSTALLATION, Environment
+from services.settings.model import Environment
 from services.soak import reading as soaks
 from services.store import Store
 from services.store.jobs import Job

@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from services.errors import StoreError
-from services.store import Store, evidence
+from services.evidence import chain
+from services.store import Store
 from worker.collector import Collector
 from worker.leases import Leases
 from worker.parts import Parts
@@ -65,7 +66,7 @@ class WorkerMetrics:
         )
         try:
             with self._store.read() as connection:
-                link = evidence.newest_link(connection)
+                link = chain.newest_link(connection)
         except StoreError:
             link = None  # said by greenlight_worker_store_trouble
         if link is not None:

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from services import clock, retention, summary
+from services.evidence import chain
 from services.evidence.model import ChainBreak
 from services.health.evaluate import evaluate
 from services.replay import start
 from services.settings.model import Settings
-from services.store import Store, conditions, evidence
+from services.store import Store, conditions
 from worker.collector import Collector
 from worker.leases import Leases
 from worker.schedule import ScheduledTask
@@ -65,12 +66,12 @@ def tasks(
 
 def _break_in_the_chain(store: Store) -> ChainBreak | None:
     with store.read() as connection:
-        return evidence.verify(connection)
+        return chain.verify(connection)
 
 
 def _newest_link(store: Store) -> tuple[int, str] | None:
     with store.read() as connection:
-        return evidence.newest_link(connection)
+        return chain.newest_link(connection)
 
 
 def crons(settings: Settings) -> tuple[tuple[str, str], ...]:

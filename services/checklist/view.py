@@ -11,14 +11,13 @@ from sqlalchemy import Connection
 from services.checklist import steps as table
 from services.checklist.steps import Blanks, Step
 from services.dependencies.registry import KINDS
-from services.evidence import decisions
+from services.evidence import chain, decisions
 from services.evidence.decisions import Decision
 from services.settings.model import Environment, Settings
 from services.soak import reading as soaks
 from services.soak.evaluate import CHECK as SOAK
 from services.soak.evaluate import Soak
 from services.store import Store, conditions
-from services.store import evidence as evidence_store
 from services.verdict import sign_off as signing
 from services.verdict import view as verdict_view
 from services.verdict.evaluate import check_result, evaluate, worst
@@ -216,7 +215,7 @@ def _view(
         waits_for=(),
         out_of_order="",
         reopened=outcome != "pass"
-        and evidence_store.passed_together(
+        and chain.passed_together(
             connection, target.name, names, since, standing=decisions.PREFIX + step.confirm if step.confirm else ""
         ),
     )
@@ -224,7 +223,7 @@ def _view(
 
 def _check_result(connection: Connection, name: str, facts: Facts) -> CheckResult:
     if name == SOAK:
-        return check_result(SOAK, evidence_store.newest(connection, facts.subject.name, SOAK), facts.context, facts)
+        return check_result(SOAK, chain.newest(connection, facts.subject.name, SOAK), facts.context, facts)
     return check_result(name, facts.records.get(name), facts.context, facts)
 
 

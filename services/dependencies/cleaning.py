@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from pydantic import SecretStr
@@ -19,7 +19,9 @@ from services.dependencies.inngest.sdk import api_token, bare_key, is_hexadecima
 from services.dependencies.model import Check, Measure, Reading, RunSeen
 from services.outside import storable
 from services.redact import removing
-from services.settings.model import Environment
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 _PASSWORD = re.compile(r"^[a-z]+://[^:@/]*:(?P<password>.+)@[^@]*$", re.I)
 MAX_DEPTH, MAX_TEXT = 12, 4000

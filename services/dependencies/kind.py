@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from services.advice import as_sentence
 from services.dependencies.conflict import Conflict
 from services.dependencies.model import Failure, State
-from services.tables import DeclaredTable
+from services.dependencies.tables import DeclaredTable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

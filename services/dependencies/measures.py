@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.dependencies.model import Measure, Reading
-from services.settings.model import Environment, Objective, Sli
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment, Objective, Sli
 
 
 def counted(environment: Environment, probe: str, reading: Reading) -> Reading:

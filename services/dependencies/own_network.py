@@ -9,12 +9,15 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from services.access import is_this_machine
 from services.dependencies import network
 from services.dependencies.run import Observation
-from services.settings.model import Environment
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 UNREACHED = frozenset({"name_not_found", "name_unanswered", "no_connection", "unreachable", "no_answer"})
 CODE = "prober.own_network"

@@ -13,7 +13,7 @@ from services.dependencies.conditions import evaluate
 from services.dependencies.http_client import rounded
 from services.dependencies.kind import Context, Found, Kind
 from services.dependencies.model import Check, Failure, Measure, Reading
-from services.tables import DeclaredTable
+from services.dependencies.tables import DeclaredTable
 
 if TYPE_CHECKING:
     from services.store.heartbeats import Beat

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from services.dependencies.app.readiness import ReadinessProbe
 from services.dependencies.app.report import DependenciesProbe
@@ -18,9 +19,11 @@ from services.dependencies.redis.info import RedisInfoProbe
 from services.dependencies.redis.ping import RedisPingProbe
 from services.dependencies.redis.write import RedisWriteProbe
 from services.dependencies.registry import KINDS
-from services.settings.model import INSTALLATION, Environment
+from services.dependencies.tables import INSTALLATION, DeclaredTable
 from services.store.heartbeats import Beat
-from services.tables import DeclaredTable
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 Beats = Callable[[str, str], Sequence[Beat]]  # environment and job → its calls, newest first
 

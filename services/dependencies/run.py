@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services import clock
 from services.dependencies.cleaning import cleaned
@@ -14,8 +14,10 @@ from services.dependencies.messages import advice, message
 from services.dependencies.model import LATE, Probe, Reading, State
 from services.evidence.model import Evidence
 from services.redact import fault
-from services.settings.model import Environment
 from services.store.samples import Sample
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 log = logging.getLogger(__name__)
 LATE_FRACTION = 0.2  # a lag beyond this part of the deadline makes a time-out our own fault

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from services.dependencies.inngest import sdk as inngest_sdk
+from services.env_files.document import Document, Entry
 from services.envs import kinds
 from services.envs.catalogue import FLAGS, Catalogue, Key
-from services.envs.document import Document, Entry
 from services.envs.rules import SEVERITIES, Finding, finding
 
 Policy = str  # strict, partly, relaxed, unstated

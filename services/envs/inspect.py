@@ -9,21 +9,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.envs import fingerprint, reading
+from services import fingerprint
+from services.env_files import reading
+from services.env_files.document import Document, UnreadableSource, from_pairs
+from services.envs import file_state
 from services.envs.catalogue import Catalogue
-from services.envs.document import Document, UnreadableSource, from_pairs
 from services.envs.findings import Mode
-from services.envs.fingerprint import InstallationKey, Snapshot
 from services.envs.live import Live, against_reality
 from services.envs.relations import Side
 from services.envs.rules import Finding
 from services.envs.validation import Validation, validate
+from services.evidence import chain
+from services.evidence.freshness import is_stale
 from services.evidence.model import Evidence, Outcome, due_again
-from services.health.hysteresis import is_stale
+from services.fingerprint import InstallationKey, Snapshot
 from services.settings.load import prefixed
 from services.settings.model import Environment, Settings
 from services.store import Store, conditions, snapshots
-from services.store import evidence as evidence_store
 
 CHECK = "env.validation"
 CONNECTIONS_CHECK = "env.connections"
@@ -94,7 +96,9 @@ def run(
 ) -> Inspection:
     """Read and judge, beside the other environments. Raises UnreadableSource."""
     document = read(environment)
-    more: list[Finding] = list(reading.file_findings(environment.env_path)) if environment.env_path is not None else []
+    more: list[Finding] = (
+        list(file_state.file_findings(environment.env_path)) if environment.env_path is not None else []
+    )
     if live is not None:
         more += live.findings
     if reported is not None and not (live is not None and _asked_the_app(live)):
@@ -174,7 +178,7 @@ def record(store: Store, seen: Inspection, *, by: str, now_ms: int, always: bool
         | _worst(validation),
     )
     with store.read() as connection:
-        before = next((e for e in evidence_store.latest(connection, environment.name) if e.check == CHECK), None)
+        before = next((e for e in chain.latest(connection, environment.name) if e.check == CHECK), None)
         last = snapshots.newest(connection, environment.name)
     says_more = always or _says_more(proof, before)
     unchanged = seen.snapshot is None or (last is not None and last.fingerprint == seen.snapshot.fingerprint
@@ -188,7 +192,7 @@ def record(store: Store, seen: Inspection, *, by: str, now_ms: int, always: bool
             proofs = [proof]
             if validation.connections is not None:
                 proofs.append(_connections_proof(proof, validation))
-            evidence_store.append(store, connection, proofs)
+            chain.append(store, connection, proofs)
     return says_more
 
 

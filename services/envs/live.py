@@ -19,8 +19,8 @@ from services.dependencies.model import Probe, Reading
 from services.dependencies.redis import address as redis_address
 from services.dependencies.redis import wire as redis_wire
 from services.dependencies.redis.write import RedisWriteProbe
+from services.env_files.document import Document
 from services.envs import kinds
-from services.envs.document import Document
 from services.envs.findings import Mode
 from services.envs.rules import Finding, finding
 from services.settings.model import Environment, Inngest, Redis, Report

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from services.env_files.document import BOM, Document, Piece, from_text
 from services.envs import kinds
 from services.envs.catalogue import FLAGS, Catalogue, Key
-from services.envs.document import BOM, Document, Piece, from_text
 from services.envs.findings import Mode
 
 Act = Literal["add", "change", "keep"]

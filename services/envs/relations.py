@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services.advice import Advice
+from services.env_files.document import Document
 from services.envs import kinds
 from services.envs.catalogue import PLACEHOLDER, Catalogue, Key
-from services.envs.document import Document
 from services.envs.findings import ROLES, is_required
 from services.envs.rules import Finding, finding
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from services.env_files.document import Document
 from services.envs.catalogue import Catalogue
-from services.envs.document import Document
 from services.envs.findings import Mode, check_document, digest, ordered, policy_of
 from services.envs.relations import Side, against_others
 from services.envs.rules import Finding

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.env_files.document import Document, UnreadableSource
 from services.envs import inspect, relations
 from services.envs.catalogue import Catalogue
-from services.envs.document import Document, UnreadableSource
 from services.envs.findings import Mode
-from services.envs.fingerprint import Drift, Snapshot, drift
 from services.envs.relations import Comparison, Side
 from services.envs.validation import Validation
+from services.evidence import chain
 from services.evidence.model import Evidence
+from services.fingerprint import Drift, Snapshot, drift
 from services.settings.model import Settings
 from services.store import Store, snapshots
-from services.store import evidence as evidence_store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +75,7 @@ def validate(store: Store, settings: Settings, catalogue: Catalogue, name: str, 
     reported = inspect.reported_by_the_app(store, name, now_ms)
     seen = inspect.run(environment, settings, catalogue, key=None, reported=reported, now_ms=now_ms)
     with store.read() as connection:
-        newest = {e.check: e for e in evidence_store.latest(connection, name)}
+        newest = {e.check: e for e in chain.latest(connection, name)}
     live = newest.get(inspect.CONNECTIONS_CHECK)
     recorded = newest.get(inspect.CHECK)
     return ValidationView(
@@ -97,14 +97,14 @@ def drift_since(store: Store, name: str, since_ms: int) -> DriftView:
 def last_deploy_ms(store: Store, name: str) -> int | None:
     """When the version that now runs was first seen; None where the application names no version."""
     with store.read() as connection:
-        seen = evidence_store.history(connection, name, check="readiness.ready", limit=2000)
+        seen = chain.history(connection, name, check="readiness.ready", limit=2000)
     return first_of_version([record for _, _, record in seen])
 
 
 def last_go_ms(store: Store, name: str) -> int | None:
     """When the environment last had a Go; None where it never had one."""
     with store.read() as connection:
-        seen = evidence_store.history(connection, name, check="verdict", limit=2000)
+        seen = chain.history(connection, name, check="verdict", limit=2000)
     return next((record.at_ms for _, _, record in seen if record.outcome == "pass"), None)
 
 

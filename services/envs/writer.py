@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from services.envs.reading import read_bytes
+from services.env_files.reading import read_bytes
 
 LOCK_PATIENCE_S = 5.0
 STAMP = "%Y%m%dT%H%M%SZ"

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from services import deployed, units
+from services.evidence import chain
 from services.evidence.freshness import Context
 from services.replay import identity
-from services.settings.model import Settings
 from services.store import conditions, snapshots
-from services.store import evidence as evidence_store
 from services.store.conditions import Condition
+
+if TYPE_CHECKING:
+    from services.settings.model import Settings
 
 NOTHING = Context()
 SILENT_AFTER_MS, SILENT_AFTER_LOOKS = 600_000, 3
@@ -57,7 +60,7 @@ def _silence(seen: Sequence[Condition], now_ms: int) -> str:
 
 def policy(connection: Connection, environment: str) -> str | None:
     """What the running application enforces, as last measured: `strict`, `relaxed`; None where not all is known."""
-    found = [evidence_store.newest(connection, environment, flag) for flag in FLAGS]
+    found = [chain.newest(connection, environment, flag) for flag in FLAGS]
     outcomes = {None if record is None else record.outcome for record in found}
     if "fail" in outcomes:
         return "relaxed"

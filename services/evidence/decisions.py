@@ -9,20 +9,21 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from services import access, clock
 from services.access import Action, Person
 from services.clock import DAY_MS
-from services.envs.fingerprint import drift
 from services.errors import GreenlightError
-from services.evidence import current
+from services.evidence import chain, current
 from services.evidence.model import Evidence
-from services.settings.model import Environment
+from services.fingerprint import drift
 from services.store import Store, snapshots
-from services.store import evidence as evidence_store
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 PREFIX = "confirm."
 NAMED = 3  # so many changed variables are named
@@ -119,7 +120,7 @@ def write(
         }
         | dict(more or {}),
     )
-    evidence_store.append(store, connection, [record])
+    chain.append(store, connection, [record])
 
 
 def already(standing: Decision) -> str:
@@ -130,7 +131,7 @@ def already(standing: Decision) -> str:
 
 def history(connection: Connection, environment: str, kind: str, limit: int = 50) -> tuple[Decision, ...]:
     """Decisions of a kind, newest first."""
-    found = evidence_store.history(connection, environment, check=PREFIX + kind, limit=limit)
+    found = chain.history(connection, environment, check=PREFIX + kind, limit=limit)
     return tuple(_decision(number, record) for number, _, record in found)
 
 

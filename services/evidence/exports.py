@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from services.store import evidence as evidence_store
+from services.evidence import chain
 
 PREFIX = "report."
 KINDS = ("completion", "leadership")
@@ -43,7 +43,7 @@ def traced(connection: Connection, environment: str, kind: str, content: bytes) 
 
 
 def _of(connection: Connection, environment: str, kind: str, *, limit: int) -> list[Export]:
-    rows = evidence_store.history(connection, environment, check=PREFIX + kind, limit=limit)
+    rows = chain.history(connection, environment, check=PREFIX + kind, limit=limit)
     return [
         Export(
             kind=kind, state=str(r.value), format=str(r.detail.get("format", "")), at_ms=r.at_ms,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.clock import HOUR_MS
-from services.evidence.model import SKEW_MS, Evidence
+from services.clock import HOUR_MS, SKEW_MS
+from services.evidence.model import Evidence
 
 # Longest prefix wins. Probes write at least hourly while they run, so two hours mean that they no longer do.
+STALE_AFTER_INTERVALS = 2
 FOR_EVER = 1000 * 365 * 24 * HOUR_MS
 PERSONAL = "confirm."  # what a person decided: it stands until that person, or another, says otherwise
 MAX_AGE_MS: tuple[tuple[str, int], ...] = (
@@ -76,3 +77,13 @@ def max_age_ms(check: str) -> int:
 def is_measured_all_the_time(check: str) -> bool:
     """Whether evidence of this check is written on change and hourly, as probes do."""
     return max_age_ms(check) == MAX_AGE_MS[-1][1]
+
+
+def stale_after_ms(interval_s: float) -> int:
+    """Milliseconds after which a reading no longer speaks for the present."""
+    return int(interval_s * STALE_AFTER_INTERVALS * 1000)
+
+
+def is_stale(at_ms: int, interval_s: float, now_ms: int) -> bool:
+    """Too old to speak for now; also when it lies in the future, as after a clock that was set back."""
+    return abs(now_ms - at_ms) > stale_after_ms(interval_s)

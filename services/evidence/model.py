@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from services.clock import HOUR_MS
+from services.clock import HOUR_MS, SKEW_MS
 
 Outcome = Literal["pass", "fail", "unknown"]
 GENESIS = "0" * 64
 REWRITE_AFTER_MS = HOUR_MS  # an unchanged outcome is written again at least hourly
-SKEW_MS = 300_000  # by so much may the clocks of two machines that write differ
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from services.dependencies.model import State, dependency_of
 from services.dependencies.registry import MINOR
+from services.dependencies.tables import STRICT
+from services.evidence.freshness import is_stale
 from services.health.contradictions import Contradiction, find
-from services.health.hysteresis import is_confirming, is_stale
-from services.settings.model import STRICT
+from services.health.hysteresis import is_confirming
 from services.store.conditions import Condition
 
 EnvironmentState = Literal["ready", "degraded", "not_ready", "unknown"]

@@ -12,7 +12,6 @@ from services.dependencies.model import State
 
 FAILURES_TO_TURN_DOWN = 3
 SUCCESSES_TO_COME_BACK = 2
-STALE_AFTER_INTERVALS = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,13 +51,3 @@ def is_confirming(outcome: str, state: str) -> bool:
 def confirming(failures: int) -> str:
     """That in words: `failing, being confirmed (1 of 3)`."""
     return f"failing, being confirmed ({failures} of {FAILURES_TO_TURN_DOWN})"
-
-
-def stale_after_ms(interval_s: float) -> int:
-    """Milliseconds after which a reading no longer speaks for the present."""
-    return int(interval_s * STALE_AFTER_INTERVALS * 1000)
-
-
-def is_stale(at_ms: int, interval_s: float, now_ms: int) -> bool:
-    """Too old to speak for now; also when it lies in the future, as after a clock that was set back."""
-    return abs(now_ms - at_ms) > stale_after_ms(interval_s)

@@ -13,11 +13,12 @@ from sqlalchemy import Connection
 from services import deployed
 from services.dependencies.registry import KINDS
 from services.dependencies.run import Observation
+from services.evidence import chain
+from services.evidence.freshness import is_stale, stale_after_ms
 from services.evidence.model import Evidence, worth_writing
 from services.health.evaluate import evaluate
-from services.health.hysteresis import Track, is_stale, stale_after_ms, step
+from services.health.hysteresis import Track, step
 from services.store import Store, conditions, deploys, samples
-from services.store import evidence as evidence_store
 from services.store import spans as span_store
 from services.store.conditions import Condition
 from services.store.deploys import Deploy
@@ -93,7 +94,7 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
             if told is None or told.version != deploy.version:
                 deploys.note(connection, deploy)
         if proofs:
-            evidence_store.append(store, connection, proofs)
+            chain.append(store, connection, proofs)
     memory.series = series
     memory.environments |= touched
     return written
@@ -102,7 +103,7 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
 def _load(connection: Connection, environment: str) -> _Known:
     return _Known(
         conditions={c.probe: c for c in conditions.load(connection, environment)},
-        evidence={e.check: e for e in evidence_store.latest(connection, environment)},
+        evidence={e.check: e for e in chain.latest(connection, environment)},
         spans=span_store.newest(connection, environment),
         version=None if (last := deploys.newest(connection, environment)) is None else last.version,
     )

@@ -14,14 +14,13 @@ from services.dependencies.messages import advice, brief
 from services.dependencies.model import dependency_of
 from services.dependencies.probe import LATENCY
 from services.dependencies.registry import KINDS, SLIS
-from services.evidence import current
+from services.evidence import chain, current
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
 from services.health.evaluate import NEVER, Dependency, Health, evaluate, never_seen
 from services.health.ribbon import Cell, cells, with_present
 from services.settings.model import Environment, Settings
 from services.store import Store, conditions, samples, spans, workers
-from services.store import evidence as evidence_store
 from services.store.conditions import Condition
 from services.store.spans import ENVIRONMENT, Span
 from services.store.workers import SILENT_AFTER_MS
@@ -177,7 +176,7 @@ def raw_evidence(
 ) -> tuple[Proof, ...]:
     """The newest evidence of an environment, newest first. An older record of a check counts for what came before."""
     with store.read() as connection:
-        found = evidence_store.history(connection, environment, limit=limit)
+        found = chain.history(connection, environment, limit=limit)
         now = current.complete(connection, settings, environment, now_ms, conditions.load(connection, environment))
     proofs, seen = [], set[str]()
     for number, hash_, record in found:

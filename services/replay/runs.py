@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from services import access, clock
 from services.access import Person
+from services.dependencies.tables import INSTALLATION
 from services.errors import GreenlightError
 from services.evidence import current, decisions
 from services.evidence.freshness import Context
@@ -22,7 +23,6 @@ from services.replay.comparison import Basis, Comparison
 from services.replay.gate import GateResult, GateRules
 from services.replay.model import Answer, GoldenCase, GoldenSet, Judged, Outcome
 from services.replay.patterns import PatternStopped
-from services.settings.model import INSTALLATION
 from services.store import Store, replays
 from services.store.replays import Finished, Run
 

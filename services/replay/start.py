@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from services import access, clock
 from services.access import Person
+from services.evidence import chain
 from services.evidence.model import Evidence, Outcome
 from services.replay import runs
 from services.replay.agents import REFERENCE
@@ -19,7 +20,6 @@ from services.replay.judges import Judge, RubricJudge
 from services.replay.runs import CANARY, Plan, WrongRun
 from services.settings.model import Settings
 from services.store import Store, replays, samples
-from services.store import evidence as evidence_store
 from services.store.replays import Run
 from services.store.samples import Sample
 
@@ -155,7 +155,7 @@ def keep_evidence(store: Store, connection: Connection, run: Run, found: GateRes
             "reasons": list(found.reasons),
         },
     )
-    evidence_store.append(store, connection, [proof])
+    chain.append(store, connection, [proof])
 
 
 async def conclude_if_complete(store: Store, run: Run, judge: Judge) -> Run | None:

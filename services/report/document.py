@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from services import clock
-from services.evidence import current, decisions
+from services.evidence import chain, current, decisions
 from services.evidence.decisions import Decision
 from services.health.evaluate import evaluate as health_of
 from services.health.view import wanted
@@ -17,7 +17,6 @@ from services.slo import view as slos
 from services.slo import words as slo_words
 from services.soak import reading as soaks
 from services.store import Store
-from services.store import evidence as evidence_store
 from services.verdict import view as verdicts
 from services.verdict import words
 from services.verdict.evaluate import evaluate
@@ -47,7 +46,7 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
     with store.read() as connection:
         facts = verdicts.facts(connection, settings, environment, now_ms)
         verdict = evaluate(facts)
-        number, head = evidence_store.tip(connection)
+        number, head = chain.tip(connection)
         found = slos.computed(connection, environment, now_ms, days=None, minute_days=settings.retention.minute_days)
         health = health_of(name, wanted(connection, environment), now_ms, strict=environment.strict)
         return {

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from services import clock
 from services.access import Person
+from services.evidence import chain
 from services.evidence.exports import PREFIX
 from services.evidence.model import Evidence
 from services.store import Store
-from services.store import evidence as evidence_store
 from services.verdict.model import OUTCOMES, State
 
 if TYPE_CHECKING:
@@ -34,4 +34,4 @@ def note(store: Store, report: Report, format_: Format, content: bytes, person: 
         },
     )  # fmt: skip
     with store.write() as connection:
-        evidence_store.append(store, connection, [record])
+        chain.append(store, connection, [record])

@@ -296,8 +296,8 @@ def _fields(table: EnvironmentTable) -> dict[str, Any]:
 
 def _from_env_file(path: Path, environment: str, wanted: Iterable[str], problems: list[Problem]) -> dict[str, str]:
     """The secrets of an env file, read as everything else reads it. A reference that nobody fills in is no secret."""
-    from services.envs.document import UnreadableSource
-    from services.envs.reading import read_file
+    from services.env_files.document import UnreadableSource
+    from services.env_files.reading import read_file
 
     key = f'environments "{environment}".env_file'
     try:

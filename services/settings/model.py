@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from services.dependencies.registry import KINDS
-from services.tables import DeclaredTable, Milliseconds, Seconds, Table, http_url
+from services.dependencies.tables import INSTALLATION, STRICT, DeclaredTable, Milliseconds, Seconds, Table, http_url
 
 if TYPE_CHECKING:
     Declared = DeclaredTable
@@ -33,8 +33,6 @@ SLI_NAMES = (
 QUEUE_AGING = "queue_aging_p95"
 DEPENDENCY_LATENCY = "dependency_latency"
 DEPENDENCY_SLIS = ("dependency_uptime", DEPENDENCY_LATENCY)  # of every declared dependency
-STRICT = ("redis", "inngest")
-INSTALLATION = "_greenlight"  # stands for this installation itself, where no environment does
 Window = Literal["7d", "28d", "30d", "90d"]
 BurnRule = Literal["page_fast", "page_slow", "ticket_fast", "ticket_slow"]
 # What each burn-rate rule multiplies the budget by (services/slo/burn.py says where they come from).

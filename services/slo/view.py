@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from services.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from services.evidence import chain
 from services.settings.model import Environment
 from services.slo import burn, window
 from services.slo.budget import ObjectiveStatus, stand
@@ -15,7 +16,7 @@ from services.slo.burn import Tally
 from services.slo.objectives import TrackedSlo, slos_of
 from services.slo.reading import History, Sums, Wanted
 from services.slo.window import Range
-from services.store import Store, deploys, evidence, rollups
+from services.store import Store, deploys, rollups
 from services.store.deploys import Maintenance
 from services.store.parts import Part
 
@@ -53,7 +54,7 @@ def slos(
     """Compute every SLO over its own window, or over `days`."""
     with store.read() as connection:
         found = computed(connection, environment, now_ms, days=days, minute_days=minute_days)
-        kept = evidence.newest(connection, environment.name, "verdict")
+        kept = chain.newest(connection, environment.name, "verdict")
     return replace(found, verdict=None if kept is None else str(kept.value))
 
 

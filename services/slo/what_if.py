@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from services.clock import DAY_MS
 from services.dependencies.registry import strict_probes
+from services.dependencies.tables import STRICT
 from services.health.ribbon import Cell, cells
-from services.settings.model import STRICT
 from services.slo.reading import united
 from services.slo.window import Range
 from services.store.spans import Span

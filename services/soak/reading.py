@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from services import clock
 from services.clock import HOUR_MS
 from services.dependencies.registry import BREAKS
-from services.evidence import current, freshness
+from services.evidence import chain, current, freshness
 from services.evidence.decisions import waived_canaries
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence, due_again
@@ -31,7 +31,6 @@ from services.soak.evaluate import (
     meets,
 )
 from services.store import Store, deploys, samples, snapshots, spans
-from services.store import evidence as evidence_store
 from services.units import share
 
 SHOWN = 20
@@ -82,13 +81,13 @@ def _computed(
         *_down(connection, environment, since),
         *_changed(connection, name, since, now_ms),
     ]
-    proofs = evidence_store.history(connection, name, check="replay.canary", limit=200)
+    proofs = chain.history(connection, name, check="replay.canary", limit=200)
     found = evaluate(
         name, settings.soak, strict=strict, events=events, checks=checks,
         canaries=[e.at_ms for _, _, e in proofs if e.outcome == "pass"],
         waived=waived_canaries(connection, name, now_ms), now_ms=now_ms,
     )  # fmt: skip
-    kept = evidence_store.newest(connection, name, CHECK)
+    kept = chain.newest(connection, name, CHECK)
     stands = kept is not None and kept.outcome == "pass" and _stands(connection, settings, kept, now_ms)
     return found, kept, stands
 
@@ -104,7 +103,7 @@ def _strict(connection: Connection, name: str, now_ms: int) -> tuple[bool | None
     states: list[bool | None] = []
     events = []
     for check in current.FLAGS:
-        history = evidence_store.history(connection, name, check=check, limit=500)
+        history = chain.history(connection, name, check=check, limit=500)
         newest = history[0][2] if history else None
         known = newest is not None and why_stale(newest, now, now_ms) in {None, *_BY_CHANGE}
         states.append(None if newest is None or not known else newest.outcome == "pass")
@@ -168,7 +167,7 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
         if not _says_more(proof, before, stands=stands):
             continue
         with store.write() as connection:
-            evidence_store.append(store, connection, [proof])
+            chain.append(store, connection, [proof])
         written += 1
     return written
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from sqlalchemy import Column, ColumnElement, Connection, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.evidence.model import SKEW_MS
+from services.clock import SKEW_MS
 from services.store.schema import claims
 
 LONGEST_MS = 900_000  # no lease is taken for longer

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from services.dependencies.model import RunSeen
 from services.store.schema import inngest_runs as table
+
+if TYPE_CHECKING:
+    from services.dependencies.model import RunSeen
 
 CHUNK = 500  # ids in one question: SQLite allows 32,766 parameters
 

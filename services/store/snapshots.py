@@ -6,7 +6,7 @@ import json
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from services.envs.fingerprint import Snapshot
+from services.fingerprint import Snapshot
 from services.store.schema import env_snapshots
 
 LENGTHEN_AFTER_MS = 600_000  # an unchanged configuration is noted again this often, not at every check

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from services.advice import Advice
+from services.dependencies.tables import STRICT
 from services.evidence.freshness import Context
 from services.evidence.model import Evidence, Outcome
-from services.settings.model import STRICT
 from services.settings.model import Soak as SoakRules
 
 State = Literal["GO", "NO_GO", "INCONCLUSIVE"]

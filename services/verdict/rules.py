@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.dependencies.probe import CHECK as DECLARED
 from services.dependencies.registry import KINDS, checks_of
-from services.settings.model import STRICT
+from services.dependencies.tables import STRICT
 from services.soak.evaluate import CHECK as SOAK
 from services.verdict.model import Subject
 

@@ -12,11 +12,10 @@ from sqlalchemy import Connection
 
 from services import access, clock
 from services.access import Person
-from services.evidence import decisions
+from services.evidence import chain, decisions
 from services.evidence.decisions import Decision, Refused
 from services.settings.model import Environment, Settings
 from services.store import Store
-from services.store import evidence as evidence_store
 from services.verdict.evaluate import evaluate
 from services.verdict.view import facts
 
@@ -66,7 +65,7 @@ def _ground(connection: Connection, settings: Settings, environment: Environment
     found = evaluate(facts(connection, settings, environment, clock.now_ms()))
     if found.state != "GO":
         raise Refused(NOT_GO.format(state=found.words, why=found.blocking[0].advice.what))
-    return {"verdict": found.state, "head": evidence_store.head(connection)}
+    return {"verdict": found.state, "head": chain.head(connection)}
 
 
 def _covering(connection: Connection, name: str) -> Decision | None:

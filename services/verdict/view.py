@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from services import clock
-from services.evidence import current, decisions, exports
+from services.evidence import chain, current, decisions, exports
 from services.evidence.decisions import Decision
 from services.evidence.exports import Export
 from services.evidence.model import Evidence, worth_writing
@@ -16,7 +16,6 @@ from services.health.hysteresis import confirming, is_confirming
 from services.settings.model import Environment, Settings
 from services.soak.evaluate import CHECK as SOAK
 from services.store import Store, conditions
-from services.store import evidence as evidence_store
 from services.store.conditions import Condition
 from services.verdict.evaluate import evaluate
 from services.verdict.model import OUTCOMES, Facts, Probed, Subject, Verdict
@@ -86,7 +85,7 @@ def summaries(store: Store, settings: Settings, now_ms: int, names: Sequence[str
 
 def _summary(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> VerdictSummary:
     current = evaluate(facts(connection, settings, environment, now_ms))
-    last = evidence_store.newest(connection, environment.name, CHECK)
+    last = chain.newest(connection, environment.name, CHECK)
     since = last.detail.get("since_ms") if last is not None and last.value == current.state else None
     return VerdictSummary(verdict=current, since_ms=since, go=signed_go(connection, environment.name),
                 report=exports.newest(connection, environment.name))  # fmt: skip
@@ -108,7 +107,7 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
         with store.read() as connection:
             found = evaluate(facts(connection, settings, environment, now))
             context = current.context(connection, environment.name)
-            last = evidence_store.newest(connection, environment.name, CHECK)
+            last = chain.newest(connection, environment.name, CHECK)
         since = last.detail.get("since_ms", last.at_ms) if last is not None and last.value == found.state else now
         since = min(since, now)  # a clock may have been set back
         proof = Evidence(
@@ -123,18 +122,18 @@ def keep(store: Store, settings: Settings, holds: Callable[[str], bool] = lambda
         )  # fmt: skip
         if worth_writing(proof, last):
             with store.write() as connection:
-                evidence_store.append(store, connection, [proof])
+                chain.append(store, connection, [proof])
             written += 1
     return written
 
 
 def facts(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Facts:
     """Everything that the verdict depends on. Raises StoreCorrupt where evidence was altered."""
-    evidence_store.refuse_misfiled(connection)
+    chain.refuse_misfiled(connection)
     staging = staging_of(settings, environment)
     seen = conditions.load(connection, environment.name)
-    records = {record.check: record for record in evidence_store.latest(connection, environment.name)}
-    soak = None if staging is None else evidence_store.newest(connection, staging.name, SOAK)
+    records = {record.check: record for record in chain.latest(connection, environment.name)}
+    soak = None if staging is None else chain.newest(connection, staging.name, SOAK)
     return Facts(
         subject=subject(settings, environment),
         now_ms=now_ms,

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from services import heartbeats
-from services.envs.fingerprint import installation_key
+from services.fingerprint import installation_key
 from services.store import Store
 from services.store.heartbeats import newest
 from services.store.migrate import migrate

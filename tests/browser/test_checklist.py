@@ -18,9 +18,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from services import clock
+from services.evidence import chain
 from services.evidence.model import Evidence
 from services.report import seal
-from services.store import evidence
 from services.store.migrate import opened
 from tests.conftest import ROOT, free_port, start_alone
 from tests.patience import PATIENCE_S, wait_until
@@ -121,7 +121,7 @@ def seen_strict(data: Path, name: str, at_ms: int) -> None:
     with opened(f"sqlite:///{data / 'greenlight.db'}", prepare=True) as store, store.write() as connection:
         records = [Evidence(environment=name, check=check, outcome="pass", at_ms=at_ms, simulated=True)
                    for check in ("redis.required", "inngest.required")]  # fmt: skip
-        evidence.append(store, connection, records)
+        chain.append(store, connection, records)
 
 
 @pytest.fixture

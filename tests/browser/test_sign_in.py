@@ -10,12 +10,12 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from services.access import LEAST, ROLES, Action, Person, Role
-from services.evidence import decisions
+from services.evidence import chain, decisions
 from services.evidence.model import Evidence
 from services.replay import golden, runs
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, deploys, evidence, jobs, replays
+from services.store import Store, deploys, jobs, replays
 from services.store.migrate import migrate
 from services.verdict import sign_off as signing
 from tests import portal
@@ -87,7 +87,7 @@ def test_an_operator_s_word_is_kept_as_verified(place: tuple[str, Store], open_p
 
     def kept() -> list[Evidence]:
         with store.read() as connection:
-            return [record for _, _, record in evidence.history(connection, "prod", check="confirm.policy")]
+            return [record for _, _, record in chain.history(connection, "prod", check="confirm.policy")]
 
     wait_until(lambda: bool(kept()))
     (record,) = kept()

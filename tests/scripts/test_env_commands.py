@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from services.evidence import chain
 from services.store import Store
-from services.store import evidence as evidence_store
 from services.store.migrate import migrate
 from tests.conftest import ROOT
 from tests.services.envs.test_rules import GOOD
@@ -107,7 +107,7 @@ def test_a_configured_file_leaves_evidence_and_another_none(production: Path, tm
     validate(production)
     validate(other)
     with store.read() as connection:
-        found = [e for _, _, e in evidence_store.history(connection, "production")]
+        found = [e for _, _, e in chain.history(connection, "production")]
     store.close()
     assert [(e.check, e.outcome, e.detail["by"]) for e in found] == [("env.validation", "pass", "command line")]
     assert found[0].fingerprint

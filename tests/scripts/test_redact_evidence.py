@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from services import clock
-from services.evidence import Evidence
-from services.store import Store, conditions, evidence, snapshots
+from services.evidence import Evidence, chain
+from services.store import Store, conditions, snapshots
 from tests.conftest import ROOT
 from tests.services.health.test_record import seen
 
@@ -37,8 +37,8 @@ def filled(store: Store) -> Store:
         environment="local", check="env.validation", outcome="fail", at_ms=now, detail={"findings": [finding]}
     )
     with store.write() as connection:
-        evidence.append(store, connection, [Evidence(environment="local", check="a", outcome="pass", at_ms=1), proof])
-        evidence.append(store, connection, [Evidence(environment="local", check="b", outcome="pass", at_ms=now)])
+        chain.append(store, connection, [Evidence(environment="local", check="a", outcome="pass", at_ms=1), proof])
+        chain.append(store, connection, [Evidence(environment="local", check="b", outcome="pass", at_ms=now)])
         connection.execute(
             snapshots.env_snapshots.insert().values(
                 environment="local", source="f", first_ms=1, last_ms=2, fingerprint="x", key_id="k",
@@ -64,15 +64,15 @@ def test_names_that_are_none_leave_the_store_and_the_chain_stays_whole(
     nameless = run(tmp_path, database_url, *words, "--apply", given=SECRET)
     assert (nameless.returncode, "--by NAME" in nameless.stderr) == (2, True)
     with filled.read() as connection:
-        before = evidence.tip(connection)
+        before = chain.tip(connection)
     done = run(tmp_path, database_url, *words, "--apply", "--by", "Ada", given=SECRET)
     assert done.returncode == 0, done.stderr
     assert SECRET not in done.stdout + done.stderr + everything(filled)
     assert "GOOD_NAME" in everything(filled)
     with filled.read() as connection:
-        assert evidence.verify(connection) is None
-        assert evidence.place(connection, before[1]) == before[0], "sealed reports still find their head"
-        assert evidence.newest(connection, "local", "env.validation") is not None
+        assert chain.verify(connection) is None
+        assert chain.place(connection, before[1]) == before[0], "sealed reports still find their head"
+        assert chain.newest(connection, "local", "env.validation") is not None
     if filled.is_sqlite:
         files = b"".join(path.read_bytes() for path in tmp_path.glob("greenlight.db*"))
         assert SECRET.encode() not in files
@@ -91,7 +91,7 @@ def test_a_redacted_record_that_is_changed_again_is_found(filled: Store, databas
             connection.execute(text("ALTER TABLE evidence DISABLE TRIGGER evidence_append_only"))
         connection.execute(text("UPDATE evidence SET body = replace(body, '\"fail\"', '\"pass\"') WHERE seq = 2"))
     with filled.read() as connection:
-        broken = evidence.verify(connection)
+        broken = chain.verify(connection)
     assert broken is not None
     assert broken.seq == 2
 

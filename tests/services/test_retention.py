@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from services import clock, retention
+from services.evidence import chain
 from services.health import record as ledger
 from services.settings import load
-from services.store import Store, evidence, samples
+from services.store import Store, samples
 from tests.services.health.test_record import seen
 
 
@@ -16,4 +17,4 @@ def test_retention_drops_old_samples_and_keeps_evidence(store: Store, tmp_path: 
     assert dropped.samples == 1
     with store.read() as connection:
         assert samples.count(connection) == 1
-        assert len(evidence.history(connection, "e")) == 2
+        assert len(chain.history(connection, "e")) == 2

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from services import clock, simulation
+from services.evidence import chain
 from services.evidence.model import Evidence
 from services.settings import load
 from services.settings.model import Environment
-from services.store import Store, evidence
+from services.store import Store
 
 
 @pytest.fixture
@@ -26,11 +27,11 @@ def test_what_was_measured_stays_the_newest_and_the_rest_has_its_past(
     now = clock.now_ms()
     live = Evidence(environment="demo", check="readiness.ready", outcome="fail", at_ms=now, simulated=True)
     with sqlite_store.write() as connection:
-        evidence.append(sqlite_store, connection, [live])
+        chain.append(sqlite_store, connection, [live])
     assert simulation.seed(sqlite_store, environment, now)
     with sqlite_store.read() as connection:
-        newest = {record.check: record for record in evidence.latest(connection, "demo")}
-        assert evidence.verify(connection) is None
+        newest = {record.check: record for record in chain.latest(connection, "demo")}
+        assert chain.verify(connection) is None
     assert (newest["readiness.ready"].at_ms, newest["readiness.ready"].outcome) == (now, "fail")
     assert newest["redis.write"].detail == {"generated": True}
     assert not simulation.seed(sqlite_store, environment, clock.now_ms()), "once"

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from services import clock, summary
 from services.dependencies.model import Reading, RunSeen
+from services.evidence import chain
 from services.health import record as ledger
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, evidence
+from services.store import Store
 from tests.services.health.test_record import seen
 
 
@@ -48,4 +49,4 @@ def test_a_due_moment_is_written_once_whoever_tries_again(store: Store, tmp_path
     assert summary.write(store, wanted, due_ms=due) == ()
     assert len(summary.write(store, wanted, due_ms=due + 1)) == 1
     with store.read() as connection:
-        assert len([r for _, _, r in evidence.history(connection, "e", limit=10) if r.check == summary.CHECK]) == 2
+        assert len([r for _, _, r in chain.history(connection, "e", limit=10) if r.check == summary.CHECK]) == 2

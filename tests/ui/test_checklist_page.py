@@ -11,10 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from services import clock
 from services.access import local_operator
-from services.evidence import decisions
+from services.evidence import chain, decisions
 from services.evidence.model import Evidence
 from services.soak.evaluate import Event, Soak
-from services.store import Store, conditions, evidence, samples, workers
+from services.store import Store, conditions, samples, workers
 from services.store.conditions import Condition
 from services.store.samples import Sample
 from services.store.workers import Worker
@@ -123,7 +123,7 @@ def test_every_row_that_does_not_hold_says_why_in_whole_sentences(store: Store, 
         for name in ("stage", "prod"):
             records = [Evidence(environment=name, check=c, outcome="fail", at_ms=now, code="") for c in CHECKS]
             with store.write() as connection:
-                evidence.append(store, connection, records)
+                chain.append(store, connection, records)
     for step in STEPS:
         found = reasons(said(step))
         assert found, step

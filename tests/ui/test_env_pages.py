@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from services.evidence import chain
 from services.store import Store, jobs
-from services.store import evidence as evidence_store
 from tests.services.envs.test_rules import GOOD
 from tests.ui.driver import configured, open_page, press, text_of
 from tests.ui.test_pages import forget_cached
@@ -122,7 +122,7 @@ def test_form_preview_write_validated_again_and_undone(data: Store, tmp_path: Pa
     assert "redeploy: nothing applies before" in text
     assert b"REDIS_URL=rediss://default:planted@own.io:6379\n" in path.read_bytes()
     with data.read() as connection:
-        proof = evidence_store.history(connection, "production", check="env.validation")[0][2]
+        proof = chain.history(connection, "production", check="env.validation")[0][2]
     assert proof.detail["by"] == "local operator (unverified)"
     assert "planted" not in str(proof)
     shell = press(shell, "Undo the last write")

@@ -16,12 +16,13 @@ import pytest
 
 from services import clock, requests
 from services.access import local_operator
+from services.evidence import chain
 from services.health.evaluate import evaluate
 from services.health.view import worker_life
 from services.settings import load
 from services.settings.installation import WORKER_FUNCTIONS
 from services.slo.check import check
-from services.store import Store, conditions, evidence, jobs, samples
+from services.store import Store, conditions, jobs, samples
 from tests.conftest import RealRedis
 from tests.patience import PATIENCE_S, wait_until
 from tests.worker.conftest import TOKEN, RealWorker
@@ -52,8 +53,8 @@ def test_it_measures_itself_and_redis_for_real(start_worker: Start, make_redis: 
 
     wait_until(all_known)
     with store.read() as connection:
-        assert evidence.verify(connection) is None
-        assert {e.check for e in evidence.latest(connection, "local")} >= {"readiness.ready", "redis.ping"}
+        assert chain.verify(connection) is None
+        assert {e.check for e in chain.latest(connection, "local")} >= {"readiness.ready", "redis.ping"}
     body = httpx.get(f"{worker.url}/api/runtime/dependencies", headers={"Authorization": f"Bearer {TOKEN}"}).json()
     assert body["dependencies"]["inngest"]["route_mounted"] is True
     assert httpx.get(f"{worker.url}/api/runtime/dependencies").status_code == 401
@@ -182,7 +183,7 @@ def kill_at_random_moments(start: Start, data: Path, times: int, generator: rand
         store = open_store(worker)
         with store.read() as connection:
             held = samples.count(connection)
-            assert evidence.verify(connection) is None
+            assert chain.verify(connection) is None
         store.close()
         assert held >= acknowledged + acknowledged_now, "an acknowledged sample was lost"
         acknowledged = held
@@ -292,6 +293,6 @@ def test_it_keeps_its_record_on_postgresql(start_worker: Start, postgres_url: st
     store = Store.open(postgres_url)
     with store.read() as connection:
         assert samples.count(connection) >= 1
-        assert evidence.verify(connection) is None
-        assert evidence.latest(connection, "local")
+        assert chain.verify(connection) is None
+        assert chain.latest(connection, "local")
     store.close()

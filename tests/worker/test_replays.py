@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from services.access import local_operator
+from services.evidence import chain
 from services.evidence.model import Evidence
 from services.replay import runs, start
 from services.replay.start import Wish
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, evidence, replays
+from services.store import Store, replays
 from tests.conftest import Served
 from tests.patience import wait_until
 from tests.services.replay.test_agents import app as agent_app
@@ -62,7 +63,7 @@ def state(store: Store, run_id: str) -> str:
 
 def gate_evidence(store: Store) -> list[Evidence]:
     with store.read() as connection:
-        return [record for _, _, record in evidence.history(connection, "prod", check="replay.gate")]
+        return [record for _, _, record in chain.history(connection, "prod", check="replay.gate")]
 
 
 def test_two_workers_share_a_run_ask_once_and_leave_evidence(

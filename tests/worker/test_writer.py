@@ -8,7 +8,8 @@ import pytest
 from services.dependencies.messages import advice
 from services.dependencies.model import Check, Measure
 from services.dependencies.run import Observation
-from services.store import Store, conditions, evidence, samples
+from services.evidence import chain
+from services.store import Store, conditions, samples
 from tests.services.health.test_record import seen
 from worker import writer as module
 from worker.writer import Writer
@@ -100,7 +101,7 @@ def test_an_observation_that_can_not_be_judged_or_stored_is_set_aside_alone(
     assert count(store) == 50
     with store.read() as connection:
         found = {c.probe: c for c in conditions.load(connection, "e")}
-        assert evidence.verify(connection) is None
+        assert chain.verify(connection) is None
     assert found["readiness"].state == "ok"
     assert found["redis.ping"].code == "prober.set_aside"
     assert advice(found["redis.ping"].code, found["redis.ping"].detail["words"]).what.startswith(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services import deployed
 from services.dependencies import http_client as http
 from services.dependencies.fronts import front_of, front_words
 from services.dependencies.http_client import exchange_detail, rounded
 from services.dependencies.model import Check, Failure, Measure, Reading
-from services.settings.model import Environment
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 PATH = "/api/health/ready"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -13,8 +13,11 @@ from services.dependencies.app.readiness import failed
 from services.dependencies.fronts import front_of, front_words
 from services.dependencies.http_client import exchange_detail
 from services.dependencies.model import Check, Failure, Reading
+from services.dependencies.tables import STRICT
 from services.evidence.model import Outcome
-from services.settings.model import STRICT, Environment
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 PATH = "/api/runtime/dependencies"
 CHECK = "dependencies.ready"

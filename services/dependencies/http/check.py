@@ -9,7 +9,7 @@ from services.dependencies.fronts import front_of, front_words
 from services.dependencies.http_client import exchange_detail
 from services.dependencies.kind import Context, Found
 from services.dependencies.model import Failure
-from services.tables import filled
+from services.dependencies.tables import filled
 
 if TYPE_CHECKING:
     from services.dependencies.http.kind import HttpTable

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from services.dependencies.conditions import FactType
 from services.dependencies.kind import Kind, lazily
-from services.tables import DeclaredTable, http_url, references_in
+from services.dependencies.tables import DeclaredTable, http_url, references_in
 
 # RFC 9110, 5.1: a field name is a token.
 _FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from pydantic import SecretStr
@@ -17,7 +17,9 @@ from pydantic import SecretStr
 from services.dependencies import http_client as http
 from services.dependencies.inngest.sdk import api_token, bare_key, is_hexadecimal
 from services.dependencies.model import FINAL, Failure, RunSeen
-from services.settings.model import Environment
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 OPEN = ("QUEUED", "RUNNING")
 DEFAULT_WAIT_S = 60

@@ -8,7 +8,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -18,7 +18,9 @@ from services.dependencies.inngest import api as inngest_api
 from services.dependencies.inngest.api import Api, Page, Refusal
 from services.dependencies.model import Check, Failure, Measure, Reading, RunSeen
 from services.evidence.model import Outcome
-from services.settings.model import Environment
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 NAME = "inngest.pulse"
 EVENT = "greenlight/pulse"

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -22,7 +22,9 @@ from services.dependencies.fronts import front_of, front_words
 from services.dependencies.http_client import exchange_detail
 from services.dependencies.inngest import sdk as inngest_sdk
 from services.dependencies.model import Check, Failure, Reading
-from services.settings.model import Environment, Inngest
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment, Inngest
 
 CHECK = "inngest.route"
 CLOUD_API = "https://api.inngest.com"

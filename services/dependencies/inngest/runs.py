@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services import clock
-from services.clock import DAY_MS
+from services.clock import DAY_MS, SKEW_MS
 from services.dependencies.inngest.api import OPEN, Api, Refusal, rfc3339
 from services.dependencies.inngest.pulse import MOVES
 from services.dependencies.model import FINAL, Check, Reading, RunSeen
-from services.evidence.model import SKEW_MS, Outcome
-from services.settings.model import Environment
+from services.evidence.model import Outcome
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 NAME = "inngest.runs"
 FIRST_LOOK_MS = DAY_MS  # how far back the first check reads

@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from services import clock
 from services.clock import DAY_MS
 from services.dependencies.inngest import pulse as inngest_pulse
 from services.dependencies.inngest import runs as inngest_runs
 from services.dependencies.inngest import sync as inngest_sync
-from services.health import evaluate as state
-from services.settings.model import Environment, Settings
+from services.evidence.freshness import is_stale
 from services.store import Store, conditions, schedules
 from services.store import inngest_runs as runs_store
 from services.store.conditions import Condition
 from services.store.inngest_runs import Ended, Tally
 from services.store.schedules import ScheduleRun
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment, Settings
 
 Kind = Literal["none", "dev", "persistent", "start", "cloud", "unknown", "unasked"]
 # What a restart of the server would lose. Source: inngest.md §5.
@@ -121,7 +123,9 @@ def moving(store: Store, settings: Settings, name: str, now_ms: int) -> Moving:
 
 def moves_work(pulse: Condition | None, now_ms: int) -> bool:
     """Whether the newest pulse finished, and lately."""
-    return pulse is not None and state.current(pulse, now_ms).outcome in {"ok", "slow"}
+    if pulse is None or is_stale(pulse.at_ms, pulse.interval_s, now_ms):
+        return False
+    return pulse.outcome in {"ok", "slow"}
 
 
 def _kind(environment: Environment, runs: Condition | None) -> Kind:

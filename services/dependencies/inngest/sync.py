@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from services.dependencies.inngest.api import Api, Refusal
 from services.dependencies.model import Check, Reading
-from services.settings.model import Environment
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 NAME = "inngest.sync"
 APP_ID = "greenlight-worker"

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from services.dependencies.conditions import FactType
 from services.dependencies.kind import Kind, lazily
-from services.tables import DeclaredTable, Variable, http_url
+from services.dependencies.tables import DeclaredTable, Variable, http_url
 
 ADDRESSES = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "compatible": "MODEL_API_KEY"}

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from services.dependencies.conditions import FactType
 from services.dependencies.kind import Kind, lazily
-from services.tables import DeclaredTable, Variable
+from services.dependencies.tables import DeclaredTable, Variable
 
 
 class PostgresTable(DeclaredTable):

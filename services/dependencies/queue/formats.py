@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.dependencies.queue.age import Aging, Moment, aging_of_all, moment, oldest_share_rank, time_of, together
 from services.dependencies.queue.reading import Reach, count, items, list_by_rank, members, scores, texts
 from services.dependencies.redis.wire import Session
 from services.outside import NotJson, parse_json
-from services.settings.model import Queue
 
-Reader = Callable[[Session, Queue, float, Reach], Awaitable[Aging]]
+if TYPE_CHECKING:
+    from services.settings.model import Queue
+
+Reader = Callable[[Session, "Queue", float, Reach], Awaitable[Aging]]
 ABSENT = "absent"  # why an empty queue is no answer: its library knows none of that name
 JOBS = 50  # job hashes that are asked at each end of a list of ids
 BULL_SHIFT = 4096.0  # score = due time in ms × 4096 + counter: BullMQ's addDelayedJob-6.lua (v5), Bull's addJob-6.lua

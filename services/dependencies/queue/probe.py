@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -21,7 +21,9 @@ from services.dependencies.queue.reading import NoGroup, Reach, WrongType, count
 from services.dependencies.queue.stream import read_stream
 from services.dependencies.redis import session as redis_session
 from services.dependencies.redis.wire import Session
-from services.settings.model import Environment, Queue
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment, Queue
 
 FAR = Reach(whole=200, ends=100, stream=500)
 NEAR = Reach(whole=1, ends=1, stream=2)  # for items so large that the far read's answer is over the size limit

@@ -6,14 +6,16 @@ A stream keeps what was read, so its length says nothing of what waits. Source: 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hiredis
 
 from services.dependencies.queue.age import Aging, Moment, aging_of_all, oldest_share_rank, seconds
 from services.dependencies.queue.reading import NoGroup, Reach, count, items, members
 from services.dependencies.redis.wire import Session
-from services.settings.model import Queue
+
+if TYPE_CHECKING:
+    from services.settings.model import Queue
 
 
 async def read_stream(session: Session, queue: Queue, now_s: float, reach: Reach) -> Aging:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from services.dependencies.redis import address as redis_address
-from services.settings.model import Environment
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 MONTH_S = 30 * 86_400
 PING, WRITE, INFO = 1, 3, 1

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from services.dependencies.model import Check, Reading
 from services.dependencies.redis import session as redis_session
 from services.dependencies.redis.wire import RedisTrouble, Session
-from services.settings.model import Environment
+
+if TYPE_CHECKING:
+    from services.settings.model import Environment
 
 CHECK = "redis.condition"
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from services.dependencies.conditions import FactType
 from services.dependencies.kind import Kind, lazily
-from services.tables import DeclaredTable, Host, Port, Variable
+from services.dependencies.tables import DeclaredTable, Host, Port, Variable
 
 
 class SmtpTable(DeclaredTable):

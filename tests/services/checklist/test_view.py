@@ -11,13 +11,13 @@ from services import clock
 from services.access import local_operator
 from services.checklist import steps as table
 from services.checklist.view import Checklist, checklist, hand_over
-from services.envs.fingerprint import Snapshot
 from services.errors import SettingsError
-from services.evidence import decisions
+from services.evidence import chain, decisions
 from services.evidence.model import Evidence
+from services.fingerprint import Snapshot
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, evidence, snapshots
+from services.store import Store, snapshots
 from services.verdict import sign_off as signing
 from tests.conftest import ROOT
 
@@ -38,7 +38,7 @@ def prove(store: Store, environment: str, *checks: str, outcome: Any = "pass", *
     now = clock.now_ms()
     records = [replace(Evidence(environment=environment, check=c, outcome=outcome, at_ms=now), **more) for c in checks]
     with store.write() as connection:
-        evidence.append(store, connection, records)
+        chain.append(store, connection, records)
 
 
 def look(store: Store, wanted: Settings, name: str = "prod") -> Checklist:

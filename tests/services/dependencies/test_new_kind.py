@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from services.dependencies.kind import Context, Found, Kind
-from services.tables import DeclaredTable
+from services.dependencies.tables import DeclaredTable
 
 
 class EchoTable(DeclaredTable):

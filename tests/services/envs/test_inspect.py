@@ -9,15 +9,15 @@ from services import clock
 from services.advice import Advice
 from services.envs import catalogue as catalogues
 from services.envs import inspect, view
-from services.envs.fingerprint import InstallationKey
 from services.envs.live import Connection, Live
 from services.envs.rules import Finding
+from services.evidence import chain
 from services.evidence.freshness import Context, why_stale
 from services.evidence.model import Evidence
+from services.fingerprint import InstallationKey
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, snapshots
-from services.store import evidence as evidence_store
 from tests.services.envs.test_rules import GOOD
 
 KEY = InstallationKey(b"k" * 32)
@@ -52,7 +52,7 @@ def write(settings: Settings, name: str, key: str, value: str) -> None:
 
 def proofs(store: Store, check: str = inspect.CHECK) -> list[Evidence]:
     with store.read() as connection:
-        return [e for _, _, e in evidence_store.history(connection, "production", check=check)]
+        return [e for _, _, e in chain.history(connection, "production", check=check)]
 
 
 def test_secrets_shared_between_configured_environments_are_found(settings: Settings) -> None:

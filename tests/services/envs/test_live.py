@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
-from services.envs.document import Document, from_text
+from services.env_files.document import Document, from_text
 from services.envs.findings import Mode
 from services.envs.live import Live, check, shared_redis
 from tests.conftest import RealRedis, Served

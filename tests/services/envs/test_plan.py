@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.env_files.document import from_text
 from services.envs import catalogue as catalogues
-from services.envs.document import from_text
 from services.envs.findings import Mode
 from services.envs.plan import Plan, Refused, make, wanted_values
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from services.env_files.document import from_text
 from services.envs import catalogue as catalogues
 from services.envs import table
-from services.envs.document import from_text
 from services.envs.relations import Comparison, Side, compare
 
 FLAGS = "REDIS_REQUIRED=false\nINNGEST_REQUIRED=false\n"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from services.env_files.document import Document, from_bytes, from_text
 from services.envs import catalogue as catalogues
-from services.envs import reading
-from services.envs.document import Document, from_bytes, from_text
+from services.envs import file_state
 from services.envs.findings import Mode, check_document, policy_of
 from services.envs.live import against_reality
 from services.envs.relations import Side, against_others
@@ -193,9 +193,9 @@ def test_who_may_read_the_file(tmp_path: Path) -> None:
     path = tmp_path / "x.env"
     path.write_text("A=1\n")
     path.chmod(0o644)
-    assert [f.rule for f in reading.file_findings(path)] == ["readable_by_others"]
+    assert [f.rule for f in file_state.file_findings(path)] == ["readable_by_others"]
     path.chmod(0o600)
-    assert list(reading.file_findings(path)) == []
+    assert list(file_state.file_findings(path)) == []
 
 
 def test_every_rule_of_the_table_is_shown_by_an_example() -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from services.access import Forbidden, Person
-from services.evidence import decisions
+from services.evidence import chain, decisions
 from services.evidence.decisions import Refused
 from services.settings import load
 from services.settings.model import Environment
-from services.store import Store, evidence
+from services.store import Store
 
 ADA, BOB = (Person(name=n, verified=True, role="engineer", key=f"i#{n}") for n in ("Ada", "Bob"))
 
@@ -42,7 +42,7 @@ def test_what_was_said_stays_and_saying_otherwise_is_a_further_record(store: Sto
     assert newest(store, "policy") is None
     with store.read() as connection:
         assert [d.by for d in decisions.history(connection, "local", "policy")] == ["Bob", "Ada"]
-        assert evidence.verify(connection) is None
+        assert chain.verify(connection) is None
 
 
 def test_a_waiver_has_a_name_a_reason_and_an_end(store: Store, environment: Environment) -> None:

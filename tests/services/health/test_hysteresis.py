@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.health.hysteresis import Track, is_stale, step
+from services.evidence.freshness import is_stale
+from services.health.hysteresis import Track, step
 
 
 def states(*outcomes: str) -> list[str]:

@@ -10,8 +10,9 @@ from sqlalchemy import text
 from services.dependencies.model import Check, Measure, Reading
 from services.dependencies.run import Observation
 from services.errors import StoreError
+from services.evidence import chain
 from services.health import record as ledger
-from services.store import Store, conditions, evidence, samples, spans
+from services.store import Store, conditions, samples, spans
 from services.store.migrate import migrate
 
 
@@ -41,8 +42,8 @@ def state_of(store: Store) -> str:
 
 def records(store: Store) -> list[tuple[str, str | None]]:
     with store.read() as connection:
-        assert evidence.verify(connection) is None
-        return [(e.outcome, e.version) for _, _, e in reversed(evidence.history(connection, "e"))]
+        assert chain.verify(connection) is None
+        return [(e.outcome, e.version) for _, _, e in reversed(chain.history(connection, "e"))]
 
 
 def test_every_observation_becomes_a_sample_but_evidence_only_on_change(store: Store) -> None:
@@ -62,7 +63,7 @@ def test_what_somebody_asked_for_is_evidence_of_that_moment_unchanged_or_not(sto
     ledger.record(store, [replace(seen(60), asked=True)], memory)
     ledger.record(store, [seen(70)], memory)
     with store.read() as connection:
-        assert [e.at_ms for _, _, e in evidence.history(connection, "e")] == [60_000, 0]
+        assert [e.at_ms for _, _, e in chain.history(connection, "e")] == [60_000, 0]
 
 
 def test_hysteresis_goes_on_over_batches_and_restarts(store: Store) -> None:
@@ -108,7 +109,7 @@ def test_two_writers_with_memories_of_their_own_keep_one_chain(store: Store) -> 
         code = "readiness.ok" if at_s % 20 else "readiness.not_ready"
         ledger.record(store, [seen(at_s, code)], memory)
     with store.read() as connection:
-        assert evidence.verify(connection) is None
+        assert chain.verify(connection) is None
 
 
 def test_a_late_observation_with_an_older_clock_does_not_shorten_a_span(store: Store) -> None:
@@ -123,7 +124,7 @@ def test_a_late_observation_with_an_older_clock_does_not_shorten_a_span(store: S
 def test_simulated_evidence_says_so(store: Store) -> None:
     ledger.record(store, [replace(seen(0), simulated=True)], ledger.Memory())
     with store.read() as connection:
-        assert all(e.simulated for e in evidence.latest(connection, "e"))
+        assert all(e.simulated for e in chain.latest(connection, "e"))
 
 
 def test_an_empty_batch_writes_nothing(tmp_path: Path) -> None:

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from services import clock
-from services.envs.fingerprint import Snapshot
-from services.evidence import current
+from services.evidence import chain, current
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
+from services.fingerprint import Snapshot
 from services.replay import golden, identity, judge_llm, rubric, runs, start
 from services.replay.gate import GateRules
 from services.replay.model import Answer
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, evidence, snapshots
+from services.store import Store, snapshots
 from services.verdict.view import verdict
 from tests.services.replay.test_runs import Scripted, begin, make_set, runner
 
@@ -29,7 +29,7 @@ def proof_of(store: Store, path: Path, agent: Scripted, rules: GateRules, **more
     asyncio.run(runner(store, begun, agent).work())
     run, found = runs.conclude(store, begun.run, also=functools.partial(start.keep_evidence, store))
     with store.read() as connection:
-        kept = evidence.newest(connection, "prod", "replay.canary" if run.subset else "replay.gate")
+        kept = chain.newest(connection, "prod", "replay.canary" if run.subset else "replay.gate")
     assert kept is not None
     return found.verdict, kept
 
@@ -82,7 +82,7 @@ def test_a_run_proves_nothing_of_variables_that_changed_while_it_ran(store: Stor
         configure(store, "k-2")
     runs.conclude(store, begun.run, also=functools.partial(start.keep_evidence, store))
     with store.read() as connection:
-        kept = evidence.newest(connection, "prod", "replay.gate")
+        kept = chain.newest(connection, "prod", "replay.gate")
         now = current.context(connection, "prod")
     assert kept is not None
     assert (kept.outcome, kept.fingerprint) == ("pass", "k-1")

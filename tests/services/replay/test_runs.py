@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from services import clock
 from services.access import local_operator
+from services.dependencies.tables import INSTALLATION
 from services.evidence import decisions
 from services.replay import canary, golden, report, runs
 from services.replay.agents import open_agent
@@ -20,7 +21,6 @@ from services.replay.judges import RubricJudge
 from services.replay.model import Answer, Trouble
 from services.replay.runner import Runner
 from services.replay.runs import Begun, Plan, WrongRun
-from services.settings.model import INSTALLATION
 from services.store import Store, replays
 from services.store.replays import Run
 from tests.patience import until

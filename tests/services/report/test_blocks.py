@@ -8,8 +8,8 @@ import pytest
 
 from services import clock
 from services.access import local_operator
-from services.envs.fingerprint import Snapshot
 from services.evidence import decisions
+from services.fingerprint import Snapshot
 from services.report.blocks import Bars, Heading, Table, Words
 from services.report.document import KINDS, LIMITS, RISKS, Kind
 from services.report.make import Report, report

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from services import clock
-from services.envs.fingerprint import Snapshot
-from services.evidence import current
+from services.evidence import chain, current
 from services.evidence.model import Evidence
+from services.fingerprint import Snapshot
 from services.health import record as ledger
 from services.settings import load
 from services.settings.model import Settings
 from services.soak import reading
 from services.soak.evaluate import Soak
-from services.store import Store, evidence, snapshots, spans
+from services.store import Store, snapshots, spans
 from services.store.spans import Span
 from tests.services.health.test_record import seen
 
@@ -49,7 +49,7 @@ class Stage:
     def strict(self) -> None:
         flags = [Evidence(environment="stage", check=check, outcome="pass", at_ms=self.now) for check in current.FLAGS]
         with self.store.write() as connection:
-            evidence.append(self.store, connection, flags)
+            chain.append(self.store, connection, flags)
 
     def soak(self) -> Soak:
         reading.keep(self.store, self.settings)
@@ -75,7 +75,7 @@ def test_a_readiness_failure_in_its_last_minutes_begins_it_anew(stage: Stage) ->
     assert after.left_ms > 58 * 60_000
     assert after.events[0].why == "Readiness failed: the application was not ready"
     with stage.store.read() as connection:
-        written = [record.detail for _, _, record in evidence.history(connection, "stage", check="soak")]
+        written = [record.detail for _, _, record in chain.history(connection, "stage", check="soak")]
     assert len(written) == 2, "that it began again is written down at once"
     assert written[0]["why"] != written[1]["why"], "it runs until another moment now"
 
@@ -134,7 +134,7 @@ def test_why_it_has_not_passed_comes_with_what_to_do(stage: Stage) -> None:
     assert reading.why(unseen) == "only 50 % of the time was observed"
     assert "worker" in reading.fix(unseen)
     with stage.store.read() as connection:
-        kept = evidence.newest(connection, "stage", reading.CHECK)
+        kept = chain.newest(connection, "stage", reading.CHECK)
     assert kept is not None
     assert kept.detail["fix"] == "Leave stage alone until then."
 

@@ -19,8 +19,8 @@ from services.errors import (
     StoreRejected,
     StoreUnreachable,
 )
-from services.evidence import Evidence
-from services.store import Store, engine, evidence, samples
+from services.evidence import Evidence, chain
+from services.store import Store, engine, samples
 from services.store.migrate import check, migrate
 from services.store.samples import Sample
 from services.store.schema import evidence as evidence_table
@@ -221,7 +221,7 @@ def test_a_url_that_can_not_be_read_is_said_without_its_password() -> None:
 
 def test_evidence_can_not_be_changed_or_deleted(store: Store) -> None:
     with store.write() as connection:
-        evidence.append(store, connection, [Evidence(environment="e", check="c", outcome="pass", at_ms=1)])
+        chain.append(store, connection, [Evidence(environment="e", check="c", outcome="pass", at_ms=1)])
     for statement in ("UPDATE evidence SET outcome = 'fail'", "DELETE FROM evidence"):
         with pytest.raises(Exception, match="append-only"), store.write() as connection:
             connection.execute(text(statement))

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from services.evidence import chain
 from services.health.evaluate import evaluate
 from services.settings.model import Environment
 from services.slo import view as slos
-from services.store import Store, conditions, evidence, heartbeats
+from services.store import Store, conditions, heartbeats
 from services.store.migrate import HEAD, check, migrate
 from services.verdict.evaluate import check_result
 from services.verdict.model import Facts, Subject
@@ -35,8 +36,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def proven(store: Store) -> tuple[int, str]:
     with store.read() as connection:
-        assert evidence.verify(connection) is None
-        return evidence.tip(connection)
+        assert chain.verify(connection) is None
+        return chain.tip(connection)
 
 
 def test_every_migration_runs_and_the_chain_is_whole_before_and_after(store: Store) -> None:
@@ -49,7 +50,7 @@ def test_every_migration_runs_and_the_chain_is_whole_before_and_after(store: Sto
     assert proven(store) == before
     with store.read() as connection:
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == HEAD
-        evidence.refuse_misfiled(connection)
+        chain.refuse_misfiled(connection)
         assert heartbeats.newest(connection, "production", "backup") == ()
     assert migrate(store) is False
 
@@ -57,11 +58,11 @@ def test_every_migration_runs_and_the_chain_is_whole_before_and_after(store: Sto
 def test_what_it_holds_is_read_as_it_was_meant(store: Store) -> None:
     migrate(store)
     with store.read() as connection:
-        records = {record.check: record for record in evidence.latest(connection, "staging")}
+        records = {record.check: record for record in chain.latest(connection, "staging")}
         now_ms = max(record.at_ms for record in records.values()) + 1000
         states = conditions.load(connection, "staging")
         health = evaluate("staging", states, max(state.at_ms for state in states))
-        decided = evidence.newest(connection, "production", "confirm.policy")
+        decided = chain.newest(connection, "production", "confirm.policy")
     facts = Facts(subject=Subject(name="staging"), now_ms=now_ms)
     found = check_result("readiness.ready", records["readiness.ready"], facts.context, facts)
     assert found.outcome == "fail"

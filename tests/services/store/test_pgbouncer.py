@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import text
 
 from services.database_address import read
+from services.evidence import chain
 from services.health import record as ledger
-from services.store import Store, evidence, samples
+from services.store import Store, samples
 from services.store.migrate import check, migrate
 from tests.services.health.test_record import seen
 from tests.worker.conftest import RealWorker, start_worker  # noqa: F401 - a fixture
@@ -30,7 +31,7 @@ def test_everything_is_written_and_read_through_transaction_pooling(pooled_url: 
         list(pool.map(write, [f"e{number}" for number in range(6)]))
     with store.read() as connection:
         assert samples.count(connection) == 240
-        assert evidence.verify(connection) is None
-        assert evidence.tip(connection)[0] >= 6
+        assert chain.verify(connection) is None
+        assert chain.tip(connection)[0] >= 6
         assert connection.execute(text("SELECT count(*) FROM pg_prepared_statements")).scalar() == 0
     store.close()

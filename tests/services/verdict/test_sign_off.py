@@ -7,11 +7,11 @@ import pytest
 
 from services import clock
 from services.access import Forbidden, Person, local_operator
-from services.envs.fingerprint import Snapshot
-from services.evidence import decisions
+from services.evidence import chain, decisions
 from services.evidence.decisions import Refused
+from services.fingerprint import Snapshot
 from services.settings.model import Settings
-from services.store import Store, evidence, snapshots
+from services.store import Store, snapshots
 from services.verdict import sign_off as signing
 from tests.services.checklist.test_view import CHECKS, confirm, prove, settings
 
@@ -52,7 +52,7 @@ def test_it_is_refused_with_why_under_any_other_verdict_and_nothing_is_recorded(
 def test_it_keeps_what_it_was_given_on(store: Store, wanted: Settings) -> None:
     make_go(store, wanted)
     with store.read() as connection:
-        head = evidence.head(connection)
+        head = chain.head(connection)
     signing.give(store, wanted, "prod", local_operator("Ada"), note="looked at it")
     given = signed(store)
     assert given is not None

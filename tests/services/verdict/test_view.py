@@ -7,13 +7,13 @@ import pytest
 
 from services import clock
 from services.access import local_operator
-from services.envs.fingerprint import InstallationKey, Snapshot
-from services.evidence import decisions
+from services.evidence import chain, decisions
 from services.evidence.model import Evidence
+from services.fingerprint import InstallationKey, Snapshot
 from services.health import record as ledger
 from services.health.view import raw_evidence
 from services.settings import load
-from services.store import Store, evidence, snapshots
+from services.store import Store, snapshots
 from services.verdict import view, words
 from tests.services.health.test_record import seen as look_at
 
@@ -34,7 +34,7 @@ def test_a_verdict_is_kept_when_it_changes_and_tells_since_when(
     assert told.since_ms - began < 5_000, "since the first, not the newest record"
     with store.write() as connection:
         bad = Evidence(environment="local", check="readiness.ready", outcome="fail", at_ms=later)
-        evidence.append(store, connection, [bad])
+        chain.append(store, connection, [bad])
     (told,) = view.summaries(store, settings, later, ("local",))
     assert (told.verdict.state, told.since_ms) == ("NO_GO", None), "not kept yet"
     assert view.keep(store, settings) == 1
@@ -51,7 +51,7 @@ def test_production_comes_first_and_then_what_needs_attention_most(store: Store,
     now = clock.now_ms()
     with store.write() as connection:
         bad = Evidence(environment="ill", check="readiness.ready", outcome="fail", at_ms=now)
-        evidence.append(store, connection, [bad])
+        chain.append(store, connection, [bad])
     told = view.summaries(store, settings, now, tuple(names))
     assert [item.verdict.environment for item in told] == ["prod", "ill", "stage", "other"]
 
@@ -81,7 +81,7 @@ def test_an_application_that_runs_relaxed_again_is_no_longer_covered(store: Stor
     def seen(redis: str, inngest: str) -> None:
         now = clock.now_ms()
         with store.write() as connection:
-            evidence.append(store, connection, [
+            chain.append(store, connection, [
                 Evidence(environment="local", check="redis.required", outcome=redis, at_ms=now),  # type: ignore[arg-type]
                 Evidence(environment="local", check="inngest.required", outcome=inngest, at_ms=now),  # type: ignore[arg-type]
             ])  # fmt: skip

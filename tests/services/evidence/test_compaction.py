@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from services import clock
 from services.errors import StoreCorrupt
-from services.evidence import Evidence
-from services.store import Store, compaction, evidence
+from services.evidence import Evidence, chain, compaction
+from services.store import Store
 from services.store.append_only import lifted
 from tests.conftest import ROOT
 
@@ -36,7 +36,7 @@ def fill(store: Store, *records: Evidence) -> list[str]:
     heads = []
     for record in records:
         with store.write() as connection:
-            heads.append(evidence.append(store, connection, [record]))
+            heads.append(chain.append(store, connection, [record]))
     return heads
 
 
@@ -48,7 +48,7 @@ def compact(store: Store, folder: Path, now_ms: int = 10**9) -> int:
 
 def left(store: Store) -> list[tuple[str, int]]:
     with store.read() as connection:
-        return [(r.outcome, r.at_ms // MINUTE) for _, _, r in reversed(evidence.history(connection, "e"))]
+        return [(r.outcome, r.at_ms // MINUTE) for _, _, r in reversed(chain.history(connection, "e"))]
 
 
 def test_repetitions_go_and_changes_hourly_records_and_the_newest_stay(store: Store, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_repetitions_go_and_changes_hourly_records_and_the_newest_stay(store: St
     assert compact(store, tmp_path) == 125
     assert left(store) == [("pass", 0), ("pass", 60), ("fail", 70), ("pass", 71), ("pass", 129)]
     with store.read() as connection:
-        assert evidence.verify(connection) is None
+        assert chain.verify(connection) is None
     assert compact(store, tmp_path, 10**9 + 1) == 0, "a second one finds nothing more"
     assert len(list(tmp_path.glob(compaction.PATTERN))) == 1, "and leaves no empty archive"
 
@@ -86,8 +86,8 @@ def test_two_checks_that_alternate_and_a_later_compaction_beside_the_first(store
     fill(store, *flipping(20), *flipping(20, check="queue.other"))  # the newest of before repeat by now, too
     assert compact(store, tmp_path, 10**9 + 1) > 0
     with store.read() as connection:
-        assert evidence.verify(connection) is None
-        assert evidence.tip(connection)[0] == 80 + 2, "the number of records counts those taken out"
+        assert chain.verify(connection) is None
+        assert chain.tip(connection)[0] == 80 + 2, "the number of records counts those taken out"
 
 
 def test_every_head_that_a_report_was_sealed_at_is_found_where_it_was(store: Store, tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_every_head_that_a_report_was_sealed_at_is_found_where_it_was(store: Sto
     compact(store, tmp_path)
     with store.read() as connection:
         for number, head in enumerate(heads, start=1):
-            place = evidence.place(connection, head) or compaction.archived_place(connection, tmp_path, head)
+            place = chain.place(connection, head) or compaction.archived_place(connection, tmp_path, head)
             assert place == number
-        assert evidence.place(connection, "f" * 64) is None
+        assert chain.place(connection, "f" * 64) is None
         assert compaction.archived_place(connection, tmp_path, "f" * 64) is None
 
 
@@ -129,7 +129,7 @@ def test_what_else_is_missing_is_found_as_before(store: Store, tmp_path: Path, s
     with store.write() as connection, lifted(connection, "DELETE"):
         connection.execute(text(statement))
     with store.read() as connection:
-        assert evidence.verify(connection) is not None
+        assert chain.verify(connection) is not None
 
 
 def test_a_broken_chain_is_not_compacted(store: Store, tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_the_command_line_says_how_many_first_and_does_it_when_told(
     done = run(tmp_path, database_url, "--apply", "--by", "Ada")
     assert (done.returncode, "Took 28 records out" in done.stdout) == (0, True), done.stderr
     with store.read() as connection:
-        assert evidence.verify(connection) is None
-        (_, _, said), *_ = evidence.history(connection, "_greenlight")
+        assert chain.verify(connection) is None
+        (_, _, said), *_ = chain.history(connection, "_greenlight")
     assert (said.check, said.value, said.detail["by"]) == ("evidence.compacted", 28, "Ada")
     assert said.at_ms >= now
     assert run(tmp_path, database_url).returncode == 0

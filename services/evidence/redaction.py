@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, select, update
 
+from services.evidence import chain
 from services.evidence.model import REDACTED, Evidence, Redaction, body_sha256
 from services.store import Store, schema
-from services.store import evidence as evidence_store
 from services.store.append_only import lifted
 
 Clean = Callable[[str], str]
@@ -121,7 +121,7 @@ def apply(store: Store, connection: Connection, made: Plan, *, environment: str,
     with_bodies = update(schema.evidence).where(schema.evidence.c.seq == bindparam("at")).values(body=bindparam("now"))
     with lifted(connection, "UPDATE"):
         connection.execute(with_bodies, [{"at": seq, "now": body} for seq, _, body in made.evidence])
-    evidence_store.append(store, connection, _records(made.evidence, environment, by, now_ms))
+    chain.append(store, connection, _records(made.evidence, environment, by, now_ms))
 
 
 def _records(changed: Sequence[tuple[int, str, str]], environment: str, by: str, now_ms: int) -> list[Evidence]:

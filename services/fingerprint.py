@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.advice import Advice
-from services.envs.document import Document
+from services.env_files.document import Document
 from services.errors import Problem, SettingsError
 
 KEY_FILE = "installation_key"

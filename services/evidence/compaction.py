@@ -20,9 +20,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, select
 
 from services.errors import StoreCorrupt
+from services.evidence import chain
 from services.evidence.freshness import is_measured_all_the_time
 from services.evidence.model import COMPACTED, Evidence, Gap, chain_hash, parse, worth_writing
-from services.store import evidence as evidence_store
 from services.store.append_only import lifted
 from services.store.engine import Store
 from services.store.schema import evidence
@@ -50,7 +50,7 @@ def find(connection: Connection, before_ms: int, take: Callable[[Any], object]) 
     kept: dict[tuple[str, str], Evidence] = {}
     newest = set(connection.scalars(select(func.max(evidence.c.seq)).group_by(
         evidence.c.environment, evidence.c.check_name)))  # fmt: skip
-    fixed = newest | {item.seq for item in evidence_store.redactions(connection)}
+    fixed = newest | {item.seq for item in chain.redactions(connection)}
     gaps: list[Gap] = []
     end: str | None = None  # hash of the row before, where that is the end of the newest gap
     with connection.execute(_ROWS.execution_options(yield_per=1000)) as rows:
@@ -80,7 +80,7 @@ def apply(
     """Archive and take out, in this one transaction; how many, or None where there is nothing. Raises StoreCorrupt for
     a chain that is broken already: a compaction would hide where. On any error the archive is removed."""
     store.lock_chain(connection)
-    if (broken := evidence_store.verify(connection)) is not None:
+    if (broken := chain.verify(connection)) is not None:
         raise StoreCorrupt(
             f"The chain of evidence is broken at record {broken.seq}: {broken.why}.",
             fix="Nothing was compacted. Put a backup back, and find out who can write to the database.",
@@ -95,8 +95,8 @@ def apply(
             return None
         archive = Archive(path=path, sha256=_sha256(path))
         _take_out(connection, gaps)
-        evidence_store.append(store, connection, _records(gaps, archive, environment, by, now_ms))
-        if (broken := evidence_store.verify(connection)) is not None:
+        chain.append(store, connection, _records(gaps, archive, environment, by, now_ms))
+        if (broken := chain.verify(connection)) is not None:
             raise StoreCorrupt(
                 f"After compaction the chain would be broken at record {broken.seq}; nothing was changed."
             )
@@ -140,13 +140,13 @@ def _records(gaps: tuple[Gap, ...], archive: Archive, environment: str, by: str,
 def archived_place(connection: Connection, folder: Path, wanted: str) -> int | None:
     """How many records had been written when this hash was the chain's head, where that record is in an archive that
     the chain vouches for; else None."""
-    known = evidence_store.gaps(connection)
+    known = chain.gaps(connection)
     ends = {gap.after: gap for gap in known}
     for path in sorted(folder.glob(PATTERN)):
         for hashes in _proven(path):
             gap = ends.get(hashes[-1])
             if gap is not None and wanted in hashes and gap.count == len(hashes):
-                before = evidence_store.place(connection, gap.after)
+                before = chain.place(connection, gap.after)
                 assert before is not None  # noqa: S101 - it is the end of a gap
                 return before - gap.count + hashes.index(wanted) + 1
     return None

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services.envs.document import from_text
-from services.envs.fingerprint import Drift, InstallationKey, Snapshot, drift, installation_key, snapshot
+from services.env_files.document import from_text
 from services.errors import SettingsError
+from services.fingerprint import Drift, InstallationKey, Snapshot, drift, installation_key, snapshot
 
 KEY, OTHER = InstallationKey(b"k" * 32), InstallationKey(b"o" * 32)
 

@@ -8,8 +8,8 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.envs.document import MAX_BYTES, UnreadableSource, from_bytes, from_text, read_any
-from services.envs.lines import NAME
+from services.env_files.document import MAX_BYTES, UnreadableSource, from_bytes, from_text, read_any
+from services.env_files.lines import NAME
 from tests.fuzzing import fuzz
 
 CORNERS = [

@@ -16,6 +16,8 @@ Milliseconds = Annotated[float, Field(gt=0, le=600_000, allow_inf_nan=False)]
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_.:\-]+$")]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,79}$")]
+INSTALLATION = "_greenlight"  # stands for this installation itself, where no environment does
+STRICT = ("redis", "inngest")  # what strict mode is about, unless a team says otherwise
 # Names that the built-in dependencies and their rows have.
 RESERVED = frozenset(
     {

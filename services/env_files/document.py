@@ -16,8 +16,8 @@ from typing import Literal
 from dotenv.parser import Binding, parse_stream
 from dotenv.variables import parse_variables
 
-from services.envs.encoding import foreign
-from services.envs.lines import NAME, Judged, judged
+from services.env_files.encoding import foreign
+from services.env_files.lines import NAME, Judged, judged
 from services.outside import storable
 
 BOM = "\ufeff"
