@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from ui import cached, dependency_detail, dependency_health, html, state, widgets
-from ui import inngest_status as moving
+from ui import cached, dependency_detail, dependency_health, html, inngest_status, state, widgets
 
 QUESTION = "What condition is each dependency in, what does it mean, and what is to be done?"
 names = cached.settings().names
@@ -14,14 +13,14 @@ chosen = widgets.head("Dependency health", QUESTION, names)
 def body() -> None:
     """Everything that refreshes: one piece, as each costs the browser a timer and a round trip."""
     widgets.probe_button(chosen, key="probe-now")
-    for piece in cached.dependency_health_markup(chosen, widgets.zone_name()):
+    for piece in dependency_health.markup(chosen, widgets.zone_name()):
         html.show(piece)
-    html.show(cached.moving_markup(chosen, widgets.zone_name()))
+    html.show(inngest_status.markup(chosen, widgets.zone_name()))
 
 
 body()
 dependency_health.downloads(chosen)
-moving.daily_summary(chosen, widgets.zone())
+inngest_status.daily_summary(chosen, widgets.zone())
 opened = state.detail(dependency_detail.names(chosen))
 if opened is not None:
     dependency_detail.show(chosen, opened)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import cached, html, widgets
+from ui import cached, html, overview, widgets
 
 QUESTION = "Can each environment be relied on right now, and if not, what comes first?"
 only = widgets.head_of_all("Overview", QUESTION, cached.settings().names)
@@ -11,7 +11,7 @@ only = widgets.head_of_all("Overview", QUESTION, cached.settings().names)
 @widgets.live
 def body() -> None:
     """Everything that refreshes."""
-    for piece in cached.overview_markup(only, widgets.zone_name()):
+    for piece in overview.markup(only, widgets.zone_name()):
         html.show(piece)
 
 

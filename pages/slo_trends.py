@@ -14,7 +14,7 @@ days = None if window == "own" else int(window[:-1])
 @widgets.slowly
 def body() -> None:
     """Everything that refreshes."""
-    for piece in cached.slo_markup(chosen, days, widgets.zone_name()):
+    for piece in slo_trends.markup(chosen, days, widgets.zone_name()):
         html.show(piece)
 
 
@@ -24,6 +24,6 @@ slo_trends.downloads(chosen, days)
 if rows:
     slis = [row.slo.sli for row in rows]
     slo_detail.show(chosen, state.one_of(state.SLI, slis, slis[0]), days)
-html.show(cached.strict_markup(chosen, widgets.zone_name()))
+html.show(slo_trends.strict_markup(chosen, widgets.zone_name()))
 slo_maintenance.show(cached.slo_view(chosen, days))
 st.caption(slo_trends.COUNTED)

@@ -1,8 +1,10 @@
-"""What do all sessions share? Settings, the store, view-models and markup a moment old. A failure is never cached."""
+"""What all sessions share: settings, the store, and view-models a moment old. A failure is never cached."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Literal
 
 import streamlit as st
 
@@ -20,10 +22,16 @@ from services.slo import view as slo
 from services.slo import words as slo_words
 from services.store import Store
 from services.store.migrate import check
-from services.verdict import view as verdicts
 
 FRESH_S = 1.0
 SLO_FRESH_S = 10.0  # SLOs change by the minute
+# What draws from these caches and keeps its markup says so here, to be forgotten with them.
+_drawn: dict[Literal["slos", "decisions"], list[Callable[[], None]]] = {"slos": [], "decisions": []}
+
+
+def forget_also(what: Literal["slos", "decisions"], clear: Callable[[], None]) -> None:
+    """Have `clear` called when SLOs, or decisions, are to be read again."""
+    _drawn[what].append(clear)
 
 
 @cache
@@ -90,14 +98,6 @@ def slo_depth(name: str, sli: str, days: int | None) -> slo_depths.Depth | None:
     )
 
 
-@st.cache_data(ttl=SLO_FRESH_S, max_entries=50, show_spinner=False)
-def slo_markup(name: str, days: int | None, zone_name: str) -> tuple[str, str]:
-    """The SLOs as markup, in a time zone."""
-    from ui import present, slo_trends
-
-    return slo_trends.render(slo_view(name, days), present.zone(zone_name), "own" if days is None else f"{days}d")
-
-
 @st.cache_data(ttl=60, max_entries=50, show_spinner=False)
 def slos_met(name: str) -> tuple[str, str]:
     """An environment's SLOs in a state and a sentence; a minute old at most."""
@@ -106,31 +106,8 @@ def slos_met(name: str) -> tuple[str, str]:
 
 def forget_slos() -> None:
     """Compute SLOs again at the next check: what counts was changed."""
-    for kept in (slo_view, slo_depth, slo_markup, slos_met):
-        kept.clear()
-
-
-@st.cache_data(ttl=60, max_entries=50, show_spinner=False)
-def strict_markup(name: str, zone_name: str) -> str:
-    """What strict mode would have meant, as markup."""
-    from ui import present, slo_trends
-
-    environment = settings().environment(name)
-    found = slo_depths.strict_would_have(store(), environment, clock.now_ms(), days=30)
-    return slo_trends.strict(found, present.zone(zone_name), simulated=environment.simulated)
-
-
-@st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
-def overview_markup(only: str | None, zone_name: str) -> tuple[str, str]:
-    """The Overview as markup, in a time zone: ten visitors cost one reading and one drawing a second."""
-    from ui import overview, present
-
-    now = clock.now_ms()
-    where = present.zone(zone_name)
-    seen = view.overview(store(), settings(), now, only)
-    summaries = verdicts.summaries(store(), settings(), now, tuple(card.name for card in seen.cards))
-    slos = {card.name: slos_met(card.name) for card in seen.cards}
-    return overview.render(seen, summaries, slos, where, now)
+    for clear in (slo_view.clear, slo_depth.clear, slos_met.clear, *_drawn["slos"]):
+        clear()
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
@@ -147,24 +124,5 @@ def report(name: str, kind: Kind) -> make.Report:
 
 def forget_decisions() -> None:
     """Read again at the next check what somebody decided just now."""
-    for kept in (checklist, report, overview_markup):
-        kept.clear()
-
-
-@st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
-def moving_markup(name: str, zone_name: str) -> str:
-    """An environment's background jobs as markup, in a time zone."""
-    from services.dependencies.inngest.status import moving
-    from ui import inngest_status as section
-    from ui import present
-
-    now = clock.now_ms()
-    return section.render(moving(store(), settings(), name, now), present.zone(zone_name), now)
-
-
-@st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)
-def dependency_health_markup(name: str, zone_name: str) -> tuple[str, str]:
-    """Dependency health of an environment as markup, in a time zone: the answer, and the rest."""
-    from ui import dependency_health, present
-
-    return dependency_health.render(environment_view(name), present.zone(zone_name), clock.now_ms())
+    for clear in (checklist.clear, report.clear, *_drawn["decisions"]):
+        clear()

@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from services import export
+from services import clock, export
 from services.dependencies.model import dependency_of
 from services.dependencies.registry import KINDS
 from services.health.view import DependencyView, EnvironmentView
@@ -175,3 +175,9 @@ def downloads(environment: str) -> None:
         icon=":material/download:",
         key="download-json",
     )
+
+
+@st.cache_data(ttl=cached.FRESH_S, max_entries=50, show_spinner=False)
+def markup(name: str, zone_name: str) -> tuple[str, str]:
+    """Dependency health of an environment as markup, in a time zone: the answer, and the rest."""
+    return render(cached.environment_view(name), present.zone(zone_name), clock.now_ms())

@@ -8,11 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from services import summary
+from services import clock, summary
 from services.dependencies.inngest import pulse as inngest_pulse
 from services.dependencies.inngest import runs as inngest_runs
 from services.dependencies.inngest import sync as inngest_sync
-from services.dependencies.inngest.status import Moving
+from services.dependencies.inngest.status import Moving, moving
 from services.dependencies.messages import advice
 from services.store.conditions import Condition
 from services.units import milliseconds, seconds
@@ -175,3 +175,10 @@ def _summary(environment: str, where: tzinfo) -> None:
         "Download", text, file_name=f"{environment}-daily-summary.md", mime="text/markdown", on_click="ignore",
         icon=":material/download:", key="download-summary",
     )  # fmt: skip
+
+
+@st.cache_data(ttl=cached.FRESH_S, max_entries=50, show_spinner=False)
+def markup(name: str, zone_name: str) -> str:
+    """An environment's background jobs as markup, in a time zone."""
+    now = clock.now_ms()
+    return render(moving(cached.store(), cached.settings(), name, now), present.zone(zone_name), now)

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from html import escape
 
+import streamlit as st
+
+from services import clock
+from services.health import view as health_view
 from services.health.evaluate import Dependency
 from services.health.hysteresis import confirming
 from services.health.view import Card, Overview, WorkerLife, notice_for
+from services.verdict import view as verdict_view
 from services.verdict.view import VerdictSummary
-from ui import html, present, verdicts
+from ui import cached, html, present, verdicts
 from ui.verdicts import SloSentences
 
 FINDINGS_SHOWN = 3
@@ -157,3 +162,16 @@ def dependency_word(dependency: Dependency) -> str:
     if not dependency.configured and not dependency.stale:
         return "not configured"
     return present.finding_word(dependency.leading.code, dependency.state)
+
+
+@st.cache_data(ttl=cached.FRESH_S, max_entries=50, show_spinner=False)
+def markup(only: str | None, zone_name: str) -> tuple[str, str]:
+    """The Overview as markup, in a time zone: ten visitors cost one reading and one drawing a second."""
+    now, store, settings = clock.now_ms(), cached.store(), cached.settings()
+    seen = health_view.overview(store, settings, now, only)
+    summaries = verdict_view.summaries(store, settings, now, tuple(card.name for card in seen.cards))
+    slos = {card.name: cached.slos_met(card.name) for card in seen.cards}
+    return render(seen, summaries, slos, present.zone(zone_name), now)
+
+
+cached.forget_also("decisions", markup.clear)

@@ -138,3 +138,20 @@ def _stretches(found: WhatIf, zone: tzinfo) -> str:
         for low, high, cause in worst
     ]  # fmt: skip
     return html.table(("From", "How long", "What was down first"), rows) if rows else ""
+
+
+@st.cache_data(ttl=cached.SLO_FRESH_S, max_entries=50, show_spinner=False)
+def markup(name: str, days: int | None, zone_name: str) -> tuple[str, str]:
+    """The SLOs of an environment as markup, in a time zone."""
+    return render(cached.slo_view(name, days), present.zone(zone_name), "own" if days is None else f"{days}d")
+
+
+@st.cache_data(ttl=60, max_entries=50, show_spinner=False)
+def strict_markup(name: str, zone_name: str) -> str:
+    """What strict mode would have meant, as markup."""
+    environment = cached.settings().environment(name)
+    found = depth.strict_would_have(cached.store(), environment, clock.now_ms(), days=30)
+    return strict(found, present.zone(zone_name), simulated=environment.simulated)
+
+
+cached.forget_also("slos", markup.clear)

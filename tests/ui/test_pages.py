@@ -18,7 +18,7 @@ from services.store.migrate import migrate
 from services.store.workers import Worker
 from tests.conftest import ROOT
 from tests.patience import PATIENCE_S
-from ui import cached
+from ui import cached, overview
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_a_fault_of_ours_is_a_sentence_with_a_reference_into_the_log(
         raise ZeroDivisionError("planted-secret")
 
     migrate(data)
-    monkeypatch.setattr(cached, "overview_markup", broken)
+    monkeypatch.setattr(overview, "markup", broken)
     text = shown()
     assert "fault in Greenlight" in text
     assert "planted-secret" not in text
