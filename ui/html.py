@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from html import escape
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import streamlit as st
@@ -34,74 +35,7 @@ _SYMBOLS = {
 
 _SVG = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'><path d='{}'/></svg>"
 
-_RULES = """
-.gl{--good:light-dark(#1B7F4B,#4CC38A);--warn:light-dark(#8F5A00,#F0B429);--bad:light-dark(#B3261E,#FF8A80);
---none:light-dark(#5F6368,#A8ADB4);--sim:light-dark(#6B4FBB,#B9A5F0);--line:light-dark(#DADCE0,#3A3F47);
---dim:light-dark(#5F6368,#A8ADB4);font-size:.875rem;line-height:1.45;font-variant-numeric:tabular-nums}
-.gl{margin-bottom:.25rem}.stMainBlockContainer{padding-top:3.25rem;padding-bottom:3rem}
-.gl *{box-sizing:border-box}
-.gl .i{display:inline-block;width:1.1em;height:1.1em;
-vertical-align:-.18em;background:currentColor;flex:none;
--webkit-mask:var(--m) center/contain no-repeat;mask:var(--m) center/contain no-repeat;print-color-adjust:exact}
-.gl .good{color:var(--good)}.gl .warn{color:var(--warn)}.gl .bad{color:var(--bad)}.gl .none{color:var(--none)}
-.gl .sim{color:var(--sim);border:1px solid var(--sim);border-radius:4px;padding:0 .4em;font-size:.8rem;
-white-space:nowrap;font-weight:400}
-.gl .dim{color:var(--dim)}.gl b{font-weight:600}
-.gl .row{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline}.gl .grow{flex:1 1 auto}
-.gl .h2{font-size:1.125rem;font-weight:600;margin:0;padding:0;line-height:1.4}
-.gl .scroll+.h2{margin-top:.9rem}
-.gl .answer{border-left:4px solid currentColor;padding:.35rem 0 .35rem .75rem;margin:.3rem 0}
-.gl .answer .what{font-size:1.25rem;line-height:1.35;font-weight:600}.gl .answer p{margin:.15rem 0 0}
-.gl .ink{color:light-dark(#1F2328,#E6E8EB)}
-.gl ul{list-style:none;margin:.5rem 0 0;padding:0}.gl li{margin:0;padding:.3rem 0;border-top:1px solid var(--line)}
-.gl ol>li:first-child{border-top:0}
-.gl li .fix{padding-left:1.45em}
-.gl table{border-collapse:collapse;width:100%}.gl .scroll{overflow-x:auto}
-.gl td,.gl th{text-align:left;padding:.2rem .9rem .2rem 0;border:0;border-top:1px solid var(--line);vertical-align:top}
-.gl tr:first-child th,.gl tbody tr:first-child td{border-top:0}.gl th{font-weight:500;color:var(--dim)}
-.gl td.n{white-space:nowrap}
-.gl .ribbon{display:flex;height:20px;margin:.15rem 0;print-color-adjust:exact}
-.gl .ribbon span{min-width:0;background:repeating-linear-gradient(to right,currentColor 0 calc(100%/var(--n) - 1px),
-transparent calc(100%/var(--n) - 1px) calc(100%/var(--n)))}
-.gl .ribbon .none{opacity:.55;-webkit-mask:var(--hatch);mask:var(--hatch);
---hatch:repeating-linear-gradient(45deg,#000 0 2px,#0004 2px 5px)}
-.gl .tile{border:1px solid var(--line);border-radius:6px;padding:.8rem 1rem;margin:.75rem 0}
-.gl .tile a,.gl .link{color:light-dark(#3457D5,#8FA8FF);text-decoration:none}
-.gl .tile a:hover{text-decoration:underline}
-.gl .title{font-size:1.6rem;font-weight:650;line-height:1.3}
-.gl .two{display:grid;grid-template-columns:1fr 1fr;gap:.25rem 1.5rem}
-.gl .spark{width:100%;max-width:22rem;height:36px;display:block}
-.gl .slo{display:grid;grid-template-columns:3fr 1fr;gap:.25rem 1.5rem;align-items:center;margin:.4rem 0}
-.gl .three{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.25rem 1rem}
-.gl .step{display:grid;grid-template-columns:2.2rem minmax(0,1fr) auto;gap:.1rem .6rem;padding:.45rem 0;
-border-top:1px solid var(--line);align-items:baseline}.gl .step .n{color:var(--dim);text-align:right}
-.gl .step.now{background:light-dark(#F3F6FF,#1B2130)}
-.gl .verdict{padding:.4rem 0;border-top:1px solid var(--line)}
-.gl .big{font-size:1.3rem;font-weight:600;line-height:1.3}
-.gl .key{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.82rem;
-overflow-wrap:anywhere}
-.gl .envrow{display:grid;
-grid-template-columns:minmax(12rem,2fr) repeat(var(--sides),minmax(4rem,1fr)) minmax(9rem,1.6fr);
-gap:.1rem .8rem;padding:.3rem .2rem;border-top:1px solid var(--line);align-items:baseline}
-.gl summary.envrow{cursor:pointer;list-style:none}.gl summary.envrow:hover{background:light-dark(#F5F6F8,#1C2027)}
-.gl summary.envrow:focus-visible{outline:2px solid light-dark(#3457D5,#8FA8FF);outline-offset:-2px}
-.gl .envrow.head{color:var(--dim);border-top:0}.gl .envrow .side{display:none}
-.gl summary .key::before{content:"▸";display:inline-block;width:1em;color:var(--dim)}
-.gl details[open] summary .key::before{content:"▾"}
-.gl .more{padding:.2rem 0 .6rem 1.2rem;max-width:75ch}.gl .more p{margin:.15rem 0}
-@media(max-width:640px){.gl .envrow.head{display:none}.gl .envrow{grid-template-columns:1fr 1fr}
-.gl .envrow .key,.gl .envrow>span:last-child{grid-column:1/-1}.gl .envrow .side{display:inline;color:var(--dim)}}
-@media(max-width:640px){.gl .wide table{min-width:42rem}.gl .scroll:not(.wide) td{overflow-wrap:anywhere}}
-.gl .wide:focus-visible{outline:2px solid light-dark(#3457D5,#8FA8FF)}
-@media(max-width:640px){.gl .slo{grid-template-columns:1fr}.gl .big{font-size:1.05rem}}
-@media(max-width:640px){.gl .two{grid-template-columns:1fr}.gl .answer .what{font-size:1.1rem}}
-[data-testid="stBaseButton-primary"]:enabled p,[data-testid="stBaseButton-primary"]:enabled span,
-[data-testid="stBaseButton-primaryFormSubmit"]:enabled p{color:light-dark(#FFFFFF,#14171C)}
-[data-testid="stCaptionContainer"] p{color:light-dark(#5F6368,#A8ADB4)}[data-testid="stCaptionContainer"]{opacity:1}
-.st-key-way .gl .tile:first-child{margin-top:0}.gl .badge{white-space:nowrap}
-@media print{.gl{color:#000}}
-.stApp abbr{text-decoration:none;border-bottom:1px dotted currentColor;cursor:help}
-"""
+_RULES = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
 
 def _style() -> str:

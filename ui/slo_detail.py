@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from services import clock, export
+from services import clock, documents, export
 from services.clock import DAY_MS, HOUR_MS
 from services.slo import words
 from services.slo.chart import Point, width
@@ -189,11 +189,8 @@ def _page(found: Depth, chosen: str, zone: tzinfo) -> str:
     figure = _figure(found, chosen, zone)
     mark = " (simulated)" if found.slos.simulated else ""
     title = f"{found.slos.environment}{mark}: {words.title(found.row.slo.sli)}"
-    body = "Nothing was measured." if figure is None else figure.update_layout(
+    chart = "" if figure is None else figure.update_layout(
         title=title, margin={"t": 60}, paper_bgcolor="white", plot_bgcolor="white"
     ).to_html(full_html=False, include_plotlyjs="inline", config=charts.CONFIG)  # fmt: skip
-    head = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(title)}</title>"
-    said = escape(f"{words.sentence(found.row)} As of {present.moment(found.slos.as_of_ms, zone)}.")
-    return (
-        f"{head}<body style='font-family:sans-serif;max-width:70rem;margin:2rem auto'>{body}<p>{said}</p></body></html>"
-    )
+    sentence = f"{words.sentence(found.row)} As of {present.moment(found.slos.as_of_ms, zone)}."
+    return documents.html("chart.html", title=title, simulated=found.slos.simulated, chart=chart, sentence=sentence)

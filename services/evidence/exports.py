@@ -30,9 +30,9 @@ class Export:
     sha256: str
 
 
-def newest(connection: Connection, environment: str) -> Export | None:
-    """The report that was taken last, of either kind; None before there was one."""
-    found = [e for kind in KINDS for e in _of(connection, environment, kind, limit=1)]
+def newest(connection: Connection, environment: str, *kinds: str) -> Export | None:
+    """The report that was taken last, of these kinds or of any; None before there was one."""
+    found = [e for kind in kinds or KINDS for e in _of(connection, environment, kind, limit=1)]
     return max(found, key=lambda export: export.at_ms, default=None)
 
 

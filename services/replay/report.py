@@ -1,4 +1,4 @@
-"""How does a run leave as JSON, JUnit XML, CSV or a page of its own? The same facts in every form."""
+"""A run as JSON, JUnit XML, CSV or a page of its own. The same facts in every form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from services import clock
+from services import clock, documents
 from services.replay.comparison import Comparison
 from services.replay.gate import CaseResult, GateResult, own_error_rates
 from services.replay.model import MAX_SCORE
@@ -158,25 +158,8 @@ def _text(text: str) -> str:
     )
 
 
-_STYLE = """
-:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:1.6rem 0 .4rem}.dim{opacity:.7}
-.answer{border-left:4px solid;padding:.3rem .8rem;margin:1rem 0}.answer b{font-size:1.2rem}
-.PASS,.passed{color:light-dark(#1B7F4B,#4CC38A)}.BLOCK,.failed{color:light-dark(#B3261E,#FF8A80)}
-.INCONCLUSIVE,.error,.unscored{color:light-dark(#8F5A00,#F0B429)}.ink{color:light-dark(#1F2328,#E6E8EB)}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-td,th{text-align:left;padding:.25rem .8rem .25rem 0;
-border-top:1px solid light-dark(#DADCE0,#3A3F47);vertical-align:top}
-.bar{background:light-dark(#3457D5,#8FA8FF);height:.7rem;display:inline-block;vertical-align:middle}
-details summary{cursor:pointer}pre{white-space:pre-wrap;overflow-wrap:anywhere}
-.sim{border:1px solid;border-radius:4px;padding:0 .4em;color:light-dark(#6B4FBB,#B9A5F0)}
-@media print{body{color:#000;background:#fff}details{display:block}}
-"""
-
-
 def html(doc: Mapping[str, Any]) -> str:
     """A page of its own: nothing is fetched from anywhere."""
-    mark = ' <span class="sim">simulated</span>' if doc["simulated"] else ""
     rate = "not measured" if doc["pass_rate"] is None else share(doc["pass_rate"])
     low, high = doc["pass_rate_interval"]
     judged, golden = doc["passed"] + doc["failed"], doc["golden_set"]
@@ -193,32 +176,20 @@ def html(doc: Mapping[str, Any]) -> str:
         ("Gate reliability", " ".join(doc["gate_error_rates"])),
     ]  # fmt: skip
     if doc["comparison"]:
-        facts.append(("Beside " + doc["comparison"]["against"], doc["comparison"]["in_words"]))
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in facts)
-    cases = "".join(_html_case(case) for case in sorted(doc["cases"], key=lambda c: (c["state"] == "passed", c["id"])))
-    verdict = escape(doc["verdict"])
-    parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width">',
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>Replay {escape(doc['run_id'])}: {verdict}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>Replay {escape(doc['run_id'])}{mark}</h1>",
-        f'<div class="answer {verdict}"><b>{verdict}</b>{mark}',
-        f'<div class="ink">{escape(" ".join(doc["reasons"]))}</div></div><table>{rows}</table>',
-        f"<h2>Scores</h2>{_bars(doc)}<h2>Cases</h2>",
-        f"<table><tr><th>Case</th><th>State</th><th>Score</th><th>Why</th></tr>{cases}</table></body></html>\n",
-    ]
-    return "".join(parts)
-
-
-def _bars(doc: Mapping[str, Any]) -> str:
+        facts.append(("Compared with " + doc["comparison"]["against"], doc["comparison"]["in_words"]))
     counts = distribution(doc)
     most = max(counts.values(), default=0) or 1
-    rows = [
-        f"<tr><th>{label}</th><td><span class='bar' style='width:{20 * n / most:.2f}rem'></span> {n}</td></tr>"
-        for label, n in counts.items()
-    ]
-    return f"<table>{''.join(rows)}</table>"
+    return documents.html(
+        "replay.html",
+        title=f"Replay {doc['run_id']}: {doc['verdict']}",
+        simulated=doc["simulated"],
+        run=doc["run_id"],
+        verdict=doc["verdict"],
+        reasons=" ".join(doc["reasons"]),
+        facts=facts,
+        scores=[(label, count / most, str(count)) for label, count in counts.items()],
+        cases=[_row(case) for case in sorted(doc["cases"], key=lambda c: (c["state"] == "passed", c["id"]))],
+    )
 
 
 def distribution(doc: Mapping[str, Any]) -> dict[str, int]:
@@ -231,11 +202,8 @@ def distribution(doc: Mapping[str, Any]) -> dict[str, int]:
     return bins
 
 
-def _html_case(case: Mapping[str, Any]) -> str:
+def _row(case: Mapping[str, Any]) -> dict[str, str]:
     bad = [c for c in case["criteria"] if c["passed"] is False]
     why = case["error"] or case["unscored"] or "; ".join(f"{c['id']} ({c['score']:.1f}): {c['reason']}" for c in bad)
     score = "–" if case["score"] is None else f"{case['score']:.1f}"
-    return (
-        f"<tr><td>{escape(case['id'])}<div class='dim'>{escape(case['category'])}</div></td>"
-        f"<td class='{case['state']}'>{case['state']}</td><td>{score}</td><td>{escape(why)}</td></tr>"
-    )
+    return {"id": case["id"], "category": case["category"], "state": case["state"], "score": score, "why": why}

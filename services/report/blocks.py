@@ -1,4 +1,7 @@
-"""How is a report laid out? Headings, paragraphs, tables: the same pieces for Markdown, HTML and PDF. Pure."""
+"""How a report is laid out: the first page, and the details after it. The same pieces in every format. Pure.
+
+Text formats say *simulated* on every line that could be quoted alone; pages and PDF carry one mark on each page.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.access import named
-from services.units import quantity, share
+from services.units import quantity, seconds, share
+from services.verdict.model import STATE_WORDS
 
-OUTCOMES = {"pass": "met", "fail": "not met", "unknown": "not known"}
+OUTCOMES = {"pass": "met", "fail": "not met", "unknown": "unknown"}
+TITLES = {"completion": "Completion report", "leadership": "Leadership update"}
+TONES = {"GO": "good", "NO_GO": "bad", "INCONCLUSIVE": "none"}
+MOST_BARS = 6
 SLO_STATES = {"ok": "met", "at_risk": "at risk", "broken": "broken", "no_data": "no data yet"}
 
 
@@ -39,7 +46,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Error budgets as bars: (title, share that is left, in words)."""
+    """Shares as bars: (title, share of the whole, in words)."""
 
     title: str
     bars: tuple[tuple[str, float, str], ...]
@@ -48,41 +55,136 @@ class Bars:
 Block = Heading | Words | Table | Bars
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Front:
+    """The first page: what a reader with 20 seconds takes away. `risks`: what, who owns it, what to do."""
+
+    title: str
+    environment: str
+    as_of: str
+    tone: str
+    verdict: str
+    why: str
+    next_step: str
+    since: str
+    signed: str
+    runs: str
+    progress: str
+    progress_share: float
+    next_date: str
+    changed_title: str
+    changed: tuple[str, ...]
+    charts: tuple[Bars, ...]
+    risks: tuple[tuple[str, str, str], ...]
+
+
+def front(found: Mapping[str, Any]) -> Front:
+    """The first page of a report."""
+    verdict, progress, changed = found["verdict"], found["progress"], found["changed"]
+    none = "Nothing changed." if changed else "This is the first report of its kind."
+    return Front(
+        title=TITLES[found["kind"]],
+        environment=found["environment"],
+        as_of=_moment(verdict["as_of"]),
+        tone=TONES[verdict["state"]],
+        verdict=f"{STATE_WORDS[verdict['state']]} for {found['environment']}",
+        why=verdict["why"],
+        next_step=verdict["next_step"],
+        since=f"Since {_moment(verdict['since'])}." if verdict["since"] else "",
+        signed=_signed(found["go"]),
+        runs=f"Version {found['version'] or 'not reported'}, policy {found['policy']}.",
+        progress=f"{progress['met']} of {progress['of']} requirements met",
+        progress_share=progress["met"] / progress["of"] if progress["of"] else 0.0,
+        next_date=f"{_moment(progress['next_date'])}: {progress['next']}." if progress["next_date"] else "",
+        changed_title=f"Changed since the report of {_moment(changed['since'])}" if changed else "Changes",
+        changed=tuple(changed["lines"] if changed and changed["lines"] else [none]),
+        charts=tuple(chart for chart in (_budgets(found), _pass_rate(found), _observed(found)) if chart.bars),
+        risks=(
+            *((issue["title"], "nobody named", issue["fix"]) for issue in found["open_issues"]),
+            *((f"{w['what']} are waived until {_moment(w['until'])}: {w['note']}",
+               named(w["by"], verified=w["verified"]), "") for w in found["waivers"]),
+        ),
+    )  # fmt: skip
+
+
 def blocks(found: Mapping[str, Any]) -> tuple[Block, ...]:
-    """The report's pieces. Of a simulated environment, every line that could be quoted says so."""
+    """The whole report, as text formats and the preview show it."""
     mark = " (simulated)" if found["simulated"] else ""
+    head = front(found)
+    risks = tuple((risk + mark, owner, fix) for risk, owner, fix in head.risks)
+    return (
+        Heading(1, f"{head.title}: {head.environment}{mark}"),
+        Words(f"{head.verdict}{mark}. {head.why}", strong=True),
+        *(Words(_marked(text, mark)) for text in (head.since, head.signed) if text),
+        *([Words(f"Next{mark}: {head.next_step}")] if head.next_step else []),
+        Words(f"As of {head.as_of}. {head.runs.rstrip('.')}{mark}."),
+        Words(f"{head.progress}{mark}." + (f" Next date: {head.next_date}" if head.next_date else "")),
+        Heading(2, head.changed_title),
+        *(Words(_marked(line, mark)) for line in head.changed),
+        Heading(2, "Open risks"),
+        Table(("Risk", "Owner", "What to do"), risks) if risks else Words(f"None: every requirement is met{mark}."),
+        *(Bars(chart.title, tuple((title + mark, share_, said) for title, share_, said in chart.bars))
+          for chart in head.charts),
+        *details(found, mark),
+    )  # fmt: skip
+
+
+def _marked(sentence: str, mark: str) -> str:
+    """A sentence that can be quoted alone."""
+    return f"{sentence.removesuffix('.')}{mark}." if mark else sentence
+
+
+def details(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
+    """What stands after the first page."""
     return _leadership(found, mark) if found["kind"] == "leadership" else _completion(found, mark)
 
 
-def _head(found: Mapping[str, Any], mark: str, title: str) -> list[Block]:
-    verdict = found["verdict"]
-    return [
-        Heading(1, f"{title}: {found['environment']}{mark}"),
-        Words(f"{verdict['words']} for {found['environment']}. {verdict['why']}", strong=True),
-        *([Words(f"Next{mark}: {verdict['next_step']}")] if verdict["next_step"] else []),
-        Words(_signed(found["go"], mark)),
-        Words(f"As of {_moment(verdict['as_of'])}. Version {found['version'] or 'not reported'}, policy "
-              f"{found['policy']}{mark}."),
-    ]  # fmt: skip
-
-
-def _signed(go: Mapping[str, Any] | None, mark: str) -> str:
+def _signed(go: Mapping[str, Any] | None) -> str:
     if go is None:
-        return f"Nobody has signed the Go{mark}."
-    given = f"The Go was signed by {named(go['by'], verified=go['verified'])}, {_moment(go['at'])}{mark}"
+        return "Nobody has signed the Go."
+    given = f"The Go was signed by {named(go['by'], verified=go['verified'])}, {_moment(go['at'])}"
     changed = " and ".join(go["changed"])
     return f"{given}; it no longer covers what runs: {changed}." if changed else f"{given}."
 
 
+def _budgets(found: Mapping[str, Any]) -> Bars:
+    known = [(p["title"], p["remaining"]) for p in found["slos"] if isinstance(p["remaining"], (int, float))]
+    least = sorted(known, key=lambda item: item[1])[:MOST_BARS]
+    title = "Error budget left" if len(known) <= MOST_BARS else f"Error budget left, the {MOST_BARS} smallest"
+    return Bars(title, tuple((name, _part(left), f"{share(max(left, -9.99))} left") for name, left in least))
+
+
+def _pass_rate(found: Mapping[str, Any]) -> Bars:
+    replay = found["replay"] or {}
+    rate, gate = replay.get("pass_rate"), replay.get("threshold")
+    if not isinstance(rate, (int, float)):
+        return Bars("Replay", ())
+    asked = f"; the gate asks for {share(gate)}" if isinstance(gate, (int, float)) else ""
+    return Bars("Replay", (("Cases passed", _part(rate), f"{share(rate)}{asked}"),))
+
+
+def _observed(found: Mapping[str, Any]) -> Bars:
+    soak = found["soak"]
+    if soak is None or soak["since"] is None or soak["passed_at"]:
+        return Bars("Soak", ())
+    done = 1 - soak["left_s"] / (soak["hours"] * 3600)
+    return Bars("Soak", ((f"Soak of {soak['environment']}", _part(done), f"{seconds(soak['left_s'])} left at least"),))
+
+
+def _part(value: float) -> float:
+    return max(0.0, min(1.0, value))
+
+
 def _leadership(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
-    rules = Table(("Status", "Rule"), tuple((OUTCOMES[r["outcome"]] + mark, r["title"]) for r in found["rules"]))
+    rules = Table(("Status", "Requirement"), tuple((OUTCOMES[r["outcome"]] + mark, r["title"]) for r in found["rules"]))
     gap = tuple((i["title"] + mark, i["why"], i["fix"]) for i in found["open_issues"])
     remaining: Block = (
-        Table(("Requirement not met", "Why", "What to do"), gap) if gap else Words(f"None: every rule is met{mark}.")
+        Table(("Requirement not met", "Why", "What to do"), gap)
+        if gap
+        else Words(f"None: every requirement is met{mark}.")
     )
     return (
-        *_head(found, mark, "Leadership update"),
-        Heading(2, "Status"), rules,
+        Heading(2, "Requirements"), rules,
         Heading(2, "Remaining gap"), remaining,
         Heading(2, "SLOs"), _slos(found, mark),
         Heading(2, "Risks of skipping steps"), *(Words(text) for text in found["risks_if_skipped"]),
@@ -110,13 +212,12 @@ def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
         for w in found["waivers"]
     )
     return (
-        *_head(found, mark, "Completion report"),
         Heading(2, "Strict mode, as the running application reports it"),
         Table(("Variable", "Value", "Measured"), flags),
         Heading(2, "Every check"),
         Table(("Check", "Result", "Value", "Threshold", "Measured", "How, or why not"), checks),
         Heading(2, "Soak"), *_soak(found, mark),
-        Heading(2, "SLOs"), _slos(found, mark), _bars(found, mark),
+        Heading(2, "SLOs"), _slos(found, mark),
         Heading(2, "Replay"), _replay(found, mark),
         Heading(2, "Open issues"),
         Table(("Requirement not met", "Why", "What to do"), issues) if issues else Words(f"None{mark}."),
@@ -155,12 +256,6 @@ def _slos(found: Mapping[str, Any], mark: str) -> Block:
     )
 
 
-def _bars(found: Mapping[str, Any], mark: str) -> Block:
-    known = [(p["title"], p["remaining"]) for p in found["slos"] if isinstance(p["remaining"], (int, float))]
-    bars = tuple((title, max(0.0, min(1.0, left)), f"{share(max(left, -9.99))} left") for title, left in known)
-    return Bars("Error budgets that are left", tuple((title + mark, left, said) for title, left, said in bars))
-
-
 def _replay(found: Mapping[str, Any], mark: str) -> Block:
     replay = found["replay"]
     if replay is None:
@@ -168,8 +263,9 @@ def _replay(found: Mapping[str, Any], mark: str) -> Block:
     rate = replay["pass_rate"]
     of = share(rate) if isinstance(rate, (int, float)) else "not known"
     critical = ", ".join(replay.get("critical_failures") or ()) or "none"
-    counted = f"{replay.get('passed')} of {replay.get('total')} cases passed ({of})"
-    where = f"run {replay.get('run_id')}, {_moment(replay['measured_at'])}"
+    numbers = f"{replay['passed']} of {replay['total']} cases" if {"passed", "total"} <= replay.keys() else "Cases"
+    counted = f"{numbers} passed: {of}"
+    where = ", ".join([*([f"run {replay['run_id']}"] if "run_id" in replay else []), _moment(replay["measured_at"])])
     return Words(f"{counted}; critical failures: {critical}; {where}{mark}.")
 
 

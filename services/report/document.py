@@ -1,8 +1,8 @@
-"""What does a report say? Facts as JSON values, all of one moment, from the same places as the pages."""
+"""What a report says: facts as JSON values, all of one moment, from the same places as the pages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -12,6 +12,7 @@ from services.evidence import chain, current, decisions
 from services.evidence.decisions import Decision
 from services.health.evaluate import evaluate as health_of
 from services.health.view import wanted
+from services.report import changes
 from services.settings.model import Environment, Settings
 from services.slo import view as slos
 from services.slo import words as slo_words
@@ -48,6 +49,8 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
         verdict = evaluate(facts)
         number, head = chain.tip(connection)
         found = slos.computed(connection, environment, now_ms, days=None, minute_days=settings.retention.minute_days)
+        soak = _soak(connection, settings, environment, now_ms)
+        waivers = _waivers(connection, settings, environment, now_ms)
         health = health_of(name, wanted(connection, environment), now_ms, strict=environment.strict)
         return {
             "kind": kind,
@@ -57,22 +60,24 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
             "base_url": environment.base_url,
             "made_at": clock.iso(now_ms),
             "greenlight": VERSION,
-            "verdict": _verdict(verdict),
+            "verdict": _verdict(verdict, _since(connection, verdict)),
             "policy": current.policy(connection, name) or "unknown",
             "version": health.version,
             "flags": {f"{dependency.upper()}_REQUIRED": _flag(facts.records.get(f"{dependency}.required"))
                       for dependency in environment.strict},
             "rules": [_rule(result) for result in verdict.results],
             "go": _go(verdicts.signed_go(connection, name)),
-            "soak": _soak(connection, settings, environment, now_ms),
+            "soak": soak,
             "slos": [
                 {"title": slo_words.title(r.slo.sli), "state": r.status.state, "sentence": slo_words.sentence(r),
                  "remaining": None if r.status.budget is None else r.status.budget.remaining}
                 for r in found.rows
             ],
             "replay": _replay(facts.records.get("replay.gate")),
+            "progress": _progress(verdict, soak, waivers, now_ms),
+            "changed": _changed(changes.since_last(connection, name, kind, verdict.state, verdict.results, now_ms)),
             "open_issues": [_issue(result) for result in verdict.blocking],
-            "waivers": _waivers(connection, settings, environment, now_ms),
+            "waivers": waivers,
             "decisions": _decisions(connection, settings, environment),
             "risks_if_skipped": list(RISKS),
             "limits": list(LIMITS),
@@ -80,9 +85,36 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
         }  # fmt: skip
 
 
-def _verdict(found: Verdict) -> dict[str, Any]:
+def _since(connection: Connection, found: Verdict) -> int | None:
+    """Since when the verdict has been so; None where that was not kept yet."""
+    last = chain.newest(connection, found.environment, verdicts.CHECK)
+    return last.detail.get("since_ms") if last is not None and last.value == found.state else None
+
+
+def _progress(
+    found: Verdict, soak: Mapping[str, Any] | None, waivers: Sequence[Mapping[str, Any]], now_ms: int
+) -> dict[str, Any]:
+    """How many requirements are met, and the next date that is known: the soak's end, or a waiver's."""
+    dates = [(w["until"], "the waiver of the soak's canary runs ends") for w in waivers]
+    if soak is not None and soak["state"] == "running":
+        ends = clock.iso(now_ms + round(1000 * soak["left_s"]))
+        dates.append((ends, f"the soak of {soak['environment']} ends at the earliest"))
+    at, what = min(dates, default=(None, None))
+    met = sum(result.outcome == "pass" for result in found.results)
+    return {"met": met, "of": len(found.results), "next_date": at, "next": what}
+
+
+def _changed(found: changes.Changes | None) -> dict[str, Any] | None:
+    """What changed since the last report of this kind; None where there was none."""
+    if found is None:
+        return None
+    return {"since": clock.iso(found.since.at_ms), "by": found.since.by, "lines": list(found.lines)}
+
+
+def _verdict(found: Verdict, since_ms: int | None) -> dict[str, Any]:
     return {
         "state": found.state,
+        "since": None if since_ms is None else clock.iso(since_ms),
         "words": found.words,
         "why": found.why,
         "next_step": found.next_step,

@@ -1,4 +1,4 @@
-"""How is a report made, from facts to sealed file?"""
+"""How a report is made, from facts to sealed file."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from services import clock
+from services import clock, documents
 from services.errors import GreenlightError
 from services.report import render, seal
-from services.report.blocks import Block, blocks
+from services.report.blocks import TITLES, Block, blocks
 from services.report.document import Kind, document
-from services.report.pdf import pdf
 from services.report.seal import Format
 from services.settings.model import Settings
 from services.store import Store
@@ -38,7 +37,7 @@ class Report:
     @property
     def title(self) -> str:
         """Its title."""
-        kind = {"completion": "Completion report", "leadership": "Leadership update"}[self.found["kind"]]
+        kind = TITLES[self.found["kind"]]
         mark = " (simulated)" if self.found["simulated"] else ""
         return f"{kind}: {self.found['environment']}{mark}"
 
@@ -74,10 +73,10 @@ class Report:
         elif format_ == "md":
             content = render.markdown(pieces).encode()
         elif format_ == "html":
-            content = render.html(pieces, self.title).encode()
+            content = documents.html("report.html", **render.values(self.found, self.title)).encode()
         else:
             made_at = datetime.fromisoformat(self.found["made_at"])
-            content = pdf(pieces, self.title, made_at=made_at, data_dir=self.data_dir)
+            content = documents.pdf("report.typ", render.values(self.found, self.title), made_at=made_at)
         return seal.sealed(content, format_, self.found, seal.key(self.data_dir))
 
 

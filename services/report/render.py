@@ -1,24 +1,16 @@
-"""How do the same pieces become Markdown, HTML and plain text? Pure. Texts from outside stay texts in each of them."""
+"""The same pieces as Markdown, plain text, and values for the templates. Texts from outside stay texts in each."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from services.report.blocks import Bars, Block, Heading, Table, Words
+from services.report.blocks import Block, Heading, Table, Words, details, front
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
-_CSS = """
-body{font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
-color:#1f2328;background:#fff}h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:1.6rem}
-table{border-collapse:collapse;width:100%;font-size:.9rem}td,th{text-align:left;vertical-align:top;padding:.25rem .7rem
-.25rem 0;border-top:1px solid #dadce0;overflow-wrap:break-word}
-th{color:#5f6368;font-weight:500}p{overflow-wrap:anywhere}
-.strong{font-size:1.15rem;font-weight:600;border-left:4px solid #1f2328;padding-left:.7rem}
-@media(max-width:600px){table{display:block;overflow-x:auto}td{min-width:6rem}}
-@media print{body{margin:0;max-width:none;color:#000}}
-"""
+SHORT, WIDEST = 20, 60  # of a column, in letters: one this short is as wide as its text
 
 
 def markdown(found: Sequence[Block]) -> str:
@@ -51,48 +43,39 @@ def text(found: Sequence[Block]) -> str:
             parts.append(block.text)
         elif isinstance(block, Table):
             parts += ["- " + ": ".join(filter(None, (cell.strip() for cell in row))) for row in block.rows]
+        else:
+            parts += [f"- {title}: {said}" for title, _, said in block.bars]
     return "\n".join(parts) + "\n"
 
 
-def html(found: Sequence[Block], title: str) -> str:
-    """As one HTML page that needs no network."""
-    body = "\n".join(_html(block) for block in found)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width,initial-scale=1"><title>{escape(title)}</title><style>{_CSS}</style></head>\n'
-        f"<body>\n{body}\n</body></html>\n"
-    )
+def values(found: Mapping[str, Any], title: str) -> dict[str, Any]:
+    """What the templates of page and PDF are filled with: texts, shares between 0 and 1, widths of columns."""
+    return {
+        "title": title,
+        "simulated": found["simulated"],
+        "date": found["made_at"][:10],
+        "front": asdict(front(found)),
+        "details": [_piece(block) for block in details(found, "")],
+    }
 
 
-def _html(block: Block) -> str:
+def _piece(block: Block) -> dict[str, Any]:
     if isinstance(block, Heading):
-        return f"<h{block.level}>{escape(block.text)}</h{block.level}>"
+        return {"is": "heading", "text": block.text}
     if isinstance(block, Words):
-        return f'<p class="strong">{escape(block.text)}</p>' if block.strong else f"<p>{escape(block.text)}</p>"
+        return {"is": "words", "text": block.text}
     if isinstance(block, Table):
-        head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in block.head)
-        rows = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in block.rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return _chart(block)
+        head = list(block.head) if any(block.head) else []
+        return {"is": "table", "head": head, "rows": block.rows, "widths": _widths(block)}
+    return {"is": "bars", "title": block.title, "bars": block.bars}
 
 
-def _chart(block: Bars) -> str:
-    """Bars as one inline picture, with its numbers as words beside."""
-    if not block.bars:
-        return ""
-    height = 26 * len(block.bars)
-    drawn = "".join(
-        f'<text x="0" y="{26 * n + 15}">{escape(title)}</text>'
-        f'<rect x="340" y="{26 * n + 4}" width="300" height="14" fill="#e8eaed"/>'
-        f'<rect x="340" y="{26 * n + 4}" width="{300 * left:.1f}" height="14" fill="#5f6368"/>'
-        f'<text x="650" y="{26 * n + 15}">{escape(words)}</text>'
-        for n, (title, left, words) in enumerate(block.bars)
-    )
-    label = escape(f"{block.title}: " + "; ".join(f"{t} {w}" for t, _, w in block.bars), quote=True)
-    return (
-        f'<p>{escape(block.title)}</p><svg role="img" aria-label="{label}" viewBox="0 0 760 {height}" width="100%" '
-        f'style="max-width:760px;font:13px system-ui,sans-serif">{drawn}</svg>'
-    )
+def _widths(table: Table) -> tuple[int, ...]:
+    """How wide its columns stand to each other, as their longest texts; 0 for one that is as wide as its text, which
+    the last never is."""
+    columns = list(zip(*([table.head] if any(table.head) else []), *table.rows, strict=True))
+    longest = [max(len(cell) for cell in column) for column in columns]
+    return tuple(0 if n <= SHORT and number < len(longest) - 1 else min(WIDEST, n) for number, n in enumerate(longest))
 
 
 def _plain(text_: str) -> str:

@@ -1,23 +1,24 @@
 """What a report says, whatever its format: who signed, and *simulated* on every line that could be quoted."""
 
-import re
-import zlib
+import io
 from pathlib import Path
 
 import pytest
+from pypdf import PdfReader
 
 from services import clock
 from services.access import local_operator
 from services.evidence import decisions
 from services.fingerprint import Snapshot
+from services.report import exports
 from services.report.blocks import Bars, Heading, Table, Words
 from services.report.document import KINDS, LIMITS, RISKS, Kind
 from services.report.make import Report, report
-from services.report.pdf import pdf
-from services.report.render import html, markdown, text
+from services.report.render import markdown, text
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, snapshots
+from services.store import Store, deploys, snapshots
+from services.verdict import view as verdicts
 from tests.services.checklist.test_view import CHECKS, prove
 
 SOMEBODY = local_operator("Ada")
@@ -74,40 +75,95 @@ def test_it_says_who_signed_and_what_changed_since(store: Store, wanted: Setting
         snapshots.note(connection, Snapshot(environment="prod", source="f", first_ms=now, last_ms=now,
                                             fingerprint="k-2", key_id="k", marks={}))  # fmt: skip
     (line,) = [words for words in head() if words.startswith("The Go was signed")]
-    assert line.endswith("it no longer covers what runs: its variables changed.")
+    assert line.endswith("it no longer covers what runs: its variables changed (simulated).")
 
 
 def test_what_came_from_outside_stays_text_in_every_format(store: Store, wanted: Settings) -> None:
-    evil = "<script>alert(1)</script> | [x](http://evil) `#` \n# Go \u202e\u0000 \U0001f600 \u674e"
+    evil = "<script>alert(1)</script> | [x](http://evil) `#` #panic() $x$ \n# Go \u202e\u0000 \U0001f600 \u674e"
     decisions.decide(store, wanted.environment("prod"), "policy", local_operator(evil), note=evil)
     made = report(store, wanted, "prod", "completion")
     blocks = made.blocks()
-    assert "<script>" not in html(blocks, made.title)
+    assert b"<script>" not in made.file("html")
     written = markdown(blocks)
     assert "<script>" not in written
     assert "[x](http" not in written
     assert "\n# Go" not in written
     assert "\n# Go" not in text(blocks)
-    assert made.file("pdf").startswith(b"%PDF")
+    assert "#panic() $x$" in "".join(pages_of(made))
 
 
-def test_a_pdf_is_black_on_white_but_for_its_bars(tmp_path: Path) -> None:
-    """What was set for a chart's bars once filled the tables below it: black on dark grey."""
-    table = Table(("What", "Note"), tuple((f"row {n}", "a note of some length " * 4) for n in range(45)))
-    bars = Bars("Left", (("Readiness uptime (simulated)", 0.5, "50 % left"),))
-    made = pdf([Heading(1, "Report"), bars, table], "Report", made_at=clock.now(),
-               data_dir=tmp_path)  # fmt: skip
-    streams = [zlib.decompress(part) for part in re.findall(rb"stream\n(x\x9c.*?)\nendstream", made, re.DOTALL)]
-    drawn = b"\n".join(re.sub(rb"(?s)\((?:\\.|[^\\)])*\)", b"", page) for page in streams if b" Tf" in page)
-    grey, kept, dark = 0.0, [], []
-    for set_, state, width in re.findall(rb"([\d.]+) g\b|\b([qQ])\b|[\d.]+ [\d.-]+ ([\d.]+) -?[\d.]+ re f", drawn):
-        if set_:
-            grey = float(set_)
-        elif state == b"q":
-            kept.append(grey)
-        elif state == b"Q":
-            grey = kept.pop()
-        elif grey < 0.8:
-            dark.append(float(width))
-    bar_pt = 60 * 0.5 / 25.4 * 72
-    assert dark == [pytest.approx(bar_pt, abs=0.1)], "nothing is dark but the bar"
+def pages_of(made: Report) -> list[str]:
+    """The text of each page of the PDF, as a reader's search finds it."""
+    return [" ".join(page.extract_text().split()) for page in PdfReader(io.BytesIO(made.file("pdf"))).pages]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_page_says_what_a_board_member_needs(store: Store, wanted: Settings, kind: Kind) -> None:
+    made = full(store, wanted, kind)
+    first, *others = pages_of(made)
+    for said in ("No-Go for prod", "Next: ", "Nobody has signed the Go.", "requirements met", "Open risks", "94 %",
+                 "This is the first report of its kind.", "Next date: ", "Ada (unverified)"):  # fmt: skip
+        assert said in first, said
+    for number, page in enumerate([first, *others], 1):
+        assert f"Page {number} of {len(others) + 1}" in page
+        assert "prod" in page[:40], "the head names the environment"
+        assert "simulated" in page.lower()
+    assert first.count("(simulated)") == 0, "one mark a page, not one a line"
+    page = made.file("html").decode()
+    assert page.count(">simulated</span>") == 1
+    assert "No-Go for prod" in page
+
+
+def test_the_pdf_is_tagged_and_the_same_for_the_same_facts(store: Store, wanted: Settings) -> None:
+    made = full(store, wanted, "completion")
+    content = made.file("pdf")
+    assert made.file("pdf") == content
+    reader = PdfReader(io.BytesIO(content))
+    assert reader.trailer["/Root"]["/MarkInfo"]["/Marked"]
+    assert reader.trailer["/Root"]["/Lang"] == "en"
+    assert b"pdfuaid" in reader.trailer["/Root"]["/Metadata"].get_data()
+    assert reader.metadata is not None
+    assert reader.metadata.title == "Completion report: prod (simulated)"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Žofie Nováková", "Ελένη Παπά", "Олена Шевченко", "李明", "田中 陽子", "김민수", "שרה כהן", "अमित शर्मा",
+     "สมชาย ใจดี", "Նարե", "ნინო", "አበበ", "தமிழ்"],
+)  # fmt: skip
+def test_a_name_is_printed_in_its_own_letters(store: Store, wanted: Settings, name: str) -> None:
+    decisions.decide(store, wanted.environment("prod"), "policy", local_operator(name), note="agreed")
+    made = report(store, wanted, "prod", "completion")
+    assert b"pdfuaid" in PdfReader(io.BytesIO(made.file("pdf"))).trailer["/Root"]["/Metadata"].get_data(), (
+        "a letter without a glyph would not be PDF/UA"
+    )
+
+
+def test_it_says_what_changed_since_the_report_before(store: Store, wanted: Settings) -> None:
+    verdicts.keep(store, wanted)
+    first = report(store, wanted, "prod", "leadership")
+    exports.note(store, first, "pdf", b"", SOMEBODY)
+    assert report(store, wanted, "stage", "leadership").found["changed"] is None
+    assert report(store, wanted, "prod", "completion").found["changed"] is None, "another kind of report"
+    now = clock.now_ms()
+    with store.write() as connection:
+        deploys.note(connection, deploys.Deploy(environment="prod", at_ms=now, version="v2", source="told"))
+    prove(store, "prod", "readiness.ready", simulated=True)
+    decisions.decide(store, wanted.environment("prod"), "policy", SOMEBODY, note="minutes")
+    changed = report(store, wanted, "prod", "leadership").found["changed"]
+    assert changed["by"] == "Ada"
+    assert changed["lines"] == [
+        "Now met: The application says that it is ready.",
+        "Version v2 was deployed.",
+        "May run strict, by Ada (unverified).",
+    ]
+
+
+def test_a_requirement_that_is_no_longer_met_is_said(store: Store, wanted: Settings) -> None:
+    prove(store, "prod", *CHECKS, simulated=True)
+    verdicts.keep(store, wanted)
+    exports.note(store, report(store, wanted, "prod", "leadership"), "pdf", b"", SOMEBODY)
+    prove(store, "prod", "readiness.ready", outcome="fail", simulated=True)
+    lines = report(store, wanted, "prod", "leadership").found["changed"]["lines"]
+    assert "No longer met: The application says that it is ready." in lines
+    assert "The verdict was Not enough evidence and is No-Go." in lines
