@@ -1,4 +1,4 @@
-"""Which routes does the portal serve to programs? Mounted beside the pages; errors are RFC 9457 problems."""
+"""The routes that the portal serves to programs. Mounted beside the pages; errors are RFC 9457 problems."""
 
 from __future__ import annotations
 

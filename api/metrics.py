@@ -1,4 +1,4 @@
-"""What does the portal tell Prometheus? Probe states and numbers from the store, no matter who measured them."""
+"""What the portal tells Prometheus. Probe states and numbers from the store, no matter who measured them."""
 
 from __future__ import annotations
 

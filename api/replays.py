@@ -1,4 +1,4 @@
-"""Which routes answer about replays? Runs are asked for through the store; targets come from settings alone."""
+"""The routes about replays. Runs are asked for through the store; targets come from settings alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which routes answer about SLOs, and take deploys? The same numbers as the page and the command line."""
+"""The routes about SLOs and deploys. The same numbers as the page and the command line."""
 
 from __future__ import annotations
 

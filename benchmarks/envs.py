@@ -1,4 +1,4 @@
-"""How long do diff and validation of two env files take, as whole processes, beside what people would use instead?"""
+"""How long diff and validation of two env files take, as whole processes, beside what people would use instead."""
 
 from __future__ import annotations
 

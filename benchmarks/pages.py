@@ -1,4 +1,4 @@
-"""How fast are the pages, beside an empty Streamlit page (SLO trends: one with a Plotly chart) in the same run?
+"""How fast the pages are, beside an empty Streamlit page (SLO trends: one with a Plotly chart) in the same run.
 
 Reruns are measured over the websocket, as the server's time to finish a script run; first paints in a real Chromium.
 """

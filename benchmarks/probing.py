@@ -1,4 +1,4 @@
-"""What does a probe cost, stored and judged, for 500 targets every 5 s? Beside a bare asyncio loop in the same run."""
+"""What a probe costs, stored and judged, for 500 targets every 5 s. Beside a bare asyncio loop in the same run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long does a replay take, process start and durable results included, beside the ideal and what people use?
+"""How long a replay takes, process start and durable results included, beside the ideal and what people use.
 
 The agent answers after 20 ms. Peers get the same cases, the same agent and the same number side by side: promptfoo from
 npm, deepeval from PyPI, each installed into a folder of its own; one that can't be had is told, not left out. Displays

@@ -1,4 +1,4 @@
-"""What do 90 days of eight series cost, beside exact answers of others over the same numbers in the same run?
+"""What 90 days of eight series cost, beside exact answers of others over the same numbers in the same run.
 
 Eight series at 10 s, 777,600 samples each, written through our own import path. The question is the page's: for each
 series good and bad events, coverage, quantiles and the budget's way over 90 days, eight burn windows, daily quantiles.

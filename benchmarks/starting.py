@@ -1,4 +1,4 @@
-"""How long from `python3 start.py` to the first page, when everything is installed?"""
+"""How long it takes from `python3 start.py` to the first page, when everything is installed."""
 
 from __future__ import annotations
 

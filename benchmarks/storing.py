@@ -1,4 +1,4 @@
-"""How many samples a second become durable, evidence included, in batches as the worker makes them?"""
+"""How many samples a second become durable, evidence included, in batches as the worker makes them."""
 
 from __future__ import annotations
 

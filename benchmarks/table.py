@@ -1,4 +1,4 @@
-"""What is a figure, and when does it meet its goal?"""
+"""Figures, and when one meets its goal."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What does `--demo` add? Two simulated environments: the reference swarm as staging and production, each with a
-Redis of its own, generated keys, and 30 days of generated history."""
+"""What `--demo` adds. Two simulated environments: the reference swarm as staging and production, each with a Redis of
+its own, generated keys, and 30 days of generated history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the virtual environment there, with exactly the locked requirements?"""
+"""Keeps the virtual environment at exactly the locked requirements."""
 
 from __future__ import annotations
 

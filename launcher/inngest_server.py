@@ -1,5 +1,5 @@
-"""Where does a self-hosted Inngest server come from, and how is it started? Ephemeral (`inngest dev`) or persistent
-(`inngest start` with its own Redis in append-only mode, without which work in flight is lost at a restart).
+"""Finds and starts a self-hosted Inngest server. Ephemeral (`inngest dev`) or persistent (`inngest start` with its own
+Redis in append-only mode, without which work in flight is lost at a restart).
 
 Keys go to it in its environment, never on its command line, which everybody on the machine can read.
 """

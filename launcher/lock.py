@@ -1,4 +1,5 @@
-"""Is one already running with this data folder? A lock that the system gives back when a process dies, and a note."""
+"""Whether one is already running with this data folder. A lock that the system gives back when a process dies, and a
+note."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which commands does `start.py` know, and in which order do things start and stop?"""
+"""The commands of `start.py`, and the order in which things start and stop."""
 
 from __future__ import annotations
 

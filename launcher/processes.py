@@ -1,4 +1,4 @@
-"""How is a child started, waited for, and stopped?"""
+"""Starts a child, waits for it, and stops it."""
 
 from __future__ import annotations
 

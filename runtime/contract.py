@@ -1,4 +1,5 @@
-"""How does an application serve the contract? Three routes, from checks that it hands in.
+"""The server side of the contract: three routes, from checks that the application hands in. Three routes, from checks
+that it hands in.
 
 `GET /api/health/live` and `/api/health/ready` are open; `GET /api/runtime/dependencies` asks for the token, in a
 header or (for old callers) as `?token=`. Checks run at most once a second, no matter who asks.

@@ -1,4 +1,4 @@
-"""When is an application ready? Every dependency that it requires is healthy; the others only degrade it."""
+"""When an application is ready. Every dependency that it requires is healthy; the others only degrade it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What did each tool or API call do? One JSON object a line, appended whole by any number of threads and processes.
+"""Trace envelopes: what each tool or API call did. One JSON object a line, appended whole by any number of threads and
+processes.
 
 An exclusive lock on a neighbour file guards each append and each clean-up, so that a line is never torn and none
 is lost while old ones are dropped.

@@ -1,4 +1,4 @@
-"""What runs when nothing else does? A scheduler without outside dependencies, beside any durable one.
+"""The scheduler that runs when no other does. A scheduler without outside dependencies, beside any durable one.
 
 Every due moment has a name (`task@tick`); the host's `claim` says whether it may run here, so that nothing runs
 twice, whatever else schedules the same work. Where something more durable schedules it too, `patience` says how long

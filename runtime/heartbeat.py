@@ -1,4 +1,5 @@
-"""How does a job report that it ran? A call when it starts, succeeds or fails; trouble with the call never stops it."""
+"""Heartbeats: how a job reports that it ran. A call when it starts, succeeds or fails; trouble with the call never
+stops it."""
 
 from __future__ import annotations
 

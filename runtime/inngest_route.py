@@ -1,5 +1,5 @@
-"""Is the Inngest route really mounted, and with keys? `serve()` of SDK 0.5 changes the app and returns nothing, so
-code that mounts its return value leaves the route a 404: this looks at the application's routes themselves."""
+"""Whether the Inngest route is really mounted, and with keys. `serve()` of SDK 0.5 changes the app and returns nothing,
+so code that mounts its return value leaves the route a 404: this looks at the application's routes themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Should this process outlive the launcher that started it? No: its port and its Redis go with the launcher."""
+"""Ends a process with the launcher that started it. No: its port and its Redis go with the launcher."""
 
 from __future__ import annotations
 

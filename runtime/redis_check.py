@@ -1,4 +1,4 @@
-"""Does the application's own Redis connection work? A contract check over redis-py."""
+"""Checks the application's own Redis connection. A contract check over redis-py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must never be written into a trace? Values under secret-looking keys, and secret-looking values anywhere."""
+"""What must never be written into a trace. Values under secret-looking keys, and secret-looking values anywhere."""
 
 from __future__ import annotations
 

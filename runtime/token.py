@@ -1,4 +1,4 @@
-"""Who may read the dependency report? The holder of the token, compared in constant time; never a legacy token."""
+"""Who may read the dependency report. The holder of the token, compared in constant time; never a legacy token."""
 
 from __future__ import annotations
 

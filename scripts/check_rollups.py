@@ -1,4 +1,4 @@
-"""Do the roll-ups say what the raw samples say? `python scripts/check_rollups.py [--repair] [--json]`.
+"""Compare the roll-ups with the raw samples. `python scripts/check_rollups.py [--repair] [--json]`.
 
 Exit: 0 they do (or do again, with --repair), 1 they differ, 2 wrong usage, 3 the store can't be read.
 """

@@ -1,4 +1,4 @@
-"""How do environments differ? `python scripts/env_diff.py F1 F2 [F3 …] [--names staging,production]`.
+"""Print how environments differ. `python scripts/env_diff.py F1 F2 [F3 …] [--names staging,production]`.
 
 Exit: 0 nothing wrong or warnings only, 1 an error, 3 a connection that couldn't be checked, 2 wrong usage. Values,
 parts of them and hashes are never printed.

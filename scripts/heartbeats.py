@@ -1,4 +1,4 @@
-"""At which address does each job call? A list of the declared heartbeats.
+"""Print the address at which each job calls. A list of the declared heartbeats.
 
 Exit: 0; 2 for wrong usage or settings. The addresses are secrets: anyone who knows one reports in the job's name.
 """

@@ -1,4 +1,4 @@
-"""How do the SLOs stand? `python scripts/slo_report.py [--env NAME] [--window 30d] [--as-of TIME] [--json]`.
+"""Print how the SLOs stand. `python scripts/slo_report.py [--env NAME] [--window 30d] [--as-of TIME] [--json]`.
 
 Exit: 0 ok or at risk, 1 any broken, 3 no data at all (or no store to read), 2 wrong usage or settings.
 """

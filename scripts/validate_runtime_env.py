@@ -1,4 +1,5 @@
-"""Does an env file hold what an environment needs? `python scripts/validate_runtime_env.py --mode M --env-file F`.
+"""Check that an env file holds what an environment needs. `python scripts/validate_runtime_env.py --mode M --env-file
+F`.
 
 Exit: 0 PASS, 1 FAIL, 3 RELAXED (nothing is enforced; 0 with --allow-relaxed) or a check that couldn't run, 2 wrong
 usage. The last line is `Result: …`. The file alone counts: variables of this shell never fill it up.

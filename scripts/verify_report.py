@@ -1,4 +1,5 @@
-"""Check a report: was it changed since it was signed? From the file alone, or with the store that it came from too.
+"""Check that a report was not changed since it was signed. From the file alone, or with the store that it came from
+too.
 
 Exit status: 0 untouched (and, with --store, the chain of evidence is whole and holds the report's head), 1 altered, a
 broken chain, or another key than the one given, 2 no report, 3 the store could not be read.

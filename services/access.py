@@ -1,4 +1,4 @@
-"""Who may do what? Roles and actions as a table, asked by every service that changes something."""
+"""Who may do what. Roles and actions as a table, asked by every service that changes something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What time is it? The only module that reads the wall clock; everywhere else time is an argument."""
+"""The clock. The only module that reads the wall clock; everywhere else time is an argument."""
 
 from __future__ import annotations
 

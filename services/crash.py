@@ -11,12 +11,11 @@ import secrets
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
 
-from services import paths
+from services import clock, paths
 from services.errors import GreenlightError, StoreError
 
 P = ParamSpec("P")
@@ -66,7 +65,7 @@ def _noted(name: str, error: Exception) -> str:
     reference = secrets.token_hex(4)
     kind = type(error).__name__
     file = paths.data_dir() / "logs" / "crashes.log"
-    lines = [f"{datetime.now(UTC).isoformat(timespec='seconds')} {reference} {name} {kind}", *_frames(error)]
+    lines = [f"{clock.now().isoformat(timespec='seconds')} {reference} {name} {kind}", *_frames(error)]
     try:
         _append(file, "\n".join(lines) + "\n")
     except OSError as trouble:

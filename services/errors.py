@@ -1,4 +1,4 @@
-"""Which errors may leave the services, and what can a caller decide on?
+"""The errors that may leave the services, and what a caller can decide on.
 
 GreenlightError
 ├── SettingsError          the settings are wrong: all problems at once

@@ -1,4 +1,4 @@
-"""How does what is seen leave as a file? CSV that no spreadsheet runs, JSON that any program reads."""
+"""Files of what is seen. CSV that no spreadsheet runs, JSON that any program reads."""
 
 from __future__ import annotations
 

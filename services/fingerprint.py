@@ -1,4 +1,5 @@
-"""Did a value change, without keeping it? A keyed HMAC per value, one over all of them, and drift between two times.
+"""Tells that a value changed, without keeping it. A keyed HMAC per value, one over all of them, and drift between two
+times.
 
 The key belongs to the installation: without it, a mark says nothing about a value. Marks of two installations, or
 from before and after the key was lost, can't be compared; `key_id` distinguishes them.

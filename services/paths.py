@@ -1,4 +1,4 @@
-"""Where do settings and data lie? Needs the standard library alone, for command lines that must start fast."""
+"""Where settings and data lie. Needs the standard library alone, for command lines that must start fast."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What does a credential look like? Known forms, to find them in files and to take them out of outside text; and our
-own secrets, which come back whole, encoded or in part."""
+"""What a credential looks like. Known forms, to find them in files and to take them out of outside text; and our own
+secrets, which come back whole, encoded or in part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do people ask the worker for something? Through the store: nothing long runs in a page."""
+"""What people ask the worker for. Through the store: nothing long runs in a page."""
 
 from __future__ import annotations
 

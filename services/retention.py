@@ -1,4 +1,4 @@
-"""Which regular tasks keep the record lean and true? Retention, and sums by the present rules."""
+"""The regular tasks that keep the record lean and true. Retention, and sums by the present rules."""
 
 from __future__ import annotations
 

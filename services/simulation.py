@@ -1,4 +1,4 @@
-"""What past do the simulated environments have? 30 days, generated from a seed, marked simulated wherever it goes."""
+"""The past of simulated environments. 30 days, generated from a seed, marked simulated wherever it goes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What would somebody want to read each morning? One written summary an environment: its dependencies, queues, errors
-of the last day and budgets. Kept as evidence; nothing in it is computed again that a page shows too."""
+"""The daily summary of an environment. One written summary an environment: its dependencies, queues, errors of the last
+day and budgets. Kept as evidence; nothing in it is computed again that a page shows too."""
 
 from __future__ import annotations
 

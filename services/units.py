@@ -1,4 +1,4 @@
-"""How do amounts read? Text for pages, reports and command lines alike; the domain itself never rounds."""
+"""How amounts read. Text for pages, reports and command lines alike; the domain itself never rounds."""
 
 from __future__ import annotations
 

@@ -1,3 +1,3 @@
-"""Which version is this?"""
+"""The version."""
 
 VERSION = "0.1.0"

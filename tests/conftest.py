@@ -1,4 +1,4 @@
-"""What do all tests share? Real parts: Redis, PostgreSQL, HTTP servers, a browser; each on loopback, each its own."""
+"""What all tests share. Real parts: Redis, PostgreSQL, HTTP servers, a browser; each on loopback, each its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many generated examples does a fuzz test try? A few in the plain run, a hundred times as many with `-m soak`.
+"""How many generated examples a fuzz test tries. A few in the plain run, a hundred times as many with `-m soak`.
 
 A fuzz test stands once. `tests/conftest.py` sets `factor` before test modules are imported, and gives every fuzz test
 the marker `soak` in a run that asks for that: `python3 start.py test -m soak -k fuzz`.

@@ -1,4 +1,4 @@
-"""How long does a test wait for what must come true? Long: a busy machine is late, not wrong. Time is never asserted."""
+"""How long a test waits for what must come true. Long: a busy machine is late, not wrong. Time is never asserted."""
 
 from __future__ import annotations
 

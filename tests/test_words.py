@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 
@@ -51,3 +52,16 @@ def test_a_private_word_is_used_nowhere(pattern: str, instead: str) -> None:
         if re.search(pattern, line, re.IGNORECASE) and "older version" not in line
     ]
     assert not found, f"write {instead}:\n" + "\n".join(found)
+
+
+def test_a_module_s_first_line_is_a_statement() -> None:
+    asking = [
+        name
+        for name in subprocess.run(
+            ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split()
+        if not name.startswith(("pages/", "tests/"))
+        and "?"
+        in (ast.get_docstring(ast.parse((ROOT / name).read_text(encoding="utf-8"))) or "").split("\n")[0].split(". ")[0]
+    ]
+    assert asking == []

@@ -1,4 +1,4 @@
-"""How do charts look? One template for all: readable in light, dark and without seeing colours."""
+"""The template of all charts. One template for all: readable in light, dark and without seeing colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is the checklist drawn? The verdict, the progress in a sentence, and the steps as a task list."""
+"""The checklist as markup. The verdict, the progress in a sentence, and the steps as a task list."""
 
 from __future__ import annotations
 

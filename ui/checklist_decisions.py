@@ -1,4 +1,4 @@
-"""How do people decide something on the checklist? A button, a dialog that asks for name and note, a record."""
+"""Decisions on the checklist. A button, a dialog that asks for name and note, a record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What did people decide on the way to strict? Campaigns and decisions, as recorded; and how a campaign is begun."""
+"""What people decided on the way to strict mode. Campaigns and decisions, as recorded; and how a campaign is begun."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does the last step give its report? What is in the way, a preview, and the sealed files."""
+"""The report in the last step. What is in the way, a preview, and the sealed files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is one step done? Why, how, what proves it, the Verify button, and what to do if it doesn't hold."""
+"""One step as it is done. Why, how, what proves it, the Verify button, and what to do if it doesn't hold."""
 
 from __future__ import annotations
 

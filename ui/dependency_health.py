@@ -1,4 +1,4 @@
-"""How is the Dependency health page drawn? Worst first, without Plotly; charts are one click away."""
+"""The Dependency health page as markup. Worst first, without Plotly; charts are one click away."""
 
 from __future__ import annotations
 

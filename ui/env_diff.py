@@ -1,4 +1,4 @@
-"""How is the comparison of environments drawn? Problems first; each row opens to what it is for and what to do."""
+"""The comparison of environments as markup. Problems first; each row opens to what it is for and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed in environments' configurations over time? By key; values are kept nowhere, so none can be shown."""
+"""Changes in environments' configurations over time. By key; values are kept nowhere, so none can be shown."""
 
 from __future__ import annotations
 

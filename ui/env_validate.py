@@ -1,4 +1,4 @@
-"""How is one environment's validation drawn? The result in a sentence, findings gravest first, live checks beside."""
+"""One environment's validation as markup. The result in a sentence, findings gravest first, live checks beside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a person fill in an env file without breaking it? Form, preview of names and actions, write, undo."""
+"""Fills in an env file without breaking it. Form, preview of names and actions, write, undo."""
 
 from __future__ import annotations
 

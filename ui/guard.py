@@ -1,4 +1,4 @@
-"""Who may talk to the portal? Known host names only, and loopback only unless people sign in."""
+"""Who may talk to the portal. Known host names only, and loopback only unless people sign in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is the section on Inngest drawn? The pulse's way first, then what a restart would lose, runs, schedules."""
+"""The section on background jobs as markup. The pulse's way first, then what a restart would lose, runs, schedules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Where was a visitor going when they had to sign in? Brought there afterwards: a link to a step must open that step.
+"""Takes visitors where they were going before they had to sign in. Brought there afterwards: a link to a step must open
+that step.
 
 Streamlit's sign-in ends at the start page. The address of the page on which *Sign in* was pressed waits in a cookie.
 Below a path (`base_path`) the host belongs to others, too: no cookie and no redirect leaves that path.

@@ -1,4 +1,4 @@
-"""How is the Overview drawn? From its view-model, without Plotly, so that it is there at once."""
+"""The Overview as markup. From its view-model, without Plotly, so that it is there at once."""
 
 from __future__ import annotations
 

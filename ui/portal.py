@@ -1,4 +1,4 @@
-"""How do pages become an ASGI application, with other routes beside them, and who may reach it?"""
+"""Makes an ASGI application of the pages."""
 
 from __future__ import annotations
 

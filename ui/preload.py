@@ -1,4 +1,4 @@
-"""How does a page stand there sooner? Its HTML tells the browser what it would find out by itself, round by round.
+"""Makes pages appear sooner. Its HTML tells the browser what it would find out by itself, round by round.
 
 Streamlit's front end looks for its server first below the page's own address (`/slo_trends/_stcore/health`), fails, and
 waits before it tries the root; and it asks for the code of an element when the first such element arrives.

@@ -1,4 +1,4 @@
-"""How do states, numbers and times read on screen? The only module that rounds, formats and names colours."""
+"""States, numbers and times as they read on screen. The only module that rounds, formats and names colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the identity provider lead back to this portal? Asked at start, not at the first sign-in."""
+"""Whether the identity provider leads back to this portal. Asked at start, not at the first sign-in."""
 
 from __future__ import annotations
 

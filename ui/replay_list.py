@@ -1,4 +1,4 @@
-"""How are replays started and found again? The newest verdict first, a form, the trend, all runs."""
+"""Starts replays and finds them again. The newest verdict first, a form, the trend, all runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How is one run drawn? Live while it runs; then the verdict, what it rests on, its cases, and what to do with it."""
+"""One replay run as markup. Live while it runs; then the verdict, what it rests on, its cases, and what to do with
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pages are there, and under which address?"""
+"""The pages and their addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Must a visitor sign in, and did they? On loopback nobody must; elsewhere by OIDC or through a trusted proxy."""
+"""Whether a visitor must sign in, and did. On loopback nobody must; elsewhere by OIDC or through a trusted proxy."""
 
 from __future__ import annotations
 

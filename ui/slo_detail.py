@@ -1,4 +1,4 @@
-"""What is behind one SLO? Its chart with deploys and incidents, what spent the budget, files to take away."""
+"""One SLO in depth. Its chart with deploys and incidents, what spent the budget, files to take away."""
 
 from __future__ import annotations
 

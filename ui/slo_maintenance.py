@@ -1,4 +1,4 @@
-"""Which times are left out of the computation, who said so, and how is one declared or taken back?"""
+"""Times that are left out of the computation."""
 
 from __future__ import annotations
 

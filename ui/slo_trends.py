@@ -1,4 +1,4 @@
-"""How do all SLOs of an environment look together? Worst first: a sentence, three numbers, the budget's way."""
+"""All SLOs of an environment as markup. Worst first: a sentence, three numbers, the budget's way."""
 
 from __future__ import annotations
 

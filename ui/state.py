@@ -1,4 +1,4 @@
-"""What does the address say? Plain, allow-listed query parameters, the same for everybody."""
+"""What the address says. Plain, allow-listed query parameters, the same for everybody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a verdict drawn? The one sentence that leadership comes for, and what stands behind it."""
+"""The verdict as markup. The one sentence that leadership comes for, and what stands behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the worker serve? Its own contract, its Inngest route and its metrics, on loopback by default."""
+"""What the worker serves. Its own contract, its Inngest route and its metrics, on loopback by default."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""When is each probe due, and who runs it? One task a probe, jittered, never two checks of one probe at a time,
-at most eight in flight per environment, and only for environments whose lease this worker holds."""
+"""When each probe is due, and who runs it. One task a probe, jittered, never two checks of one probe at a time, at most
+eight in flight per environment, and only for environments whose lease this worker holds."""
 
 from __future__ import annotations
 

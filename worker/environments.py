@@ -1,4 +1,5 @@
-"""Did an environment's configuration change? Looks at env files, keeps snapshot and evidence, renews secrets."""
+"""Notices that an environment's configuration changed. Looks at env files, keeps snapshot and evidence, renews
+secrets."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Which functions does Inngest run here? The fallback's own tasks, each due moment claimed once; a replay fanned out
-by case; and the pulse, which does nothing but arrive."""
+"""The functions that Inngest runs here. The fallback's own tasks, each due moment claimed once; a replay fanned out by
+case; and the pulse, which does nothing but arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How late is this process itself? A slow prober must not be billed to its target."""
+"""How late this process itself is. A slow prober must not be billed to its target."""
 
 from __future__ import annotations
 

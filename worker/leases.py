@@ -1,4 +1,4 @@
-"""What does this worker hold, and who knows that it lives? Leases, heartbeat and people's requests, in the store."""
+"""What this worker holds, and who knows that it lives. Leases, heartbeat and people's requests, in the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does the worker start, live and stop? SIGTERM: take nothing new, finish or hand back, leave, exit 0."""
+"""How the worker starts, lives and stops. SIGTERM: take nothing new, finish or hand back, leave, exit 0."""
 
 from __future__ import annotations
 

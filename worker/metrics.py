@@ -1,4 +1,4 @@
-"""What does the worker tell Prometheus of itself? Counters of checks, commits and trouble; no labels from outside."""
+"""What the worker tells Prometheus of itself. Counters of checks, commits and trouble; no labels from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which replays does this worker carry out? Any that wait; several workers share one by claiming its cases.
+"""The replays that this worker carries out. Any that wait; several workers share one by claiming its cases.
 
 Where Inngest moves work, the worker that it calls hands a run over to it and takes its cases from there, a step each;
 other workers go on taking cases from the store, from the run's end. A run that Inngest leaves lying is taken back.

@@ -1,5 +1,5 @@
-"""What are the worker's regular tasks, and who runs which due moment? Inngest and the fallback call the same bodies,
-each under the same claim, so that a moment runs once; the first one does it."""
+"""The worker's regular tasks, and who runs which due moment. Inngest and the fallback call the same bodies, each under
+the same claim, so that a moment runs once; the first one does it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does each regular task do? Bodies alone: who calls them, and when, is the schedule's affair."""
+"""What each regular task does. Bodies alone: who calls them, and when, is the schedule's affair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does Inngest know what this worker serves? After a start the worker registers itself, and again where that was lost.
+"""Registers this worker with Inngest. After a start the worker registers itself, and again where that was lost.
 
 Of several workers, the one that collects the environment is the one that Inngest calls. A registration that another
 installation took over is told (by the sync probe) and not fought over.

@@ -1,4 +1,4 @@
-"""How do observations reach the store without holding up a probe, and what if the store is away?
+"""Brings observations to the store without holding up a probe, also while the store is away.
 
 Batches are written by one thread. While the store can't be written they are kept in memory, oldest dropped only
 beyond a large bound, and tried again: nothing that was acknowledged is lost, and recovery needs nobody. An

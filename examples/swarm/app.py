@@ -1,4 +1,4 @@
-"""How is the reference swarm put together? A FastAPI app, the contract kit, Inngest, two queues, switchable faults."""
+"""The reference swarm. A FastAPI app, the contract kit, Inngest, two queues, switchable faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which faults can be switched on, and what does each do? For demonstrations and tests; off unless allowed."""
+"""The faults that can be switched on, and what each does. For demonstrations and tests; off unless allowed."""
 
 from __future__ import annotations
 

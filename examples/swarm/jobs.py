@@ -1,4 +1,4 @@
-"""Which four functions does the swarm schedule, and which essentials run without Inngest?"""
+"""The four functions that the swarm schedules, and the essentials that run without Inngest."""
 
 from __future__ import annotations
 

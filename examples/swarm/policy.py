@@ -1,4 +1,4 @@
-"""What does the environment ask of this application? Read once at start, from an env file or the process."""
+"""What the environment asks of this application. Read once at start, from an env file or the process."""
 
 from __future__ import annotations
 

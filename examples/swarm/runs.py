@@ -1,4 +1,4 @@
-"""What would Inngest list of this application's runs? Simulated: each cron moment of the past as a run that completed.
+"""What Inngest would list of this application's runs. Simulated: each cron moment of the past as a run that completed.
 
 No Inngest server runs beside the demonstration, so this answers as one would (`/v2/runs`), for anyone who has the key.
 """

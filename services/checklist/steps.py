@@ -1,4 +1,4 @@
-"""Which steps are there? Read from a table that a team can edit; refused whole where it is wrong."""
+"""The steps of the checklist. Read from a table that a team can edit; refused whole where it is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does a team stand on its way to strict? The steps, each with what proves it, from evidence alone."""
+"""Where a team stands on its way to strict mode. The steps, each with what proves it, from evidence alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which numbers of a check are counted for the SLOs, and as good or bad? Built-in ones and the team's own."""
+"""The numbers of a check that are counted for the SLOs, as good or bad. Built-in ones and the team's own."""
 
 from __future__ import annotations
 

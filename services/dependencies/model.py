@@ -1,4 +1,4 @@
-"""What is a reading, and what does a probe give? Values only: no IO."""
+"""Readings, and what a probe gives. Values only: no IO."""
 
 from __future__ import annotations
 

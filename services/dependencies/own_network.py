@@ -1,4 +1,5 @@
-"""Is it us? Where nothing outside is reached, our own network is down, and nothing was measured of the targets.
+"""Tells our own network's outage from a target's. Where nothing outside is reached, our own network is down, and
+nothing was measured of the targets.
 
 Asked only when a target outside this machine can't be reached at all: an answer, even a refusal, came over the network.
 """

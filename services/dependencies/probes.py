@@ -1,4 +1,4 @@
-"""Which probes does an environment have? A new probe is one file, one line here, one test."""
+"""The probes of an environment. A new probe is one file, one line here, one test."""
 
 from __future__ import annotations
 

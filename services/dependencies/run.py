@@ -1,4 +1,4 @@
-"""How is one check run so that it can't harm the others, and what does it leave to be stored?"""
+"""Runs one check so that it can't harm the others, and says what is to be stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which keys make up an environment's configuration? Data from `catalogue.toml`, extended by a team's own file."""
+"""The keys that make up an environment's configuration. Data from `catalogue.toml`, extended by a team's own file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with one environment's configuration? Pure: a document, the catalogue, the mode; findings out."""
+"""What is wrong with one environment's configuration. Pure: a document, the catalogue, the mode; findings out."""
 
 from __future__ import annotations
 

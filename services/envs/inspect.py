@@ -1,4 +1,4 @@
-"""What is each configured environment's configuration now? Snapshot, validation and evidence, from file to store.
+"""Each configured environment's configuration now. Snapshot, validation and evidence, from file to store.
 
 The worker inspects regularly; pages and command lines inspect when somebody asks.
 """

@@ -1,4 +1,4 @@
-"""Is a value of its key's kind, and what does it look like? Pure; answers name rules, never values."""
+"""Whether a value is of its key's kind, and what it looks like. Pure; answers name rules, never values."""
 
 from __future__ import annotations
 

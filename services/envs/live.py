@@ -1,4 +1,4 @@
-"""What do the values mean in reality? The probes, pointed at what a configuration itself says."""
+"""Tries the values. The probes, pointed at what a configuration itself says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would writing change? Pure: a document and the wanted values in, a plan of names and actions out.
+"""What writing would change. Pure: a document and the wanted values in, a plan of names and actions out.
 
 The plan's text is the new file, byte for byte the old one but for the values that the plan names.
 """

@@ -1,4 +1,4 @@
-"""How do environments differ where they must be alike, and are they alike where they must differ? Pure."""
+"""Whether environments are alike where they must be, and different where they must be. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which findings are there, how grave is each, and what do they say? A table; no sentence ever holds a value.
+"""The findings, how grave each is, and what they say. A table; no sentence ever holds a value.
 
 Words in braces are names, line numbers and catalogue entries, filled by the check that found it.
 """

@@ -1,4 +1,4 @@
-"""How does a comparison leave as text, Markdown, CSV or JSON? Names and states only."""
+"""A comparison as text, Markdown, CSV or JSON. Names and states only."""
 
 from __future__ import annotations
 

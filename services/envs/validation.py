@@ -1,4 +1,4 @@
-"""Does a configuration pass? Findings from the file, its neighbours and reality, and one result. Pure.
+"""Whether a configuration passes. Findings from the file, its neighbours and reality, and one result. Pure.
 
 RELAXED is a result of its own: where nothing is enforced, nothing was proven. INCONCLUSIVE stands for a check that
 was asked for and couldn't be made.

@@ -1,4 +1,4 @@
-"""What does the Env diff page show? Comparison, validation and drift as view-models; names and states, no values."""
+"""What the Env diff page shows. Comparison, validation and drift as view-models; names and states, no values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is an env file written so that it is always whole? Lock, backup, temporary file, fsync, rename; and undo.
+"""Writes an env file so that it is always whole. Lock, backup, temporary file, fsync, rename; and undo.
 
 Killed at any moment, the file is the old one or the new one. What a kill leaves behind (a temporary file, for this
 user alone) is removed by the next writer.

@@ -1,4 +1,4 @@
-"""How does a person's form become a written env file? Preview, write, undo, for a configured environment."""
+"""From a person's form to a written env file. Preview, write, undo, for a configured environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is evidence appended and read? Under a lock, so that two writers never follow the same record."""
+"""Appends evidence and reads it. Under a lock, so that two writers never follow the same record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would evidence be taken under now? The configuration's fingerprint and the deployed version, as last seen; for
+"""What evidence would be taken under now. The configuration's fingerprint and the deployed version, as last seen; for
 replays also the golden set and the judges that there are."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What did people decide? Confirmations, waivers, sign-offs: records in the same chain as every measurement.
+"""What people decided. Confirmations, waivers, sign-offs: records in the same chain as every measurement.
 
 Append-only: what was said stays; saying otherwise is a further record. Each holds who, when, what, and under which
 configuration it was said.

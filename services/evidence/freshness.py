@@ -1,4 +1,4 @@
-"""When does evidence stop counting? When it grows too old, or what it was taken under has changed. Pure."""
+"""When evidence stops counting. When it grows too old, or what it was taken under has changed. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is evidence, and how is it chained? Pure: records in, hashes out.
+"""Evidence, and how it is chained. Pure: records in, hashes out.
 
 Each record's hash is SHA-256 over the previous record's hash and the record's canonical JSON (sorted keys, no
 white space), so that a changed, dropped or reordered record breaks every hash after it.

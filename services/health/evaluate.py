@@ -1,4 +1,4 @@
-"""What state is an environment in, and how strict is its policy? Pure: conditions and time in, values out.
+"""The state of an environment, and how strict its policy is. Pure: conditions and time in, values out.
 
 Source: domain.md §2.2. `ready = all(healthy for required)`; a dependency that is down and not required leaves the
 environment degraded, never green; strict means that the running app reports `required: true`.

@@ -1,4 +1,4 @@
-"""Which state does a run of outcomes add up to? Three failures in a row turn it down, two successes bring it back.
+"""The state that a run of outcomes adds up to. Three failures in a row turn it down, two successes bring it back.
 
 Source: design.md, "Probing". The first reading ever, and the first after a gap, decides by itself: there is no
 earlier state to protect from flapping, and saying "unknown" of something just measured would be less than the truth.

@@ -1,4 +1,4 @@
-"""How do observations become samples, states, spans and evidence, in one durable transaction?
+"""Turns observations into samples, states, spans and evidence, in one durable transaction.
 
 The place where probes, health, evidence and store meet; the worker hands batches in, nobody else writes results.
 """

@@ -1,4 +1,4 @@
-"""What does a stretch of time look like as equal cells? Pure: spans in, cells out.
+"""A stretch of time as equal cells. Pure: spans in, cells out.
 
 A cell takes the worst state seen in it. Where less than half of it was observed and nothing was wrong, it is
 unknown: a gap is never shown as good.

@@ -1,4 +1,4 @@
-"""What do Overview and Dependency health show? View-models from the store: read, evaluate, hand over. Never probes."""
+"""What Overview and Dependency health show. View-models from the store: read, evaluate, hand over. Never probes."""
 
 from __future__ import annotations
 

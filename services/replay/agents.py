@@ -1,4 +1,4 @@
-"""How is an agent asked? A specification names one of three ways; trouble with the way is a value, never an answer."""
+"""How an agent is asked. A specification names one of three ways; trouble with the way is a value, never an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is an outcome kept, and read back? JSON, the same for store, report and page."""
+"""How an outcome is kept and read back. JSON, the same for store, report and page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When does the canary raise the alarm, and how often for nothing? Pure."""
+"""When the canary raises the alarm, and how often for nothing. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Is a run better or worse than another, and is the difference real? Case by case, by McNemar's exact test."""
+"""Whether a run is better or worse than another, and whether the difference is real. Case by case, by McNemar's exact
+test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which expectations can be checked without a model, and how? A table of kinds; each answers met or not, and why."""
+"""The expectations that can be checked without a model. A table of kinds; each answers met or not, and why."""
 
 from __future__ import annotations
 

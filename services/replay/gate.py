@@ -1,4 +1,5 @@
-"""Does a run pass the gate? PASS, BLOCK or INCONCLUSIVE with reasons; infrastructure errors are never wrong answers."""
+"""Whether a run passes the gate. PASS, BLOCK or INCONCLUSIVE with reasons; infrastructure errors are never wrong
+answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Is a golden set sound, and what is in it? Schema first, then its meaning; every problem with file and path."""
+"""Reads a golden set, and says whether it is sound. Schema first, then its meaning; every problem with file and
+path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which golden set and which judges are there now? A finished replay counts only while they are those of its run."""
+"""The golden set and the judges that there are now. A finished replay counts only while they are those of its run."""
 
 from __future__ import annotations
 

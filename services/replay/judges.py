@@ -1,4 +1,4 @@
-"""Who judges? A judge is named by word; each has an identity, and another identity's results aren't comparable."""
+"""The judges. A judge is named by word; each has an identity, and another identity's results aren't comparable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What are a golden case, an agent's answer, a score and a run's result? Values only: no IO."""
+"""Golden cases, answers, scores, results. Values only: no IO."""
 
 from __future__ import annotations
 

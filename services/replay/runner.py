@@ -1,4 +1,4 @@
-"""How is a run carried out? Claim pieces, ask, judge, keep; many side by side, by any number of runners at once.
+"""Carries out a run. Claim pieces, ask, judge, keep; many side by side, by any number of runners at once.
 
 Every piece is durable as it finishes (in batches a tenth of a second apart) and has one result, whatever is killed.
 """

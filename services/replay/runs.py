@@ -1,4 +1,4 @@
-"""How does a run begin, end, and answer questions? The verdict is made here, from what the store holds."""
+"""How a run begins, ends, and answers questions. The verdict is made here, from what the store holds."""
 
 from __future__ import annotations
 

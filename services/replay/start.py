@@ -1,4 +1,4 @@
-"""How do pages, API and the worker's schedule ask for a replay? Through the store; targets come from settings alone."""
+"""How pages, API and the worker's schedule ask for a replay. Through the store; targets come from settings alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure is a pass rate, is a drop real, and how often does the gate err? Exact arithmetic, no dependency."""
+"""How sure a pass rate is, whether a drop is real, and how often the gate errs. Exact arithmetic, no dependency."""
 
 from __future__ import annotations
 

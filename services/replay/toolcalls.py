@@ -1,4 +1,4 @@
-"""Did the agent call the tools that it must, in the right way, and no others? Pure checks on lists of calls."""
+"""Whether the agent called the tools that it must, in the right way, and no others. Pure checks on lists of calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the Replay harness page show? Runs, one run in depth, one case; as view-models."""
+"""What the Replay harness page shows. Runs, one run in depth, one case; as view-models."""
 
 from __future__ import annotations
 

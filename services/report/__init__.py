@@ -1,1 +1,1 @@
-"""What do we hand to leadership, and how can they tell that nobody changed it?"""
+"""Reports for leadership, sealed so that a reader can tell that nobody changed them."""

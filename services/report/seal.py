@@ -1,4 +1,4 @@
-"""Was a report changed after it was made? An Ed25519 signature over all of its bytes, carried by the file itself.
+"""The seal of a report. An Ed25519 signature over all of its bytes, carried by the file itself.
 
 The seal is a last line: a comment in Markdown, HTML and PDF, a member in JSON. It holds the public key, the chain's
 head that the report was made at, and the signature over everything before it and over itself.

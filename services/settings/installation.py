@@ -1,4 +1,4 @@
-"""What does this installation itself run on? Its variables, and the note that `start.py` leaves about its stack."""
+"""What this installation itself runs on. Its variables, and the note that `start.py` leaves about its stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do the settings come from, and what is wrong with them? The only reader of the process environment.
+"""Reads the settings, and says what is wrong with them. The only reader of the process environment.
 
 Order: `GREENLIGHT_CONFIG` (default `greenlight.toml`); where there is no file, the stack that `start.py` runs
 (`stack.json` in the data folder) gives the environment `local`, and its demo adds two simulated ones.

@@ -1,4 +1,4 @@
-"""Which settings exist, of which kind, with which defaults? The published JSON Schema is made from here."""
+"""The settings, their kinds and defaults. The published JSON Schema is made from here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is an SLO met, how much of its error budget is left, and how long does that last? Pure.
+"""Whether an SLO is met, how much of its error budget is left, and how long that lasts. Pure.
 
 Only known measurements count: an unknown one is neither good nor bad, and time that was not observed spends no budget
 and earns none. Budgets are computed over the observed part of the window, which is told beside them as `coverage`.

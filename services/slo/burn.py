@@ -1,4 +1,4 @@
-"""When does a budget burn too fast? Multi-window, multi-burn-rate rules, as a table. Pure.
+"""When a budget burns too fast. Multi-window, multi-burn-rate rules, as a table. Pure.
 
 Source: Google, The Site Reliability Workbook, chapter 5 "Alerting on SLOs", table 5-8 (for 30 days: 2 % of the budget
 in an hour, 5 % in six hours, 10 % in a day, 10 % in three days). Both windows must exceed the factor: the long one

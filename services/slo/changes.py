@@ -1,4 +1,4 @@
-"""How do deploys and maintenance become known? Told by people and pipelines, or seen in a readiness answer."""
+"""How deploys and maintenance become known. Told by people and pipelines, or seen in a readiness answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which points does a chart of an SLI have? Equal slices of time from roll-ups, never more than a screen has pixels."""
+"""The points of an SLI's chart. Equal slices of time from roll-ups, never more than a screen has pixels."""
 
 from __future__ import annotations
 

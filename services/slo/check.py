@@ -1,4 +1,4 @@
-"""Do the roll-ups say what the raw samples say? Computed again from raw, day by day, and compared."""
+"""Compares the roll-ups with the raw samples. Computed again from raw, day by day, and compared."""
 
 from __future__ import annotations
 

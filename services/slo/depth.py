@@ -1,4 +1,4 @@
-"""What is behind one SLO? Chart, incidents, deploys, maintenance; and what strict mode would have meant."""
+"""What is behind one SLO. Chart, incidents, deploys, maintenance; and what strict mode would have meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does history from elsewhere come in? CSV lines, each taken, known already, or refused with its reason.
+"""Imports history from elsewhere. CSV lines, each taken, known already, or refused with its reason.
 
 Nothing is counted twice: a measurement is known by environment, SLI and time. An hour that was summed up, and whose
 single measurements are gone, can take no more: nobody could tell a new line from one that was counted.

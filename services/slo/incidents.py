@@ -1,4 +1,4 @@
-"""What spent the budget? Every stretch in which an SLO's probe was not well, with what it cost."""
+"""What spent the budget. Every stretch in which an SLO's probe was not well, with what it cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which SLOs does an environment have, and in which words and units? Settings in, a flat list out. Pure."""
+"""The SLOs of an environment, in words and units. Settings in, a flat list out. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the store hold about these series and stretches of time? A few queries for all of them together."""
+"""What the store holds about series and stretches of time. A few queries for all of them together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the command line and the API say of the SLOs? JSON values; numbers as computed, unrounded."""
+"""What the command line and the API say of the SLOs. JSON values; numbers as computed, unrounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does each SLO of an environment stand? The same answer for page, API, metrics and command line."""
+"""How each SLO of an environment stands. The same answer for page, API, metrics and command line."""
 
 from __future__ import annotations
 

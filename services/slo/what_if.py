@@ -1,4 +1,4 @@
-"""Had strict mode been on, when would readiness have been 503? Computed from the states that were measured. Pure.
+"""When readiness would have been 503, had strict mode been on. Computed from the states that were measured. Pure.
 
 Strict means that the application reports not ready while a dependency that strict mode is about is down. So every time
 in which one of them was measured down counts, beside the times in which it reported not ready anyway.

@@ -1,4 +1,4 @@
-"""Which stretches of which tier make up a time, so that nothing is counted twice and nothing is left out? Pure.
+"""The stretches of each tier that make up a time, so that nothing is counted twice and nothing is left out. Pure.
 
 Windows are made of whole minutes. One of days begins at a full hour, since minutes are not kept as long as hours.
 """

@@ -1,4 +1,4 @@
-"""What does an SLO's status say in one sentence, and what is to be done? Plain English for everybody."""
+"""An SLO's status in one sentence, and what is to be done. Plain English for everybody."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Has staging stood a day under the policy that production is to run under?"""
+"""The soak: a day of staging under the policy that production is to run under."""

@@ -1,4 +1,4 @@
-"""How long has an environment stood still and well, what broke it last, and what does that prove? Pure.
+"""How long an environment has stood still and well, what broke it last, and what that proves. Pure.
 
 Any readiness check that failed, any dependency down, any change of variables or version, any moment of relaxed mode
 restarts the soak: it is computed from samples, states and evidence, never from a clock that somebody started.

@@ -1,4 +1,4 @@
-"""Where does the soak read what it is computed from, and how does it become evidence?"""
+"""Reads what the soak is computed from, and keeps it as evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do this now? Leases and once-only claims, by conditional update: no lock server, no clock agreement
+"""Who may do something now. Leases and once-only claims, by conditional update: no lock server, no clock agreement
 beyond the lease's length."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was each probe's newest result?"""
+"""Each probe's newest result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was deployed where and when, and which maintenance was declared?"""
+"""What was deployed where and when, and which maintenance was declared."""
 
 from __future__ import annotations
 

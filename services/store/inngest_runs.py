@@ -1,4 +1,4 @@
-"""Which Inngest runs of an environment have ended, and how? Each is kept, and counted, once."""
+"""The Inngest runs of an environment that have ended. Each is kept, and counted, once."""
 
 from __future__ import annotations
 

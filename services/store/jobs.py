@@ -1,4 +1,4 @@
-"""What did people ask the worker to do, and how far is it?"""
+"""What people asked the worker to do, and how far it is."""
 
 from __future__ import annotations
 

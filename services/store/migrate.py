@@ -1,4 +1,4 @@
-"""Is the database at this code's version, and if not, how does it get there? Starters wait for each other."""
+"""Brings the database to this code's version. Starters wait for each other."""
 
 from __future__ import annotations
 

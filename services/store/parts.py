@@ -1,4 +1,4 @@
-"""What is kept of a slice of time? Sums that can be added up in any order. Pure: samples in, parts out.
+"""What is kept of a slice of time. Sums that can be added up in any order. Pure: samples in, parts out.
 
 A known sample covers the time since the known one before it; after a pause longer than one and a half intervals only
 its own interval. That time is booked where the sample lies, so that parts add up.

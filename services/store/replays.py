@@ -1,4 +1,4 @@
-"""Which replays were asked for, who works on which case, and what came out? Claims by lease, results once."""
+"""The replays that were asked for, who works on which case, and what came out. Claims by lease, results once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do the sums of minutes, hours and days stay true to the samples, in the very transaction that writes them?
+"""Keeps the sums of minutes, hours and days true to the samples, in the very transaction that writes them.
 
 Minutes are computed again from their raw samples when one arrives, so duplicates and late ones do no harm. Hours and
 days are written as they close (`series.closed_ms`); what is open is put together from minutes by the reader. The row of

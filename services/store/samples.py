@@ -1,4 +1,4 @@
-"""How are raw measurements written and read back?"""
+"""Raw measurements, written and read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which due moments of the schedules ran, who ran them, and how did they end?"""
+"""The due moments of the schedules that ran, who ran them, and how they ended."""
 
 from __future__ import annotations
 

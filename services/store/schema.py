@@ -1,4 +1,4 @@
-"""Which tables are there? One schema for SQLite and PostgreSQL; times are milliseconds since 1970, UTC."""
+"""The tables. One schema for SQLite and PostgreSQL; times are milliseconds since 1970, UTC."""
 
 from __future__ import annotations
 

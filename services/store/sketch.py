@@ -1,4 +1,4 @@
-"""How are quantiles kept in few bytes, mergeable, to within 1 %? Counts in logarithmic buckets (DDSketch, VLDB 2019).
+"""Quantiles in few bytes, mergeable, to within 1 %. Counts in logarithmic buckets (DDSketch, VLDB 2019).
 
 Bucket i holds values in (γ^(i-1), γ^i]; its middle is within 1 % of each of them. Nothing below ten to the minus nine
 is told from zero. Merging adds counts, so the order of arrival never matters.

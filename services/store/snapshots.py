@@ -1,4 +1,4 @@
-"""What was each environment's configuration, and since when? Keyed marks only, never a value."""
+"""Each environment's configuration, and since when it is so. Keyed marks only, never a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Through which states did a probe go, and when was it not observed? Runs of one state, lengthened as they last."""
+"""The states that a probe went through, and when it was not observed. Runs of one state, lengthened as they last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which workers are alive? Each says so every few seconds; a page believes nothing older than SILENT_AFTER_MS."""
+"""The workers that are alive. Each says so every few seconds; a page believes nothing older than SILENT_AFTER_MS."""
 
 from __future__ import annotations
 

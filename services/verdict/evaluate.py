@@ -1,4 +1,4 @@
-"""Go or No-Go? Any rule measured false: NO_GO. Otherwise any rule not known: INCONCLUSIVE. Pure.
+"""Computes Go or No-Go. Any rule measured false: NO_GO. Otherwise any rule not known: INCONCLUSIVE. Pure.
 
 Absent, stale and unknown evidence never counts as pass, and what was measured of a simulated environment counts for no
 real one. The verdict depends on the facts alone, never on the order in which they came.

@@ -1,4 +1,4 @@
-"""Which rules decide Go or No-Go, in the order of what to do first? Source: domain.md §5. A table, no branches."""
+"""The rules that decide Go or No-Go, in the order of what to do first. Source: domain.md §5. A table, no branches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks for the final Go, and who gives it? Only under the verdict GO, computed in the transaction that records it.
+"""Asking for the final Go, and giving it. Only under the verdict GO, computed in the transaction that records it.
 
 Nobody's word for the verdict is taken, a page's neither: between a check and a signature it may have changed.
 """

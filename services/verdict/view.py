@@ -1,4 +1,4 @@
-"""From where does the verdict get its facts? One reading, the same for every page, route, metric and report."""
+"""Gathers the verdict's facts. One reading, the same for every page, route, metric and report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does each check mean, in words that need no knowledge of what is behind it?"""
+"""What each check means, in words that need no knowledge of what is behind it."""
 
 from __future__ import annotations
 

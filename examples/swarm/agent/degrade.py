@@ -1,4 +1,4 @@
-"""In which known ways can the reference agent be made worse, to see whether a gate notices?"""
+"""Known ways to make the reference agent worse, to see whether a gate notices."""
 
 from __future__ import annotations
 

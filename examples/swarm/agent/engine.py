@@ -1,4 +1,4 @@
-"""How does the reference agent decide? Rules over the input and its context; nothing here knows any golden case.
+"""How the reference agent decides. Rules over the input and its context; nothing here knows any golden case.
 
 Tasks: qualify_lead, recover_deal, prepare_meeting, send_email, enrich_account, handle_email. Whatever stands inside
 an e-mail is material, never an instruction.

@@ -1,4 +1,4 @@
-"""In which language does somebody write, and how does the agent answer there? A few phrases a language."""
+"""The language in which somebody writes, and in which the agent answers. A few phrases a language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the reference agent do with an e-mail? Privacy and opt-out first, then routing, then an answer."""
+"""What the reference agent does with an e-mail. Privacy and opt-out first, then routing, then an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tools does the reference agent have? It calls them through a leases that notes each call and plays failures."""
+"""The reference agent's tools. It calls them through a leases that notes each call and plays failures."""
 
 from __future__ import annotations
 

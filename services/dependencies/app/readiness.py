@@ -1,4 +1,4 @@
-"""Does the application say that it is ready? `GET /api/health/ready`, open to all."""
+"""Checks that the application says that it is ready. `GET /api/health/ready`, open to all."""
 
 from __future__ import annotations
 

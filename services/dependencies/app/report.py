@@ -1,4 +1,4 @@
-"""What does the application itself report of its dependencies? `GET /api/runtime/dependencies`, with its token."""
+"""What the application itself reports of its dependencies. `GET /api/runtime/dependencies`, with its token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is an Inngest server asked? Its REST API v2 and GraphQL, answers as values. Source: inngest.md §4.
+"""Asks an Inngest server. Its REST API v2 and GraphQL, answers as values. Source: inngest.md §4.
 
 The signing key opens the API: it goes into one header and never into an address, an error or a reading.
 """

@@ -1,5 +1,5 @@
-"""Does Inngest move work, and how fast? A no-op event is sent and its way followed: accepted, scheduled, started,
-finished. An answering server proves none of that."""
+"""Checks that Inngest moves work, and how fast. A no-op event is sent and its way followed: accepted, scheduled,
+started, finished. An answering server proves none of that."""
 
 from __future__ import annotations
 

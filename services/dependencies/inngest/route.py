@@ -1,4 +1,5 @@
-"""Is the application's Inngest route there, in the right mode, with keys and functions, and closed to strangers?
+"""Checks that the application's Inngest route is there, in the right mode, with keys and functions, and closed to
+strangers.
 
 Reads every case that `inngest.md` §1 lists. The signed answer contains the signing key's hash, which works as a
 bearer token: it is looked at for presence and dropped here, at the edge.

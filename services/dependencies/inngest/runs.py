@@ -1,4 +1,4 @@
-"""Which runs finished, how, and which are stuck? The server's own list, read on from where the last check ended.
+"""Which runs finished, how, and which are stuck. The server's own list, read on from where the last check ended.
 
 Every finished run comes out at least once, however a run is cut short; the store keeps each by its id, once.
 """

@@ -1,4 +1,4 @@
-"""What does the Inngest SDK make of a key, an address, a switch? Pure. Source: inngest.md §1 and §2."""
+"""What the Inngest SDK makes of a key, an address, a switch. Pure. Source: inngest.md §1 and §2."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""How does an environment's work move through Inngest? The pulse's way, what a restart would lose, what is registered,
-runs of the last day, stuck ones with the commands that free them, and who ran the schedules."""
+"""How an environment's work moves through Inngest. The pulse's way, what a restart would lose, what is registered, runs
+of the last day, stuck ones with the commands that free them, and who ran the schedules."""
 
 from __future__ import annotations
 

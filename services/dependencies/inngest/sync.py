@@ -1,4 +1,4 @@
-"""What is registered with the Inngest server: our functions, their crons, our address? Compared with what we serve."""
+"""What is registered with the Inngest server: our functions, their crons, our address. Compared with what we serve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many Redis commands does the monitor itself use a month? Source: domain.md §5, "must not exhaust"."""
+"""How many Redis commands a month the monitor itself uses. Source: domain.md §5, "must not exhaust"."""
 
 from __future__ import annotations
 

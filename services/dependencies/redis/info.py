@@ -1,4 +1,4 @@
-"""What condition is Redis in: memory, evictions, connections, snapshots, role? From INFO, where it is reported.
+"""The condition of Redis: memory, evictions, connections, snapshots, role. From INFO, where it is reported.
 
 A hosted Redis may leave fields out: they are None, *not reported*, never zero.
 """

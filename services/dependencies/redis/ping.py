@@ -1,4 +1,4 @@
-"""Does Redis accept a connection and answer PING with a literal PONG, and how fast?"""
+"""Checks that Redis accepts a connection and answers PING with a literal PONG."""
 
 from __future__ import annotations
 

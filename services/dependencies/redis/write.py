@@ -1,4 +1,4 @@
-"""Does Redis take a value, give it back, and let it go? SETEX, GET, DEL under the portal's own prefix."""
+"""Checks that Redis takes a value, gives it back, and lets it go. SETEX, GET, DEL under the portal's own prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the values work? Real Redis, the real Inngest SDK and a real application say so."""
+"""The values are tried. Real Redis, the real Inngest SDK and a real application say so."""
 
 import asyncio
 from collections.abc import Callable
