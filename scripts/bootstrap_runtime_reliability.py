@@ -21,7 +21,7 @@ from services.envs import catalogue as catalogues
 from services.envs import writer, writing
 from services.envs.catalogue import Catalogue
 from services.envs.findings import Mode
-from services.envs.plan import Action, Refused
+from services.envs.plan import Action, RefusedPlan
 from services.envs.writing import Preview
 from services.errors import SettingsError
 from services.paths import TEAM_KEYS
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.undo:
             return _undo(options)
         made = _preview(catalogue, options)
-    except (UnreadableSource, SettingsError, Refused) as error:
+    except (UnreadableSource, SettingsError, RefusedPlan) as error:
         print(error, file=sys.stderr)
         return 2
     return _carry_out(made, options)
@@ -83,10 +83,12 @@ def _preview(catalogue: Catalogue, options: argparse.Namespace) -> Preview:
 def _from_stdin() -> dict[str, str]:
     text = sys.stdin.read(MAX_STDIN_CHARS + 1)
     if len(text) > MAX_STDIN_CHARS:
-        raise Refused("Standard input holds more than 1 MiB: that is no list of values.")
+        raise RefusedPlan("Standard input holds more than 1 MiB: that is no list of values.")
     read = from_text(text, "standard input")
     if read.bad_lines:
-        raise Refused(f"Line {read.bad_lines[0]} of standard input can't be read as KEY=value. Nothing was written.")
+        raise RefusedPlan(
+            f"Line {read.bad_lines[0]} of standard input can't be read as KEY=value. Nothing was written."
+        )
     return {key: value or "" for key, value in read.values.items()}
 
 

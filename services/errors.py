@@ -3,15 +3,29 @@
 GreenlightError
 ├── SettingsError          the settings are wrong: all problems at once
 ├── UnknownEnvironment     a name that no setting defines: carries the names that exist
-└── StoreError             the store can't do what was asked: carries a sentence and a fix
-    ├── StoreBusy          another process holds the lock; passes by itself
-    ├── StoreFull          disk or quota full; passes when space is made
-    ├── StoreReadOnly      file, folder or server is read-only
-    ├── StoreUnreachable   no such folder, no such server, refused
-    ├── StoreCorrupt       the file is damaged or is no database
-    ├── StoreRejected      the database refuses this content; other content it takes
-    ├── StoreFault         the database reports an error that this program doesn't know
-    └── StoreTooNew        written by a newer version of this program
+├── StoreError             the store can't do what was asked: carries a sentence and a fix
+│   ├── StoreBusy          another process holds the lock; passes by itself
+│   ├── StoreFull          disk or quota full; passes when space is made
+│   ├── StoreReadOnly      file, folder or server is read-only
+│   ├── StoreUnreachable   no such folder, no such server, refused
+│   ├── StoreCorrupt       the file is damaged or is no database
+│   ├── StoreRejected      the database refuses this content; other content it takes
+│   ├── StoreFault         the database reports an error that this program doesn't know
+│   └── StoreTooNew        written by a newer version of this program
+├── Forbidden              access: this person may not do that
+├── Refused                evidence.decisions: something that may not be decided so
+├── RefusedPlan            envs.plan: a value that may not be written
+├── NotWritten             envs.writer: the file could not be written; it is as it was
+├── UnreadableSource       env_files.document: an env file that can't be read
+├── NoReport               report.seal: a file that is no report
+├── UnknownHeartbeat       heartbeats: no job calls at this address
+├── TooManyCalls           heartbeats: a job calls too often
+├── WrongAgent             replay.agents: a specification that names no agent
+├── WrongRun               replay.runs: a run that can't be begun or changed so
+├── WrongChange            slo.changes: a deploy or maintenance that can't be noted so
+└── Unreadable             slo.history: a file that can't be imported
+
+What a service raises for itself alone (a wrong pattern, no JSON, Redis in trouble) is caught in it and not listed.
 """
 
 from __future__ import annotations

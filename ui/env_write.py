@@ -13,7 +13,7 @@ from services import clock
 from services.env_files.document import UnreadableSource
 from services.envs import inspect, view, writer, writing
 from services.envs.catalogue import FLAGS, Catalogue, Key
-from services.envs.plan import Action, Refused
+from services.envs.plan import Action, RefusedPlan
 from services.envs.writing import Preview
 from services.fingerprint import installation_key
 from services.settings.model import Environment
@@ -112,7 +112,7 @@ def _make_preview(environment: Environment, catalogue: Catalogue, given: _Given)
             environment.env_path, catalogue, inspect.mode_of(environment), given.values, enforce=given.enforce,
             insist=given.insist,
         )  # fmt: skip
-    except (Refused, UnreadableSource) as error:
+    except (RefusedPlan, UnreadableSource) as error:
         html.show(html.answer("fail", "This can't be written.", str(error)))
         return
     st.session_state[PREVIEW] = made

@@ -1,1 +1,1 @@
-"""From "nothing is enforced" to "strict in production, proven": which step is next, and what proves it?"""
+"""The guided checklist from relaxed to strict mode."""

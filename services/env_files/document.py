@@ -18,6 +18,7 @@ from dotenv.variables import parse_variables
 
 from services.env_files.encoding import foreign
 from services.env_files.lines import NAME, Judged, judged
+from services.errors import GreenlightError
 from services.outside import storable
 
 BOM = "\ufeff"
@@ -79,7 +80,7 @@ class Document:
         return (self.values.get(key) or "").strip()
 
 
-class UnreadableSource(Exception):
+class UnreadableSource(GreenlightError):
     """A source that can't be taken for a configuration at all; the message is a sentence without any value."""
 
 

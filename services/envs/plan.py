@@ -14,6 +14,7 @@ from services.env_files.document import BOM, Document, Piece, from_text
 from services.envs import kinds
 from services.envs.catalogue import FLAGS, Catalogue, Key
 from services.envs.findings import Mode
+from services.errors import GreenlightError
 
 Act = Literal["add", "change", "keep"]
 _ASSIGNMENT = re.compile(r"(\s*(?:export[^\S\r\n]+)?(?:'[^']+'|[^=#\s]+)[^\S\r\n]*)(=[^\S\r\n]*)?")
@@ -21,7 +22,7 @@ _QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _BARE = re.compile(r"[A-Za-z0-9_.:/@%+,;=~^*!?&|()\[\]{}<>-]+")
 
 
-class Refused(Exception):
+class RefusedPlan(GreenlightError):
     """A wanted value that can't be written; the message is a sentence without the value."""
 
 
@@ -75,9 +76,11 @@ def make(
     explicit: frozenset[str] = frozenset(),
 ) -> Plan:
     """The plan that brings `wanted` about. `explicit` keys were asked for by a person and replace a non-secret value;
-    a filled secret is replaced only where `insist` names it, and never by nothing. Raises Refused."""
+    a filled secret is replaced only where `insist` names it, and never by nothing. Raises RefusedPlan."""
     if document.encoding:
-        raise Refused(f"{document.name} is saved as {document.encoding}; save it as UTF-8 first. Nothing was written.")
+        raise RefusedPlan(
+            f"{document.name} is saved as {document.encoding}; save it as UTF-8 first. Nothing was written."
+        )
     actions, values = [], {}
     for name, value in wanted.items():
         action = _action(catalogue.key(name), document, value, name in explicit, name in insist)
@@ -120,13 +123,13 @@ def _action(key: Key, document: Document, value: str, is_explicit: bool, insists
 def _written(name: str, value: str) -> str:
     """The value as it stands in a file, so that python-dotenv reads it back unchanged."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
-        raise Refused(f"{name[:80]!r} is no name of a variable; use letters, digits and underscores.")
+        raise RefusedPlan(f"{name[:80]!r} is no name of a variable; use letters, digits and underscores.")
     if any(ord(c) < 32 or ord(c) == 127 or "\ud800" <= c <= "\udfff" for c in value):
-        raise Refused(f"The value for {name} holds a line break or another invisible character; remove it.")
+        raise RefusedPlan(f"The value for {name} holds a line break or another invisible character; remove it.")
     if "${" in value:
-        raise Refused(f"The value for {name} holds ${{, which env files take for a reference; it can't be written.")
+        raise RefusedPlan(f"The value for {name} holds ${{, which env files take for a reference; it can't be written.")
     if value != value.strip():
-        raise Refused(f"The value for {name} begins or ends with white space; remove it.")
+        raise RefusedPlan(f"The value for {name} begins or ends with white space; remove it.")
     if _BARE.fullmatch(value):
         return value
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
@@ -197,12 +200,12 @@ def _prove(document: Document, text: str, values: Mapping[str, str]) -> None:
     after = from_text(text, document.name)
     for name in values:
         if after.values.get(name) != _meant(values[name]):
-            raise Refused(f"{name} can't be changed where it stands; correct that line by hand first.")
+            raise RefusedPlan(f"{name} can't be changed where it stands; correct that line by hand first.")
     if any("${" in piece.text for piece in document.pieces):
         return  # where values refer to others, a change of one may rightly change another
     for name, value in document.values.items():
         if name not in values and after.values.get(name) != value:
-            raise Refused(f"Writing would change {name}, too; correct the lines around it by hand first.")
+            raise RefusedPlan(f"Writing would change {name}, too; correct the lines around it by hand first.")
 
 
 def _meant(written: str) -> str:

@@ -18,13 +18,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from services.env_files.reading import read_bytes
+from services.errors import GreenlightError
 
 LOCK_PATIENCE_S = 5.0
 STAMP = "%Y%m%dT%H%M%SZ"
 MODE = 0o600
 
 
-class NotWritten(Exception):
+class NotWritten(GreenlightError):
     """The file was not written and is as it was; the message is a sentence with what to do."""
 
 

@@ -50,12 +50,12 @@ def preview(
     enforce: bool = False,
     insist: frozenset[str] = frozenset(),
 ) -> Preview:
-    """What writing would change. Raises UnreadableSource or plan.Refused."""
+    """What writing would change. Raises UnreadableSource or plan.RefusedPlan."""
     document, before = open_for_writing(path)
     known = {*given, *catalogue.keys, *document.values}
     unknown = sorted(insist - known)
     if unknown:
-        raise planning.Refused(f"There is no value to replace for {unknown[0][:80]!r}. Give one, or leave it out.")
+        raise planning.RefusedPlan(f"There is no value to replace for {unknown[0][:80]!r}. Give one, or leave it out.")
     wanted = planning.wanted_values(document, catalogue, mode, given, enforce=enforce)
     explicit = frozenset(given) | (frozenset(FLAGS) if enforce else frozenset())
     made = planning.make(document, catalogue, wanted, insist=insist, explicit=explicit)

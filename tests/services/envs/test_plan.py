@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from services.env_files.document import from_text
 from services.envs import catalogue as catalogues
 from services.envs.findings import Mode
-from services.envs.plan import Plan, Refused, make, wanted_values
+from services.envs.plan import Plan, RefusedPlan, make, wanted_values
 
 CATALOGUE = catalogues.load()
 
@@ -73,7 +73,7 @@ def test_any_value_reads_back_and_every_other_key_keeps_its_own(
     before = from_text(text, "f")
     try:
         plan = planned(text, {key: value})
-    except Refused:
+    except RefusedPlan:
         assert "$" in value  # `${` can't be written
         return
     after = from_text(text if plan.text is None else plan.text, "f")
@@ -108,7 +108,7 @@ def test_a_filled_secret_stays_unless_somebody_insists(
 
 @pytest.mark.parametrize("value", ["a\nb", "a\x00", "${HOME}", " a", "a\x7f"])
 def test_a_value_that_would_not_read_back_is_refused_without_being_quoted(value: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedPlan) as refused:
         planned("", {"A": value})
     assert value not in str(refused.value)
 
