@@ -12,7 +12,7 @@ from services.checklist import steps as table
 from services.checklist.steps import Blanks, Step
 from services.dependencies.registry import KINDS
 from services.evidence import chain, decisions
-from services.evidence.decisions import Decision
+from services.evidence.decisions import Decision, Log
 from services.settings.model import Environment, Settings
 from services.soak import reading as soaks
 from services.soak.evaluate import CHECK as SOAK
@@ -116,15 +116,15 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
     with store.read() as connection:
         walk = [e for e in (staging, environment) if e is not None]
         facts = {e.name: verdict_view.facts(connection, settings, e, now_ms) for e in walk}
-        campaigns = _campaigns(connection, name)
+        logs = {e.name: decisions.log(connection, e.name) for e in walk}
+        campaigns = _campaigns(logs[name])
         campaign = campaigns[0].begun if campaigns else None
         go = verdict_view.signed_go(connection, name)
-        views = _views(connection, steps, environment, staging, facts, campaign, go)
+        views = _views(connection, steps, environment, staging, facts, logs, campaign, go)
         soaking = staging or (environment if environment.role == "staging" else None)
         soak = None if soaking is None else soaks.read(connection, settings, soaking, now_ms)
         asked = signing.waiting(connection, name)
         measured_ms = conditions.newest_ms(connection, [e.name for e in walk])
-        said = [d for e in walk for kind in decisions.KINDS for d in decisions.history(connection, e.name, kind)]
     found = evaluate(facts[name])
     return Checklist(
         environment=name,
@@ -135,15 +135,15 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         verdict=found,
         soak=soak,
         campaigns=campaigns,
-        decisions=tuple(sorted(said, key=lambda decision: -decision.number)),
+        decisions=tuple(sorted((d for log in logs.values() for d in log.said), key=lambda decision: -decision.number)),
         asked=asked,
         go=go,
     )
 
 
-def _campaigns(connection: Connection, name: str) -> tuple[Campaign, ...]:
-    begun = [d for d in decisions.history(connection, name, "campaign") if d.holds]
-    signed = decisions.history(connection, name, "sign_off")
+def _campaigns(log: Log) -> tuple[Campaign, ...]:
+    begun = [d for d in log.of("campaign") if d.holds]
+    signed = log.of("sign_off")
     found, until = [], None
     for each in begun:
         own = (s for s in signed if s.number > each.number and (until is None or s.number < until))
@@ -155,15 +155,15 @@ def _campaigns(connection: Connection, name: str) -> tuple[Campaign, ...]:
 
 def _views(
     connection: Connection, steps: tuple[Step, ...], environment: Environment, staging: Environment | None,
-    facts: Mapping[str, Facts], campaign: Decision | None, go: SignedGo | None,
+    facts: Mapping[str, Facts], logs: Mapping[str, Log], campaign: Decision | None, go: SignedGo | None,
 ) -> tuple[StepView, ...]:  # fmt: skip
     views: list[StepView] = []
     for step in steps:
         for target in _targets(step, environment, staging):
             if step.id == SOAK and target.role != "staging":
                 continue
-            views.append(_view(connection, step, target, facts[target.name], len(views) + 1, campaign,
-                               verdict=facts[environment.name], go=go))  # fmt: skip
+            views.append(_view(connection, step, target, facts[target.name], logs[target.name], len(views) + 1,
+                               campaign, verdict=facts[environment.name], go=go))  # fmt: skip
     return _in_order(views, environment, staging)
 
 
@@ -180,15 +180,15 @@ def _targets(step: Step, environment: Environment, staging: Environment | None) 
 
 
 def _view(
-    connection: Connection, step: Step, target: Environment, facts: Facts, number: int,
+    connection: Connection, step: Step, target: Environment, facts: Facts, log: Log, number: int,
     campaign: Decision | None, *, verdict: Facts, go: SignedGo | None,
 ) -> StepView:  # fmt: skip
     names = (*step.checks, *((f"queue:{q.name}" for q in target.queues) if step.queues else ()))
-    checks = tuple(_check_result(connection, name, facts) for name in names)
+    checks = tuple(check_result(name, facts.records.get(name), facts.context, facts) for name in names)
     if step.environment == "last":
         decision = None if go is None else go.covering
     else:
-        decision = decisions.newest(connection, target.name, step.confirm or step.confirm_optional or "-")
+        decision = log.newest(step.confirm or step.confirm_optional or "-")
     outcomes = [check.outcome for check in checks]
     if step.confirm:
         outcomes.append("pass" if decision is not None else "unknown")
@@ -219,12 +219,6 @@ def _view(
             connection, target.name, names, since, standing=decisions.PREFIX + step.confirm if step.confirm else ""
         ),
     )
-
-
-def _check_result(connection: Connection, name: str, facts: Facts) -> CheckResult:
-    if name == SOAK:
-        return check_result(SOAK, chain.newest(connection, facts.subject.name, SOAK), facts.context, facts)
-    return check_result(name, facts.records.get(name), facts.context, facts)
 
 
 def _in_order(views: list[StepView], environment: Environment, staging: Environment | None) -> tuple[StepView, ...]:

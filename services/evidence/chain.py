@@ -112,6 +112,17 @@ def history(
     return tuple((row.seq, row.hash, _record(row)) for row in rows)
 
 
+def histories(
+    connection: Connection, environment: str, checks: Collection[str], *, limit: int
+) -> tuple[tuple[int, Evidence], ...]:
+    """The newest records of each of these checks, newest first over all, as (number, record); one query."""
+    place = func.row_number().over(partition_by=evidence.c.check_name, order_by=evidence.c.seq.desc()).label("place")
+    query = select(*_WHOLE, place).where(evidence.c.environment == environment, evidence.c.check_name.in_(checks))
+    ranked = query.subquery()
+    rows = connection.execute(select(ranked).where(ranked.c.place <= limit).order_by(ranked.c.seq.desc()))
+    return tuple((row.seq, _record(row)) for row in rows)
+
+
 def newest(connection: Connection, environment: str, check: str) -> Evidence | None:
     """The newest record of a check; None where there is none."""
     found = history(connection, environment, check=check, limit=1)

@@ -129,6 +129,28 @@ def already(standing: Decision) -> str:
     return f"{standing.who} confirmed this already, {when}. To confirm it again, take it back first."
 
 
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What was decided on an environment, of every kind, newest first; read at once."""
+
+    said: tuple[Decision, ...]
+
+    def of(self, kind: str) -> tuple[Decision, ...]:
+        """Decisions of a kind, newest first."""
+        return tuple(decision for decision in self.said if decision.kind == kind)
+
+    def newest(self, kind: str) -> Decision | None:
+        """The last word on it; None where nothing was said, or it was taken back."""
+        found = next(iter(self.of(kind)), None)
+        return found if found is not None and found.holds else None
+
+
+def log(connection: Connection, environment: str) -> Log:
+    """The log of an environment: the newest 50 of each kind."""
+    found = chain.histories(connection, environment, [PREFIX + kind for kind in KINDS], limit=50)
+    return Log(tuple(_decision(number, record) for number, record in found))
+
+
 def history(connection: Connection, environment: str, kind: str, limit: int = 50) -> tuple[Decision, ...]:
     """Decisions of a kind, newest first."""
     found = chain.history(connection, environment, check=PREFIX + kind, limit=limit)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from services import clock
 from services.access import local_operator
@@ -269,3 +270,21 @@ def test_a_table_without_steps_is_refused(tmp_path: Path) -> None:
     (tmp_path / "steps.toml").write_text("steps = []")
     with pytest.raises(SettingsError, match="at least 1 item"):
         table.load(tmp_path / "steps.toml")
+
+
+def test_it_reads_its_evidence_once(store: Store, tmp_path: Path) -> None:
+    """Every step asks the same facts and the same log of decisions: questions to the store don't grow with the steps."""
+    wanted = settings(tmp_path)
+    for name in ("stage", "prod"):
+        prove(store, name, *CHECKS)
+    asked: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append(f"{statement} {parameters}")
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    checklist(store, wanted, "prod", clock.now_ms())
+    event.remove(store.engine, "before_cursor_execute", note)
+    assert len([question for question in asked if "max(evidence.seq)" in question]) == 2, "once an environment"
+    assert len([question for question in asked if "row_number()" in question]) == 2, "decisions too"
+    assert len(asked) < 40, len(asked)
