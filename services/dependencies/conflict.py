@@ -30,12 +30,16 @@ States = Mapping[str, State]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conflict:
-    """Two probes whose answers can't both be true where `found(states)`, and what to do about it."""
+    """Two probes whose answers can't both be true where `found(states)`, and what to do about it.
+
+    `leads`: the probe whose own finding it replaces, as that finding's fix would look for a fault that isn't there.
+    """
 
     name: str
     probes: tuple[str, str]
     found: Callable[[States], bool]
     advice: Advice
+    leads: str = ""
 
 
 def is_down(states: States, probe: str, code: str | None = None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from services.advice import Advice
@@ -11,17 +12,18 @@ from services.dependencies.registry import KINDS
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contradiction:
-    """A conflict in an operator's words, with what to do and which probes disagree."""
+    """A conflict in an operator's words, with what to do and which probes disagree. `leads` is as in `Conflict`."""
 
     rule: str
     advice: Advice
     probes: tuple[str, str]
+    leads: str = ""
 
 
 def find(states: States) -> tuple[Contradiction, ...]:
     """Every conflict among an environment's conditions, by probe name. Stale ones must be left out before."""
     built_in = (
-        Contradiction(rule=conflict.name, advice=conflict.advice, probes=conflict.probes)
+        Contradiction(rule=conflict.name, advice=conflict.advice, probes=conflict.probes, leads=conflict.leads)
         for kind in KINDS.values()
         for conflict in kind.conflicts
         if conflict.found(states)
@@ -33,6 +35,11 @@ def find(states: States) -> tuple[Contradiction, ...]:
         if isinstance(seen.detail.get("declared"), dict)
     )
     return (*built_in, *(conflict for conflict in declared if conflict is not None))
+
+
+def leading(found: Iterable[Contradiction]) -> Mapping[str, Advice]:
+    """By probe, the conflict that says more than its own finding does."""
+    return {conflict.leads: conflict.advice for conflict in found if conflict.leads}
 
 
 def _of_declared(states: States, probe: str, seen: State) -> Contradiction | None:

@@ -105,7 +105,7 @@ def evaluate(
         for name in dict.fromkeys(dependency_of(probe) for probe in shown)
     )
     dependencies += _only_reported(shown.get("dependencies"), reported, {d.name for d in dependencies})
-    contradictions = find({name: c for name, c in shown.items() if c.code not in UNSEEN})
+    contradictions = _conflicts(shown)
     readiness = found.get("readiness")
     return Health(
         environment=environment,
@@ -117,6 +117,15 @@ def evaluate(
         measured_ms=max((c.at_ms for c in found.values() if c.code != NEVER), default=None),
         stale="readiness" in shown and shown["readiness"].code == "prober.stale",
     )
+
+
+def conflicts(conditions: Iterable[Condition], now_ms: int) -> tuple[Contradiction, ...]:
+    """Conflicting signals among the probes' newest results."""
+    return _conflicts({condition.probe: current(condition, now_ms) for condition in conditions})
+
+
+def _conflicts(shown: Mapping[str, Condition]) -> tuple[Contradiction, ...]:
+    return find({name: c for name, c in shown.items() if c.code not in UNSEEN})
 
 
 def _reported(report: Condition | None) -> Mapping[str, Mapping[str, Any]]:

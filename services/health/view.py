@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from services.dependencies.registry import KINDS, SLIS
 from services.evidence import chain, current
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
+from services.health.contradictions import leading
 from services.health.evaluate import NEVER, Dependency, Health, evaluate, never_seen
 from services.health.ribbon import Cell, cells, with_present
 from services.settings.model import Environment, Settings
@@ -133,7 +134,8 @@ def environment_view(store: Store, environment: Environment, now_ms: int) -> Env
         sparks = samples.newest_values(connection, environment.name, since_ms=now_ms - SPARK_MS)
         past = spans.load(connection, environment.name, since_ms=now_ms - DAY_MS)
         changes = _changes(connection, environment.name, now_ms, limit=20)
-    views = [_dependency_view(d, sparks, past, now_ms) for d in card.health.dependencies]
+    led = leading(card.health.contradictions)
+    views = [_dependency_view(d, sparks, past, now_ms, led) for d in card.health.dependencies]
     rank = {"down": 0, "unknown": 1, "slow": 2, "ok": 3}
     return EnvironmentView(
         as_of_ms=now_ms,
@@ -203,6 +205,12 @@ def notice_for(condition: Condition, subject: str) -> Notice:
     )
 
 
+def _noticed(condition: Condition, subject: str, led: Mapping[str, Advice]) -> Notice:
+    """The same; conflicting signals where they say more."""
+    found = notice_for(condition, subject)
+    return replace(found, advice=led[condition.probe]) if condition.probe in led else found
+
+
 def _worker(connection: Connection, now_ms: int) -> WorkerLife:
     newest = next(iter(workers.load(connection)), None)
     if newest is None:
@@ -244,9 +252,9 @@ def wanted(connection: Connection, environment: Environment) -> list[Condition]:
 
 def _findings(health: Health) -> tuple[Notice, ...]:
     """What is wrong, worst first, then contradictions; each cause once."""
-    order = {"down": 0, "unknown": 2, "slow": 1}
+    order, led = {"down": 0, "unknown": 2, "slow": 1}, leading(health.contradictions)
     found = [
-        (order[probe.state], notice_for(probe, d.name))
+        (order[probe.state], _noticed(probe, d.name, led))
         for d in health.dependencies
         for probe in d.probes
         if probe.state in order and not (probe.state == "unknown" and not d.configured) and probe.code != NEVER
@@ -285,14 +293,14 @@ def _changes(connection: Connection, environment: str, now_ms: int, limit: int =
 
 
 def _dependency_view(
-    dependency: Dependency, sparks: Mapping[str, Any], past: tuple[Span, ...], now_ms: int
+    dependency: Dependency, sparks: Mapping[str, Any], past: tuple[Span, ...], now_ms: int, led: Mapping[str, Advice]
 ) -> DependencyView:
     probe_names = {probe.probe for probe in dependency.probes}
     own = [span for span in past if span.probe in probe_names]
     made = cells(own, from_ms=now_ms - DAY_MS, until_ms=now_ms, count=DAY_CELLS)
     return DependencyView(
         dependency=dependency,
-        notice=notice_for(dependency.leading, dependency.name),
+        notice=_noticed(dependency.leading, dependency.name, led),
         sparks={sli: thinned(sparks[sli]) for sli in slis_of(dependency.name) if sli in sparks},
         day=with_present(made, dependency.state, dependency.leading.code, stale=dependency.stale),
     )

@@ -97,7 +97,8 @@ def _found(name: str, record: Evidence | None, context: Context, facts: Facts) -
     advice = advice_of(record)
     if record.outcome == "unknown":
         return _unknown(name, advice.what, advice.fix or words.needs(name), record)
-    last = facts.probed.get(words.probe(name))
+    probe = words.probe(name)
+    advice, last = facts.leading.get(probe, advice), facts.probed.get(probe)
     if last is not None and last.confirming:
         advice = Advice(what=f"{advice.what} It is {last.confirming}.", fix=advice.fix)
     return CheckResult(check=name, outcome="fail", advice=advice, record=record)

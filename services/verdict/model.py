@@ -44,7 +44,8 @@ class Probed(NamedTuple):
 class Facts:
     """Everything that a verdict depends on: the newest record of each check, what it must have been taken under, time.
 
-    `probed` is by probe. `soak` and `soak_context` are staging's.
+    `probed` is by probe; `leading` too, where conflicting signals say more than the probe's own finding. `soak` and
+    `soak_context` are staging's.
     """
 
     subject: Subject
@@ -52,6 +53,7 @@ class Facts:
     context: Context = field(default_factory=Context)
     records: Mapping[str, Evidence] = field(default_factory=dict)
     probed: Mapping[str, Probed] = field(default_factory=dict)
+    leading: Mapping[str, Advice] = field(default_factory=dict)
     soak: Evidence | None = None
     soak_context: Context = field(default_factory=Context)
 

@@ -12,6 +12,8 @@ from services.evidence import chain, current, decisions, exports
 from services.evidence.decisions import Decision
 from services.evidence.exports import Export
 from services.evidence.model import Evidence, worth_writing
+from services.health.contradictions import leading
+from services.health.evaluate import conflicts
 from services.health.hysteresis import confirming, is_confirming
 from services.settings.model import Environment, Settings
 from services.soak.evaluate import CHECK as SOAK
@@ -140,6 +142,7 @@ def facts(connection: Connection, settings: Settings, environment: Environment, 
         context=current.complete(connection, settings, environment.name, now_ms, seen),
         records=records,
         probed={c.probe: _probed(c) for c in seen},
+        leading=leading(conflicts(seen, now_ms)),
         soak=soak,
         soak_context=current.context(connection, staging.name) if staging is not None else current.NOTHING,
     )

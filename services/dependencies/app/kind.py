@@ -46,11 +46,12 @@ APP = Kind(
             ),
         ),
         Conflict(
-            name="report_ready_but_not", probes=("dependencies", "readiness"),
+            name="report_ready_but_not", probes=("dependencies", "readiness"), leads="readiness",
             found=lambda states: is_down(states, "readiness", "readiness.not_ready") and reported_ready(states) is True,
             advice=Advice(
-                what="The dependency report says ready, the readiness route says not ready.",
-                fix="Correct the application: both routes must use the same rule.",
+                what="The application contradicts itself: its readiness route says not ready, its dependency report "
+                "says ready.",
+                fix="Correct the application, not a dependency: both routes must use the same rule.",
             ),
         ),
         Conflict(

@@ -7,11 +7,12 @@ import pytest
 
 from services import clock
 from services.access import local_operator
+from services.checklist.view import checklist
 from services.evidence import chain, decisions
 from services.evidence.model import Evidence
 from services.fingerprint import InstallationKey, Snapshot
 from services.health import record as ledger
-from services.health.view import raw_evidence
+from services.health.view import overview, raw_evidence
 from services.settings import load
 from services.store import Store, snapshots
 from services.verdict import view, words
@@ -172,3 +173,30 @@ def test_a_go_does_not_outlive_the_worker_by_an_hour(
             p for p in raw_evidence(store, settings, "local", found.as_of_ms) if p.record.check == "readiness.ready"
         ]
         assert proof.stale == "nothing was measured for 11 min", "said alike wherever evidence is listed"
+
+
+def test_an_application_that_contradicts_itself_is_told_so_and_no_dependency_blamed(
+    store: Store, tmp_path: Path
+) -> None:
+    """Readiness says 503, the report says ready: no dependency is down, so none is to be fixed."""
+    settings = load({"GREENLIGHT_DATA": str(tmp_path)}, root=tmp_path)
+    now = clock.now_ms() / 1000
+    memory = ledger.Memory()
+    for second in (-30, -20, -10):
+        report = replace(
+            look_at(now + second, environment="local"), probe="dependencies",
+            reading=replace(look_at(0).reading, code="dependencies.ok", detail={"ready": True, "reported": {}}, checks=(),
+                            measures=()),
+        )  # fmt: skip
+        ledger.record(store, [look_at(now + second, "readiness.not_ready", "local"), report], memory)
+    at_ms = round(1000 * now)
+    found = view.verdict(store, settings, "local", at_ms)
+    rule = next(result for result in found.results if result.rule == "readiness")
+    assert rule.outcome == "fail"
+    assert rule.advice.what.startswith("The application contradicts itself")
+    assert rule.advice.fix == "Correct the application, not a dependency: both routes must use the same rule."
+    card = overview(store, settings, at_ms).cards[0]
+    assert card.findings[0].advice == rule.advice
+    assert "dependency that is down" not in " ".join(finding.advice.fix for finding in card.findings)
+    way = checklist(store, settings, "local", at_ms)
+    assert way.next_step == f"First: {rule.advice.fix}"
