@@ -10,7 +10,7 @@ import sys
 import streamlit as st
 from starlette.routing import Route
 
-from api.app import build as build_api
+from api.app import Following
 from api.metrics import metrics_route
 from runtime.parent import end_with_parent
 from services.errors import SettingsError
@@ -18,10 +18,9 @@ from ui import cached, portal
 
 os.umask(0o077)  # what the portal writes is for this user alone
 try:
-    settings = cached.settings()
     routes = [
-        Route("/api/{path:path}", endpoint=build_api(settings, cached.store)),
-        metrics_route(settings, cached.store),
+        Route("/api/{path:path}", endpoint=Following(cached.settings, cached.store)),
+        metrics_route(cached.settings, cached.store),
     ]
     app = st.App(portal.SHELL, **portal.options(routes))
     if __name__ == "__main__":

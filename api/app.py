@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from api import heartbeats, problems, replays, slos
 from runtime import Contract, Dependency, TokenPolicy, mount
@@ -106,6 +107,21 @@ def build(settings: Settings, get_store: GetStore) -> FastAPI:
     problems.describe(app)
     app.add_middleware(BodyLimit, most=MAX_REQUEST_BYTES)
     return app
+
+
+class Following:
+    """The API over the settings in use now; built again where they were changed."""
+
+    def __init__(self, get_settings: Callable[[], Settings], get_store: GetStore) -> None:
+        self._get_settings, self._get_store = get_settings, get_store
+        self._settings = get_settings()
+        self._app = build(self._settings, get_store)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        settings = self._get_settings()
+        if settings is not self._settings:
+            self._settings, self._app = settings, build(settings, self._get_store)
+        await self._app(scope, receive, send)
 
 
 def _guard(settings: Settings) -> Callable[..., Person]:

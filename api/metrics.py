@@ -104,23 +104,23 @@ class PortalMetrics:
         return share, target, coverage, left, burning, state
 
 
-def metrics_route(settings: Settings, get_store: Callable[[], Store]) -> Route:
+def metrics_route(get_settings: Callable[[], Settings], get_store: Callable[[], Store]) -> Route:
     """`GET /metrics`, Prometheus text."""
-    collector = PortalMetrics(settings, get_store)
 
-    def text() -> bytes:
+    def text(settings: Settings) -> bytes:
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Once(collector))
+        registry.register(_Once(PortalMetrics(settings, get_store)))
         return generate_latest(registry)
 
     async def metrics(request: Request) -> Response:
+        settings = get_settings()
         if not _may_read(request, settings):
             return PlainTextResponse(
                 "Send an API token as Authorization: Bearer <token>, or see [portal] metrics in greenlight.toml.\n",
                 status_code=401, headers={"WWW-Authenticate": "Bearer"},
             )  # fmt: skip
         try:
-            body = await run_in_threadpool(text)
+            body = await run_in_threadpool(text, settings)
         except StoreError as error:
             return PlainTextResponse(f"{error}\n", status_code=503)
         return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -16,9 +16,10 @@ from typing import Any
 from services import clock
 from services.access import local_operator
 from services.crash import guarded
+from services.env_files import writer
 from services.env_files.document import UnreadableSource, from_text
 from services.envs import catalogue as catalogues
-from services.envs import writer, writing
+from services.envs import writing
 from services.envs.catalogue import Catalogue
 from services.envs.findings import Mode
 from services.envs.plan import Action, RefusedPlan

@@ -15,7 +15,7 @@ GreenlightError
 ├── Forbidden              access: this person may not do that
 ├── Refused                evidence.decisions: something that may not be decided so
 ├── RefusedPlan            envs.plan: a value that may not be written
-├── NotWritten             envs.writer: the file could not be written; it is as it was
+├── NotWritten             env_files.writer: the file could not be written; it is as it was
 ├── UnreadableSource       env_files.document: an env file that can't be read
 ├── NoReport               report.seal: a file that is no report
 ├── UnknownHeartbeat       heartbeats: no job calls at this address

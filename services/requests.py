@@ -11,6 +11,7 @@ from services.store import Store, jobs
 
 PROBE: Action = "probe"
 VALIDATE: Action = "validate"
+TRY: Action = "configure"
 
 
 def probe_now(store: Store, settings: Settings, environment: str, *, by: Person) -> jobs.Job:
@@ -26,15 +27,26 @@ def validate_now(store: Store, settings: Settings, environment: str, *, by: Pers
     return _ask(store, settings, VALIDATE, environment, by)
 
 
-def _ask(store: Store, settings: Settings, kind: Action, environment: str, by: Person) -> jobs.Job:
+def try_draft(store: Store, settings: Settings, name: str, number: int, *, by: Person) -> jobs.Job:
+    """Ask for a trial of a kept draft. It isn't configured yet, so a worker that holds another environment does it.
+
+    Raises Forbidden or StoreError.
+    """
+    return _ask(store, settings, TRY, settings.names[0], by, message=f"{name} {number}")
+
+
+def _ask(
+    store: Store, settings: Settings, kind: Action, environment: str, by: Person, *, message: str = ""
+) -> jobs.Job:
     access.require(by, kind)
     settings.environment(environment)
     id_ = secrets.token_hex(8)
     with store.write() as connection:
         waiting = jobs.open_job(connection, kind=kind, environment=environment)
-        if waiting is not None:
+        if waiting is not None and waiting.message == message:
             return waiting
-        jobs.enqueue(connection, id_=id_, kind=kind, environment=environment, by=str(by), now_ms=clock.now_ms())
+        jobs.enqueue(connection, id_=id_, kind=kind, environment=environment, by=str(by), now_ms=clock.now_ms(),
+                     message=message)  # fmt: skip
         made = jobs.get(connection, id_)
     assert made is not None  # noqa: S101 - it was written in this very transaction
     return made

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import Literal
 
 import streamlit as st
@@ -12,7 +15,9 @@ from services import clock
 from services.checklist import view as checklists
 from services.envs.catalogue import Catalogue
 from services.envs.catalogue import load as load_catalogue
+from services.errors import SettingsError
 from services.health import view
+from services.paths import config_path
 from services.replay import view as replay_view
 from services.report import make
 from services.report.document import Kind
@@ -34,10 +39,67 @@ def forget_also(what: Literal["slos", "decisions"], clear: Callable[[], None]) -
     _drawn[what].append(clear)
 
 
-@cache
+@dataclass(slots=True)
+class _Held:
+    """The settings in use, of which state of the file they are, and why not of the newest."""
+
+    settings: Settings
+    stamp: tuple[int, int] | None
+    looked_s: float
+    trouble: str = ""
+
+
+_held: _Held | None = None
+_reading = Lock()
+
+
 def settings() -> Settings:
-    """The settings of this process; read once, as a change asks for a restart."""
-    return load_and_prepare()
+    """The settings of this process. A changed file is taken up within a second; one that is wrong is said, not used."""
+    global _held  # noqa: PLW0603 - one for the process, as its settings are
+    held = _held
+    if held is not None and time.monotonic() - held.looked_s < FRESH_S:
+        return held.settings
+    with _reading:
+        stamp = _stamp()
+        if _held is None:
+            _held = _Held(load_and_prepare(), stamp, time.monotonic())
+        elif _held.stamp != stamp:
+            _held = _taken_up(_held, stamp)
+        _held.looked_s = time.monotonic()
+        return _held.settings
+
+
+def forget_settings() -> None:
+    """Read them again at the next question, as a new process does."""
+    global _held  # noqa: PLW0603 - one for the process, as its settings are
+    _held = None
+
+
+def settings_trouble() -> str:
+    """Why the newest settings aren't in use, or not all of them; "" where they are."""
+    return _held.trouble if _held is not None else ""
+
+
+def _taken_up(held: _Held, stamp: tuple[int, int] | None) -> _Held:
+    """The changed settings; those that a running server can't change stay."""
+    try:
+        new = load_and_prepare()
+    except SettingsError as error:
+        first = error.problems[0]
+        said = f"The settings file was changed, but can't be used, so those from before count: {first}"
+        return _Held(held.settings, stamp, held.looked_s, said)
+    fixed = {name: getattr(held.settings, name) for name in ("portal", "access", "access_tokens")}
+    changed = [f"[{name}]" for name in ("portal", "access") if getattr(new, name) != fixed[name]]
+    said = f"Restart Greenlight to use the changed {' and '.join(changed)}." if changed else ""
+    return _Held(new.model_copy(update=fixed), stamp, held.looked_s, said)
+
+
+def _stamp() -> tuple[int, int] | None:
+    try:
+        found = config_path().stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 @cache

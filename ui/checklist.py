@@ -43,6 +43,9 @@ def opened_step(found: Checklist) -> StepView | None:
 
 def answer(found: Checklist, where: tzinfo) -> str:
     """The verdict as the page's one sentence, why, and what to do next."""
+    if found.role == "other":
+        what = f"No Go is asked of {found.environment}: its role is other. You may still do its steps."
+        return html.answer("unasked", what, found.next_step, mark=found.simulated)
     if found.verdict.state != "GO":
         return verdicts.answer(found.verdict, found.next_step or found.verdict.next_step)
     signed = found.go.covering if found.go else None

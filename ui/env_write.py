@@ -10,8 +10,9 @@ from pathlib import Path
 import streamlit as st
 
 from services import clock
+from services.env_files import writer
 from services.env_files.document import UnreadableSource
-from services.envs import inspect, view, writer, writing
+from services.envs import inspect, view, writing
 from services.envs.catalogue import FLAGS, Catalogue, Key
 from services.envs.plan import Action, RefusedPlan
 from services.envs.writing import Preview

@@ -19,13 +19,15 @@ from ui import cached, html, present, verdicts
 from ui.verdicts import SloSentences
 
 FINDINGS_SHOWN = 3
+ADD = "Open Environments, then Add an environment. Or run: python3 start.py add"
 
 
 def render(
-    view: Overview, summaries: Sequence[VerdictSummary], slos: SloSentences, where: tzinfo, now: int
-) -> tuple[str, str]:
-    """The answer, which is the verdict; and all that stands below it: health as a sentence and a card an environment,
-    then the newest changes.
+    view: Overview, summaries: Sequence[VerdictSummary], slos: SloSentences, where: tzinfo, now: int, *,
+    first_start: bool = False,
+) -> tuple[str, str]:  # fmt: skip
+    """The answer, which is the verdict of those who are asked for a Go; and all that stands below it: health as a
+    sentence and a card an environment, then the newest changes.
 
     Two pieces, so that the answer is painted before the rest is laid out.
     """
@@ -38,9 +40,21 @@ def render(
         html.changes(view.changes, where, name_environment=len(view.cards) > 1),
     )
     fresh = html.block(as_of(newest, view.worker, where, now))
+    if not view.cards:
+        return fresh + html.answer("unknown", "No environment is configured.", ADD), rest
     if not summaries:
-        return fresh + html.answer("unknown", "No environment is configured.", "Add one to greenlight.toml."), rest
+        return fresh + _no_go_asked(view.cards, first_start=first_start), rest
     return fresh + verdicts.first_and_others(summaries, slos, where), rest
+
+
+def _no_go_asked(cards: Sequence[Card], *, first_start: bool) -> str:
+    """The answer where no environment is asked for a Go: an environment of the role *other* never is."""
+    worst = cards[0]
+    if first_start and worst.health.state in {"ready", "degraded"}:
+        return html.answer("ready", "Greenlight works. Add your first environment.", ADD)
+    what, step = verdict_words(worst)
+    ask = "No environment is asked for a Go: give one the role staging or production."
+    return html.answer(worst.health.state, what, step or (ADD if first_start else ask), mark=worst.simulated)
 
 
 def as_of(measured_ms: int | None, worker: WorkerLife, where: tzinfo, now: int) -> str:
@@ -169,9 +183,10 @@ def markup(only: str | None, zone_name: str) -> tuple[str, str]:
     """The Overview as markup, in a time zone: ten visitors cost one reading and one drawing a second."""
     now, store, settings = clock.now_ms(), cached.store(), cached.settings()
     seen = health_view.overview(store, settings, now, only)
-    summaries = verdict_view.summaries(store, settings, now, tuple(card.name for card in seen.cards))
+    asked = tuple(card.name for card in seen.cards if card.role != "other")
+    summaries = verdict_view.summaries(store, settings, now, asked)
     slos = {card.name: cached.slos_met(card.name) for card in seen.cards}
-    return render(seen, summaries, slos, present.zone(zone_name), now)
+    return render(seen, summaries, slos, present.zone(zone_name), now, first_start=settings.is_first_start)
 
 
 cached.forget_also("decisions", markup.clear)

@@ -34,6 +34,7 @@ APPEARANCES: Mapping[str, Appearance] = {
     "down": Appearance(word="down", tone="bad", symbol="cancel"),
     "not_ready": Appearance(word="not ready", tone="bad", symbol="cancel"),
     "unknown": Appearance(word="unknown", tone="none", symbol="help"),
+    "unasked": Appearance(word="no Go asked", tone="none", symbol="radio_button_unchecked"),
     "strict": Appearance(word="strict", tone="plain", symbol=""),
     "fail": Appearance(word="failed", tone="bad", symbol="cancel"),
     "warning": Appearance(word="warning", tone="warn", symbol="warning"),

@@ -37,6 +37,7 @@ class Leases:
         self._stopping = False
         self.busy = False  # whether somebody's request is being carried out
         self.trouble = ""
+        self.settings_trouble = ""
 
     def holds(self, environment: str) -> bool:
         """Whether this worker collects that environment."""
@@ -46,7 +47,7 @@ class Leases:
         """Renew leases and beat until cancelled. While the store is away, what is held stays held."""
         while True:
             try:
-                taken = await asyncio.to_thread(self._renew, writer.trouble or parts_trouble())
+                taken = await asyncio.to_thread(self._renew, writer.trouble or parts_trouble() or self.settings_trouble)
                 for name in taken - self._held:
                     writer.forget(name)
                     collector.remember(name, await asyncio.to_thread(self._details, name))

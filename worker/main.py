@@ -27,11 +27,12 @@ from services.dependencies.inngest.pulse import NAME as PULSE
 from services.dependencies.inngest.sync import NAME as SYNC
 from services.dependencies.own_network import OwnNetwork
 from services.dependencies.tables import INSTALLATION
+from services.environments import trial
 from services.errors import SettingsError, StoreError
 from services.fingerprint import installation_key
 from services.heartbeats import Calls
 from services.redact import fault
-from services.settings import Settings, load_and_prepare
+from services.settings import Settings, load, load_and_prepare
 from services.settings.model import Environment
 from services.soak import reading as soaks
 from services.store import Store
@@ -43,7 +44,7 @@ from worker import functions, scheduled
 from worker.collector import Collector
 from worker.environments import EnvironmentWatch
 from worker.lag import LagMeter
-from worker.leases import JobFailed, Leases, Progress
+from worker.leases import Handler, JobFailed, Leases, Progress
 from worker.metrics import WorkerMetrics
 from worker.parts import Parts
 from worker.replays import ReplayWork
@@ -55,6 +56,8 @@ ROLL_EVERY_S = 600
 VERDICT_EVERY_S = 10.0
 log = logging.getLogger("worker")
 STORE_PATIENCE_S = 60.0
+SETTINGS_EVERY_S = 2.0
+KEEPS_OLD = "The settings file was changed, but can't be used as it is. The worker keeps the settings from before."
 REGISTERED = frozenset({PULSE, SYNC})  # the probes that measure what the registration brings about
 CANCEL_S = 2.0
 END_S = 8.0  # beyond the drain time: by then an orderly stop has ended
@@ -83,7 +86,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"The worker can't {where} ({error.strerror}).", file=sys.stderr)
         return 2
     end_with_parent()
-    return _run(process.live())
+    status = _run(process.live())
+    if process.again and status == 0:
+        logging.shutdown()
+        listener.close()
+        os.execv(sys.executable, [sys.executable, "-m", "worker", *(sys.argv[1:] if arguments is None else arguments)])  # noqa: S606 - ourselves
+    return status
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:
@@ -136,6 +144,8 @@ class _Process:
         known = tuple(environment for environment in watched if environment.name != INSTALLATION)
         self._settings = settings = settings.model_copy(update={"environments": known})
         self._parts = Parts()
+        self._end = asyncio.Event()
+        self.again = False  # whether it ends only to start with changed settings
         self._writer = Writer(store)
         self._lag = LagMeter()
         self._leases = Leases(
@@ -160,6 +170,10 @@ class _Process:
         self._registration = None if pulsed is None else self._register(pulsed)
         if self._registration is not None:
             self._replays.hand_over_by(self._send, self._hands_over)
+
+    @property
+    def _handlers(self) -> dict[str, Handler]:
+        return {"probe": self._probe_now, "validate": self._validate_now, "configure": self._try_draft}
 
     def _register(self, environment: Environment) -> Registration:
         return Registration(
@@ -228,9 +242,43 @@ class _Process:
     async def _validate_now(self, job: Job, progress: Progress) -> str:
         return await self._watch.validate(job.environment, progress)
 
+    async def _try_draft(self, job: Job, progress: Progress) -> str:
+        """A draft of an environment, each probe once; nothing of it is counted."""
+        name, _, number = job.message.partition(" ")
+        try:
+            environment = await asyncio.to_thread(trial.drafted, self._store, name, int(number))
+        except SettingsError as error:
+            raise JobFailed(trial.problems(error)) from error
+        except (LookupError, ValueError) as error:
+            raise JobFailed("This draft is not there any more. Keep it again, then test it.") from error
+        return trial.as_text(await trial.run(environment, progress))
+
+    async def _follow_settings(self) -> None:
+        """A changed settings file is taken up by a new start of this process, in order; a wrong one is said."""
+        path, seen = paths.config_path(), _stamp(paths.config_path())
+        while True:
+            await asyncio.sleep(SETTINGS_EVERY_S)
+            now = await asyncio.to_thread(_stamp, path)
+            if now == seen:
+                continue
+            seen = now
+            try:
+                await asyncio.to_thread(load)
+            except SettingsError as error:
+                self._leases.settings_trouble = KEEPS_OLD
+                log.warning("%s %s", KEEPS_OLD, error)
+                continue
+            self._leases.settings_trouble = ""
+            if sys.platform == "win32":
+                log.warning("the settings changed: restart the worker to use them")
+                continue
+            log.info("the settings changed: the worker starts again with them")
+            self.again = True
+            self._end.set()
+
     async def live(self) -> int:
         """Run until SIGTERM or SIGINT, then stop in order; the exit status."""
-        stop = asyncio.Event()
+        stop = self._end
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):  # Windows has no loop signal handlers
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -242,9 +290,10 @@ class _Process:
                 ("lag", self._lag.run),
                 ("writer", self._writer.run),
                 ("leases", lambda: self._leases.keep(self._collector, self._writer, lambda: self._parts.trouble)),
-                ("requests", lambda: self._leases.serve({"probe": self._probe_now, "validate": self._validate_now})),
+                ("requests", lambda: self._leases.serve(self._handlers)),
                 ("collector", self._collector.run),
                 ("environments", self._watch.run),
+                ("settings", self._follow_settings),
                 ("replays", self._replays.run),
                 ("schedule", lambda: self._schedule.fallback().run()),
                 ("rollups", self._roll_anew),
@@ -359,6 +408,15 @@ class _Process:
             self._steps.running or self._replays.at_work or self._leases.busy or self._schedule.busy
         ):
             await asyncio.sleep(0.05)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes when the file does; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _end_at_once(status: int) -> None:

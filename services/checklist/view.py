@@ -71,6 +71,7 @@ class Checklist:
     """The way of one environment, with the verdict that all of it adds up to."""
 
     environment: str
+    role: str
     simulated: bool
     as_of_ms: int
     measured_ms: int | None  # when something on this way was measured last
@@ -128,6 +129,7 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
     found = evaluate(facts[name])
     return Checklist(
         environment=name,
+        role=environment.role,
         simulated=environment.simulated,
         as_of_ms=now_ms,
         measured_ms=measured_ms,

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 FOLDER = Path(__file__).parent
 TEMPLATES, FONTS = FOLDER / "templates", FOLDER / "fonts"
@@ -20,6 +21,8 @@ TEMPLATES, FONTS = FOLDER / "templates", FOLDER / "fonts"
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # 14 ms that a command line seldom needs
+
     return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -1,1 +1,1 @@
-"""Env files and exports of hosting platforms: how they are read. Settings and env features both use it."""
+"""Env files and exports of hosting platforms: how they are read, and written whole. Used by settings and features."""

@@ -9,15 +9,14 @@ from pathlib import Path
 
 from services import access
 from services.access import Person
-from services.env_files import reading
+from services.env_files import reading, writer
 from services.env_files.document import Document, UnreadableSource, from_text, read_any
+from services.env_files.writer import Written
 from services.envs import plan as planning
-from services.envs import writer
 from services.envs.catalogue import FLAGS, Catalogue
 from services.envs.findings import Mode, check_document, ordered
 from services.envs.plan import Plan
 from services.envs.rules import Finding
-from services.envs.writer import Written
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,7 +29,7 @@ PREFIX = "confirm."
 NAMED = 3  # so many changed variables are named
 ACTIONS: Mapping[str, Action] = {
     "campaign": "campaign", "waive_canaries": "waive", "go_request": "request_go", "sign_off": "sign_off",
-    "baseline": "baseline",
+    "baseline": "baseline", "environment": "configure",
 }  # fmt: skip
 WORDS: Mapping[str, str] = {
     "campaign": "Campaign begun",
@@ -39,6 +39,7 @@ WORDS: Mapping[str, str] = {
     "baseline": "Baseline chosen",
     "go_request": "Asked for the Go",
     "sign_off": "Gave the Go",
+    "environment": "Settings changed",
 }
 KINDS = tuple(WORDS)
 

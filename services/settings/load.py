@@ -34,11 +34,11 @@ SECRET_KEYS: Mapping[str, str] = {
 }
 
 
-def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Settings:
+def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT, text: str | None = None) -> Settings:
     """Read, validate and resolve all settings.
 
-    `variables` stands for the process environment (default: the real one). Raises SettingsError with every
-    problem found; no problem ever quotes a secret.
+    `variables` stands for the process environment (default: the real one), `text` for the file's content. Raises
+    SettingsError with every problem found; no problem ever quotes a secret.
     """
     # Mounted secrets end in a line end; nowhere does white space around a value mean anything.
     variables = {name: value.strip() for name, value in (os.environ if variables is None else variables).items()}
@@ -52,7 +52,8 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT) -> Se
     worker_port = installation.worker_port(variables, stack, problems)
 
     if path.is_file() or explicit:
-        parsed = _parse(_read_toml(path, problems), str(path), problems)
+        raw = _read_toml(path, problems) if text is None else _toml(text, path, problems)
+        parsed = _parse(raw, str(path), problems)
         source = str(path)
         tables = parsed.environments
         if not tables and not problems:
@@ -151,19 +152,25 @@ def _read_toml(path: Path, problems: list[Problem]) -> dict[str, Any]:
                 problem(path, "(file)", "is larger than 1 MiB.", "Point GREENLIGHT_CONFIG at the right file.")
             )
             return {}
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return _toml(path.read_text(encoding="utf-8-sig"), path, problems)
     except FileNotFoundError:
         problems.append(problem(path, "(file)", "does not exist.", "Create it or correct GREENLIGHT_CONFIG."))
     except IsADirectoryError:
         problems.append(problem(path, "(file)", "is a folder.", "Point GREENLIGHT_CONFIG at a TOML file."))
-    except tomllib.TOMLDecodeError as error:
-        fix = _BOTH if "'dependencies'" in str(error) else "Correct that line."
-        problems.append(problem(path, "(syntax)", f"is not valid TOML: {error}.", fix))
     except UnicodeDecodeError:
         problems.append(problem(path, "(encoding)", "is not UTF-8 text.", "Save it as UTF-8."))
     except OSError as error:
         problems.append(problem(path, "(file)", f"can't be read ({error.strerror}).", "Check its permissions."))
     return {}
+
+
+def _toml(text: str, path: Path, problems: list[Problem]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        fix = _BOTH if "'dependencies'" in str(error) else "Correct that line."
+        problems.append(problem(path, "(syntax)", f"is not valid TOML: {error}.", fix))
+        return {}
 
 
 _FIXES: Mapping[str, str] = {

@@ -629,6 +629,11 @@ class Settings(Table):
         )  # fmt: skip
 
     @property
+    def is_first_start(self) -> bool:
+        """Whether nobody has configured an environment yet: what is there comes with Greenlight itself."""
+        return not Path(self.source).is_file() and not any(e.simulated for e in self.environments)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the environments, in the file's order."""
         return tuple(environment.name for environment in self.environments)

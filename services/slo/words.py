@@ -69,8 +69,7 @@ def _observed(row: Row) -> str:
 def _no_data(row: Row) -> str:
     known = row.status.good + row.status.bad
     if known:
-        least = row.slo.objective.min_events
-        return f"Not enough data: {known} of at least {least} measurements in {row.window_days} days."
+        return f"{_collecting(row)} Until then nothing is said of it."
     if row.status.unknown:
         return f"Not known: {row.status.unknown} measurements could not be made in {row.window_days} days."
     base = row.slo.sli.split(":", 1)[0]
@@ -78,10 +77,17 @@ def _no_data(row: Row) -> str:
     return own or f"Not measured in the last {row.window_days} days. Check that the worker runs."
 
 
+def _collecting(row: Row) -> str:
+    known = row.status.good + row.status.bad
+    return f"Collecting: {known} of {row.slo.objective.min_events} measurements."
+
+
 def policy(row: Row, slo: Slo, verdict: str | None) -> str:
     """What the team does in this state. A budget that is left never speaks against the environment's verdict."""
     if row.status.state == "ok" and verdict in NOT_YET:
         return NOT_YET[verdict]
+    if row.status.state == "no_data" and row.status.good + row.status.bad:
+        return _collecting(row)
     return str(getattr(slo, row.status.state))
 
 

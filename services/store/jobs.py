@@ -29,8 +29,10 @@ class Job:
 _COLUMNS = tuple(jobs.c[name] for name in Job.__dataclass_fields__)
 
 
-def enqueue(connection: Connection, *, id_: str, kind: str, environment: str, by: str, now_ms: int) -> None:
-    """Ask the worker for a job."""
+def enqueue(
+    connection: Connection, *, id_: str, kind: str, environment: str, by: str, now_ms: int, message: str = ""
+) -> None:
+    """Ask the worker for a job; `message` is what it needs to know, until its result stands there."""
     connection.execute(
         jobs.insert().values(
             id=id_,
@@ -41,7 +43,7 @@ def enqueue(connection: Connection, *, id_: str, kind: str, environment: str, by
             requested_by=by[:120],
             done_steps=0,
             total_steps=0,
-            message="",
+            message=message,
         )
     )
 

@@ -42,7 +42,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 
 def forget_cached() -> None:
     """What a page process keeps, forgotten: each test stands for a process of its own."""
-    cached.settings.cache_clear()
+    cached.forget_settings()
     cached._opened.cache_clear()
     st.cache_data.clear()
     st.cache_resource.clear()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from services.envs import writer
-from services.envs.writer import NotWritten
+from services.env_files import writer
+from services.env_files.writer import NotWritten
 from tests.conftest import ROOT
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -105,7 +105,7 @@ def test_a_full_disk_leaves_the_old_file_and_one_sentence(tmp_path: Path) -> Non
     path.write_text("A=1\n")
     code = (
         "import resource, signal, sys; from datetime import datetime, UTC; from pathlib import Path\n"
-        "from services.envs import writer\n"
+        "from services.env_files import writer\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: writer.apply(Path(sys.argv[1]), 'A=' + 'x' * 5000, before=b'A=1\\n', now=datetime.now(UTC))\n"
@@ -127,7 +127,7 @@ LOOP = """
 import sys
 from datetime import datetime, UTC
 from pathlib import Path
-from services.envs import writer
+from services.env_files import writer
 path = Path(sys.argv[1])
 print("ready", flush=True)
 number = 0
