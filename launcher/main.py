@@ -7,6 +7,7 @@ import ipaddress
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -34,6 +35,10 @@ def main(arguments: list[str]) -> int:
             from launcher import testing
 
             return testing.run(arguments[1:])
+        if arguments[:1] == ["add"]:
+            environment.prepare("requirements.txt")
+            script = [str(PYTHON), str(ROOT / "scripts" / "add_environment.py"), *arguments[1:]]
+            return subprocess.run(script, check=False).returncode
         return _run(_parse(arguments))
     except Refusal as refusal:
         complain(str(refusal))
@@ -52,7 +57,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="start.py",
         description="Sets up (the first time) and starts Greenlight: a local Redis if none is configured, the worker, "
-        "the portal. `start.py test [pytest arguments]` runs the test suite.",
+        "the portal. `start.py add` adds an environment to greenlight.toml; `start.py test [pytest arguments]` runs "
+        "the test suite.",
     )
     parser.add_argument(
         "--port", type=_port, default=os.environ.get("PORT") or "8501", help="the portal's port (PORT, else 8501)"

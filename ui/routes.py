@@ -30,6 +30,11 @@ def env_diff() -> StreamlitPage:
     return st.Page(PAGES / "env_diff.py", title="Env diff", icon=":material/difference:")
 
 
+def environments() -> StreamlitPage:
+    """Environments, at /environments."""
+    return st.Page(PAGES / "environments.py", title="Environments", icon=":material/dns:")
+
+
 def strict_mode_checklist() -> StreamlitPage:
     """Strict-mode checklist, at /strict_mode_checklist."""
     page = PAGES / "strict_mode_checklist.py"

@@ -17,7 +17,7 @@ if signin.passed():
         {
             "Watch": [routes.overview(), routes.dependency_health(), routes.slo_trends()],
             "Prove": [routes.replay_harness()],
-            "Change": [routes.env_diff(), routes.strict_mode_checklist()],
+            "Change": [routes.strict_mode_checklist(), routes.env_diff(), routes.environments()],
         }
     )
     state.arrive(page.url_path)

@@ -148,7 +148,7 @@ def request_button(
         st.session_state[slot] = made.id
         st.rerun(scope="fragment")
     if job is not None:
-        html.show(html.block(f'<div class="dim">{escape(_job_words(job))}</div>'))
+        html.show(html.block(f'<div class="dim">{escape(job_words(job))}</div>'))
     return job
 
 
@@ -162,7 +162,8 @@ def _watched(slot: str) -> Job | None:
     return requests.find(cached.store(), id_) if id_ else None
 
 
-def _job_words(job: Job) -> str:
+def job_words(job: Job) -> str:
+    """How far a request is, in words."""
     took = present.seconds(((job.finished_ms or clock.now_ms()) - job.requested_ms) / 1000)
     if job.state == "queued":
         return f"Waiting for the worker, {took} so far. {nobody_works()}".rstrip()

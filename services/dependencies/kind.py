@@ -138,7 +138,8 @@ class SliWords:
 class Kind:
     """One sort of dependency; `folder` holds its messages.
 
-    A kind that can be declared has `settings` and `run(table, context)`, which does one check. A built-in one has
+    A kind that can be declared has `settings`, of which a person who adds one is asked `asks`, and `run(table,
+    context)`, which does one check. A built-in one has
     probes of its own (`services/dependencies/probes.py`), and says here what they mean: `terms` that its texts use, by
     word in lower case, `titles` of probes, `states` that are none of slowness in their own word, `breaks` (what a
     probe that is down means for a soak), `strict` (the probes on which strict mode rests), `rules` and `conflicts`
@@ -155,6 +156,7 @@ class Kind:
     gloss: str
     folder: Path
     settings: type[DeclaredTable] | None = None
+    asks: tuple[str, ...] = ()
     run: Run | None = None
     checks: Mapping[str, CheckWords] = field(default_factory=dict)
     slis: Mapping[str, SliWords] = field(default_factory=dict)

@@ -101,9 +101,18 @@ def _added(before: bytes | None, table: str) -> str:
 
 def environment_of(text: str, name: str, path: Path, variables: Mapping[str, str] | None = None) -> Environment:
     """The environment as these settings would have it. Raises SettingsError."""
+    return settings_of(text, path, variables).environment(name)
+
+
+def settings_of(text: str, path: Path, variables: Mapping[str, str] | None = None) -> Settings:
+    """What the settings would be, were this the file's content. Raises SettingsError."""
     given = dict(os.environ if variables is None else variables)
-    settings = load(given | {"GREENLIGHT_CONFIG": str(path)}, text=text)
-    return settings.environment(name)
+    return load(given | {"GREENLIGHT_CONFIG": str(path)}, text=text)
+
+
+def snippet(name: str) -> str:
+    """What an application mounts so that Greenlight can ask it."""
+    return (Path(__file__).parent / "snippet.py.txt").read_text(encoding="utf-8").replace("{name}", name)
 
 
 def writable(path: Path) -> bool:
@@ -132,7 +141,7 @@ def check_undo(path: Path) -> None:
     kept = writer.backups(path)
     if not kept:
         raise SettingsError((Problem(source=str(path), key="(file)", advice=Advice(what="has no backup.", fix="")),))
-    load(dict(os.environ) | {"GREENLIGHT_CONFIG": str(path)}, text=kept[0].read_text(encoding="utf-8-sig"))
+    settings_of(kept[0].read_text(encoding="utf-8-sig"), path)
 
 
 def keep(store: Store, made: Plan, *, by: Person) -> int:

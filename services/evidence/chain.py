@@ -123,6 +123,12 @@ def histories(
     return tuple((row.seq, _record(row)) for row in rows)
 
 
+def of_all(connection: Connection, check: str, limit: int) -> tuple[tuple[int, Evidence], ...]:
+    """The newest records of a check over all environments, newest first, as (number, record)."""
+    query = select(*_WHOLE).where(evidence.c.check_name == check).order_by(evidence.c.seq.desc()).limit(limit)
+    return tuple((row.seq, _record(row)) for row in connection.execute(query))
+
+
 def newest(connection: Connection, environment: str, check: str) -> Evidence | None:
     """The newest record of a check; None where there is none."""
     found = history(connection, environment, check=check, limit=1)

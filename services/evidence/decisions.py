@@ -158,6 +158,11 @@ def history(connection: Connection, environment: str, kind: str, limit: int = 50
     return tuple(_decision(number, record) for number, _, record in found)
 
 
+def everywhere(connection: Connection, kind: str, limit: int = 20) -> tuple[Decision, ...]:
+    """Decisions of a kind on any environment, newest first."""
+    return tuple(_decision(number, record) for number, record in chain.of_all(connection, PREFIX + kind, limit))
+
+
 def newest(connection: Connection, environment: str, kind: str) -> Decision | None:
     """The last word on it; None where nothing was said, or it was taken back."""
     found = next(iter(history(connection, environment, kind, limit=1)), None)

@@ -16,6 +16,8 @@ import pytest
 
 from services import clock, requests
 from services.access import local_operator
+from services.environments import draft, trial
+from services.environments.draft import Draft
 from services.evidence import chain
 from services.health.evaluate import evaluate
 from services.health.view import worker_life
@@ -296,3 +298,62 @@ def test_it_keeps_its_record_on_postgresql(start_worker: Start, postgres_url: st
         assert chain.verify(connection) is None
         assert chain.latest(connection, "local")
     store.close()
+
+
+def test_changed_settings_are_taken_up_by_the_same_process_and_wrong_ones_said(
+    start_worker: Start, tmp_path: Path
+) -> None:
+    path = tmp_path / "greenlight.toml"
+    one = '[[environments]]\nname = "one"\nbase_url = "http://127.0.0.1:9"\n'
+    path.write_text(one)
+    worker = start_worker(GREENLIGHT_CONFIG=str(path))
+    worker.wait()
+    store = open_store(worker)
+
+    def measured(name: str) -> bool:
+        with store.read() as connection:
+            return bool(conditions.load(connection, name))
+
+    wait_until(lambda: measured("one"), found=worker.log.read_text)
+    path.write_text(one + "[[environments\n")
+    wait_until(
+        lambda: "can't be used as it is" in worker_life(store, clock.now_ms()).trouble, found=worker.log.read_text
+    )
+    path.write_text(one + one.replace("one", "two"))
+    wait_until(lambda: measured("two"), found=worker.log.read_text)
+    assert worker.process.poll() is None, "the same process goes on"
+    assert "everything was written and handed back" in worker.log.read_text()
+    assert worker.stop() == 0
+
+
+def test_a_draft_is_tried_once_and_counted_nowhere(
+    start_worker: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "greenlight.toml"
+    path.write_text('[[environments]]\nname = "one"\nbase_url = "http://127.0.0.1:9"\n')
+    worker = start_worker(GREENLIGHT_CONFIG=str(path))
+    worker.wait()
+    store = open_store(worker)
+    wait_until(lambda: worker_life(store, clock.now_ms()).alive)
+    monkeypatch.setenv("GREENLIGHT_CONFIG", str(path))
+    monkeypatch.setenv("GREENLIGHT_DATA", str(worker.data))
+    answers_ = {"name": "web", "kind": "http", "url": f"{worker.url}/api/health/live", "required": True}
+    plan = draft.plan(Draft(name="two", role="other", base_url=worker.url, dependencies=(answers_,)))
+    me = local_operator("test")
+    number = draft.keep(store, plan, by=me)
+    job = requests.try_draft(store, load(), "two", number, by=me)
+
+    def found() -> jobs.Job:
+        current = requests.find(store, job.id)
+        assert current is not None
+        return current
+
+    wait_until(lambda: found().state in {"done", "failed"}, found=worker.log.read_text)
+    assert found().state == "done", found().message
+    results = {item.probe: item for item in trial.from_text(found().message)}
+    assert results["web"].state == "ok", results["web"]
+    assert results["readiness"].state == "ok"
+    assert results["redis.ping"].state == "unknown", "it has no address yet, and says so"
+    with store.read() as connection:
+        assert conditions.load(connection, "two") == ()
+    assert path.read_text().count("[[environments]]") == 1

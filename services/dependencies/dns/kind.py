@@ -41,6 +41,7 @@ DNS = Kind(
     title="DNS name",
     gloss="DNS: the directory in which names are given addresses.",
     settings=DnsTable,
+    asks=("host", "record"),
     run=lazily("services.dependencies.dns.check"),
     folder=Path(__file__).parent,
 )

@@ -68,6 +68,7 @@ HEARTBEAT = Kind(
     title="Heartbeat",
     gloss="Heartbeat: a job that calls Greenlight each time it has run; its silence is noticed.",
     settings=HeartbeatTable,
+    asks=("every_s", "grace_s"),
     run=lazily("services.dependencies.heartbeat.check"),
     folder=Path(__file__).parent,
 )

@@ -61,6 +61,7 @@ HTTP = Kind(
     title="HTTP address",
     gloss="HTTP: an address on the web or inside, asked as the application would ask it.",
     settings=HttpTable,
+    asks=("url",),
     run=lazily("services.dependencies.http.check"),
     folder=Path(__file__).parent,
 )

@@ -66,6 +66,7 @@ MODEL_API = Kind(
     title="Model provider",
     gloss="Model provider: the service that runs the language models which agents ask.",
     settings=ModelApiTable,
+    asks=("provider", "key_variable", "model"),
     run=lazily("services.dependencies.model_api.check"),
     folder=Path(__file__).parent,
 )

@@ -35,6 +35,7 @@ POSTGRES = Kind(
     title="PostgreSQL",
     gloss="PostgreSQL: the database in which lasting data is kept.",
     settings=PostgresTable,
+    asks=("url_variable",),
     run=lazily("services.dependencies.postgres.check"),
     folder=Path(__file__).parent,
 )

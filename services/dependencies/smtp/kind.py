@@ -46,6 +46,7 @@ SMTP = Kind(
     title="Mail server",
     gloss="SMTP: how mail is handed to a mail server.",
     settings=SmtpTable,
+    asks=("host", "port"),
     run=lazily("services.dependencies.smtp.check"),
     folder=Path(__file__).parent,
 )

@@ -30,6 +30,7 @@ TCP = Kind(
     title="TCP port",
     gloss="TCP: a port that accepts connections, whatever is spoken there.",
     settings=TcpTable,
+    asks=("host", "port"),
     run=lazily("services.dependencies.tcp.check"),
     folder=Path(__file__).parent,
 )
