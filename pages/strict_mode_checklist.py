@@ -22,6 +22,7 @@ def way() -> None:
     html.show(checklist.way(cached.checklist(chosen), widgets.zone()))
 
 
+checklist_decisions.said()
 head()
 with st.container(key="way"):
     step, steps = st.columns([7, 5], gap="medium")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from html import escape
 
@@ -14,14 +15,18 @@ from services.evidence.decisions import Decision
 from services.verdict import sign_off as signing
 from ui import cached, html, signin, state
 
-ASKED_FOR, PRESSED = "decision-asked-for", "decision-just-pressed"
+ASKED_FOR, PRESSED, DONE = "decision-asked-for", "decision-just-pressed", "decision-done"
+LIMITS = (
+    "It doesn't prove how the environment does under a load or a failure that it has not seen.",
+    "It doesn't cover what is deployed or configured later.",
+)
 CONFIRM = {
-    "policy": "Confirm the decision",
-    "saved": "Note that it was saved",
-    "sign_off": "Sign the Go",
-    "go_request": "Ask for the Go",
-    "waive_canaries": "Waive the canary runs",
-    "campaign": "Begin a campaign",
+    "policy": "Confirm for {name}",
+    "saved": "Confirm that it was saved for {name}",
+    "sign_off": "Sign the Go for {name}",
+    "go_request": "Ask for the Go for {name}",
+    "waive_canaries": "Waive the canary runs of {name}",
+    "campaign": "Begin a campaign for {name}",
 }
 WORDS = {
     "go_request": "Somebody else looks at the evidence and gives the Go; nobody approves their own request.",
@@ -34,7 +39,14 @@ def button(kind: str, environment: str, *, key: str, words: str = "") -> None:
     """A button behind which somebody decides something, by name."""
     allowed = signin.may(decisions.ACTIONS.get(kind, "confirm"))
     asked = (kind, environment, words or WORDS[kind], True)
-    st.button(CONFIRM[kind], icon=":material/person_check:", key=key, on_click=_ask_for, args=(asked,), **allowed)
+    st.button(
+        CONFIRM[kind].format(name=environment),
+        icon=":material/person_check:",
+        key=key,
+        on_click=_ask_for,
+        args=(asked,),
+        **allowed,
+    )
 
 
 def take_back(said: Decision, *, key: str) -> None:
@@ -70,7 +82,7 @@ def dialog() -> None:
     if state.has_arrived() or asked[0] != _place():
         _put_away()
         return
-    _confirm(*asked[1:])
+    _titled(asked[1], asked[2], holds=asked[4])(*asked[1:])
 
 
 def _place() -> tuple[str | None, str | None]:
@@ -81,18 +93,54 @@ def _put_away() -> None:
     st.session_state.pop(ASKED_FOR, None)
 
 
-@st.dialog("Confirm by name", on_dismiss=_put_away)
+def _titled(kind: str, name: str, *, holds: bool) -> Callable[[str, str, str, bool], None]:
+    """The dialog under a title that says what is done, and for which environment."""
+    title = CONFIRM[kind].format(name=name) if holds else f"Take it back for {name}"
+    return st.dialog(title, on_dismiss=_put_away)(_confirm)
+
+
+def said() -> None:
+    """What was done just now, and what comes next; until something else is looked at."""
+    done = st.session_state.get(DONE)
+    if done is None:
+        return
+    if state.has_arrived() or done[0] != _place()[0]:
+        st.session_state.pop(DONE, None)
+        return
+    found = cached.checklist(done[0] or done[2])
+    html.show(html.answer("ok", done[1], found.next_step or "All steps are done."))
+    st.session_state.pop(DONE, None)
+    html.scroll_to_top()
+
+
+def _covers(name: str) -> None:
+    """What a Go covers, what is open, and what it doesn't prove: read before it is signed."""
+    found = cached.checklist(name)
+    open_ = [view.title for view in found.steps if view.state != "done" and view.step.confirm != "sign_off"]
+    covers = f"It covers {name} under its present variables, version and policy. A change of any ends it."
+    soak = found.soak
+    running = f"The soak of {soak.environment} still runs." if soak is not None and soak.passed_ms is None else ""
+    rows = "".join(
+        f"<li>{escape(text)}</li>"
+        for text in (covers, *([f"Still open: {', '.join(open_)}."] if open_ else []), *([running] if running else []),
+                     *LIMITS)
+    )  # fmt: skip
+    html.show(html.block(f"<ul>{rows}</ul>"))
+
+
 def _confirm(kind: str, name: str, words: str, holds: bool) -> None:
     """A confirmation holds name, time and note, and is shown as what it is: a person's word."""
     environment, me = cached.settings().environment(name), signin.person()
     html.show(html.block(f"<p>{escape(words)}</p>"))  # a name in it is no markup
+    if kind == "sign_off" and holds:
+        _covers(name)
     with st.form("confirm", border=False):
         own = me.name if me.verified else st.text_input("Your name", max_chars=120)
         note = st.text_area(
             "Note", max_chars=1000, placeholder="Decided in the meeting of 20 November; see the minutes."
         )
         days = st.number_input("For how many days", 1, 30, 7) if kind == "waive_canaries" and holds else 1
-        sent = st.form_submit_button("Confirm", type="primary")
+        sent = st.form_submit_button("Sign the Go" if kind == "sign_off" and holds else "Confirm", type="primary")
     if not sent:
         return
     person = me if me.verified else local_operator(own) if plain(own) else replace(me, name="")
@@ -114,4 +162,6 @@ def _confirm(kind: str, name: str, words: str, holds: bool) -> None:
         return
     cached.forget_decisions()
     _put_away()
+    what = f"{decisions.WORDS[kind]}: noted for {name}." if holds else f"Taken back for {name}."
+    st.session_state[DONE] = (_place()[0], what, name)
     st.rerun()

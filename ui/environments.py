@@ -100,7 +100,7 @@ def _form() -> None:
                             format_func=lambda kind: DECLARABLE[kind].title)  # fmt: skip
     answers["kinds"] = wanted
     answers["items"] = [_dependency(kind, answers) for kind in wanted]
-    if st.button("Preview", type="primary", icon=":material/preview:", **signin.may("configure")):
+    if st.button("Preview", type="primary", icon=":material/preview:"):
         _make_plan(answers)
 
 

@@ -48,6 +48,12 @@ def show(markup: str) -> None:
     st.html(markup)
 
 
+def scroll_to_top() -> None:
+    """Bring the page's head into view, once: after something was done further down."""
+    st.html("<script>document.querySelector('[data-testid=stMain]')?.scrollTo(0, 0)</script>",
+            unsafe_allow_javascript=True)  # fmt: skip
+
+
 def block(*parts: str) -> str:
     """Pieces as one block in our style."""
     return f'<div class="gl">{"".join(parts)}</div>'

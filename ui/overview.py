@@ -51,7 +51,8 @@ def _no_go_asked(cards: Sequence[Card], *, first_start: bool) -> str:
     """The answer where no environment is asked for a Go: an environment of the role *other* never is."""
     worst = cards[0]
     if first_start and worst.health.state in {"ready", "degraded"}:
-        return html.answer("ready", "Greenlight works. Add your first environment.", ADD)
+        link = html.block(html.link("Add an environment", "environments"))
+        return html.answer("ready", "Greenlight works. Add your first environment.", ADD) + link
     what, step = verdict_words(worst)
     ask = "No environment is asked for a Go: give one the role staging or production."
     return html.answer(worst.health.state, what, step or (ADD if first_start else ask), mark=worst.simulated)
@@ -61,7 +62,7 @@ def as_of(measured_ms: int | None, worker: WorkerLife, where: tzinfo, now: int) 
     """How old the newest measurement is, and whether anybody measures."""
     if worker.alive:
         exact = present.moment(measured_ms, where) if measured_ms else "nothing was measured yet"
-        text = f'<div class="dim" title="{exact}">Updated {present.age(measured_ms, now)}</div>'
+        text = f'<div class="dim">Updated {present.age(measured_ms, now)} · {exact}</div>'
         if worker.trouble:
             text += f'<div class="warn">{html.symbol("warning")} {escape(worker.trouble)}</div>'
         return text

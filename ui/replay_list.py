@@ -17,6 +17,7 @@ from ui import cached, charts, html, present, signin, state, widgets
 VERDICTS = {"PASS": "passed", "BLOCK": "blocked", "INCONCLUSIVE": "not enough evidence"}
 SHOWN = 50
 TREND = 60
+LISTS = {"all": "All", "count": "Count for an environment", "experiments": "Experiments"}
 
 
 @widgets.guarded
@@ -35,16 +36,16 @@ def _answer() -> None:
     for name, alarm in found.alarms.items():
         if alarm.on:
             html.show(html.answer("fail", f"Canary of {name}: {alarm.advice.what}", alarm.advice.fix))
-    whole = [run for run in found.runs if run.state == "done" and not run.subset]
     if not found.runs:
         what = "No replay was run yet."
         html.show(html.answer("unknown", what, "Choose an agent and press Start replay: its verdict will stand here."))
-    elif not whole:
-        html.show(html.answer("unknown", "No full replay finished yet.", "The verdict will appear here."))
+    elif (run := found.headline) is None:
+        what = "No run that counts for an environment has finished yet."
+        html.show(html.answer("unknown", what, "Start one of all cases, with an environment's agent. Experiments are "
+                              "listed below."))  # fmt: skip
     else:
-        run = whole[0]
         ago = present.age(run.finished_ms, clock.now_ms())
-        what = f"{run.agent}: {VERDICTS[run.verdict]}, {ago}."
+        what = f"{run.agent}, for {run.environment}: {VERDICTS[run.verdict]}, {ago}."
         html.show(html.answer(run.verdict, what, " ".join(run.summary.get("reasons", [])), mark=run.simulated))
 
 
@@ -101,13 +102,40 @@ def _runs() -> None:
     agents = list(dict.fromkeys(run.agent for run in found.runs))
     picked = st.selectbox("Agent shown", agents, key="trend-agent", label_visibility="collapsed")
     _trend([run for run in found.runs if run.agent == picked and run.state == "done" and run.summary.get("total")])
-    st.subheader("All runs", anchor=False)
-    html.show(runs_markup(found, found.runs[:SHOWN]))
+    st.subheader("Runs", anchor=False)
+    _list(found)
     if found.alarms:
         _, _, small, _ = view.golden_summary(settings)
         words = canary.false_alarms(small, settings.replay.min_pass_rate, settings.replay.canary_minutes)
         said = " ".join(f"{name}: {alarm.advice.what}" for name, alarm in found.alarms.items())
         st.caption(f"Canary every {settings.replay.canary_minutes} min. {said}. {words}")
+
+
+def _list(found: view.Listed) -> None:
+    """The runs, filtered, a page at a time."""
+    left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
+    what = left.segmented_control("Show", list(LISTS), default="all", format_func=lambda key: LISTS[key], required=True,
+                                  key="runs-shown")  # fmt: skip
+    verdict = middle.selectbox("Verdict", [None, *VERDICTS], key="runs-verdict",
+                               format_func=lambda v: VERDICTS[v] if v else "Every verdict")  # fmt: skip
+    agents = sorted({run.agent for run in found.runs})
+    agent = right.selectbox("Agent", [None, *agents], key="runs-agent", format_func=lambda name: name or "Every agent")
+    rows = [
+        run
+        for run in found.runs
+        if (what == "all" or (what == "count") == view.counts(run))
+        and (verdict is None or run.verdict == verdict)
+        and agent in {None, run.agent}
+    ]
+    pages = max(1, -(-len(rows) // SHOWN))
+    page = 1
+    if pages > 1:
+        page = int(st.number_input(f"Page, of {pages}", 1, pages, 1, key="runs-page"))
+    if not rows:
+        html.show(html.block('<p class="dim">No run matches. Choose All, every verdict and every agent.</p>'))
+        return
+    html.show(runs_markup(found, tuple(rows[(page - 1) * SHOWN : page * SHOWN])))
+    st.caption(f"{len(rows)} of {len(found.runs)} runs.")
 
 
 def _trend(done: list[Run]) -> None:
@@ -137,6 +165,7 @@ def runs_markup(found: view.Listed, runs: tuple[Run, ...]) -> str:
         link = html.link(run.id, "replay_harness", run=run.id)
         is_baseline = found.baselines.get((run.golden_name, run.agent)) == run.id
         mark = " · baseline" if is_baseline else ""
+        mark += "" if run.environment else ' <span class="dim">experiment</span>'
         rows.append(
             (
                 f'<span class="tile-link">{link}</span>{mark}' + (f" {html.simulated()}" if run.simulated else ""),

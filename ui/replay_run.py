@@ -117,8 +117,8 @@ def _facts(doc: Mapping[str, Any]) -> str:
         ("Took", present.seconds(doc["duration_s"]), "–"),
         ("Gate reliability", escape(" ".join(doc["gate_error_rates"])), "–"),
     ]  # fmt: skip
-    if doc["comparison"]:
-        rows.append((f"Beside {escape(doc['comparison']['against'])}", escape(doc["comparison"]["in_words"]), "–"))
+    if compared := doc["comparison"]:
+        rows.append((f"Compared with {escape(compared['against'])}", escape(compared["in_words"]), "–"))
     golden = doc["golden_set"]
     basis = (
         f"Golden set {golden['name']} {golden['version']} ({golden['sha256'][:12]}), judge {doc['judge']['name']} "

@@ -50,14 +50,17 @@ def _next(item: VerdictSummary, where: tzinfo) -> str:
 def _facts(item: VerdictSummary, slos: SloSentences, where: tzinfo) -> str:
     """Since when, how much more is in the way, whether SLOs are met, the last report."""
     name, more = item.verdict.environment, len(item.verdict.blocking) - 1
+    links: list[str] = []
     said = [f"since {present.moment(item.since_ms, where, short=True)}"] if item.since_ms else []
     if more > 0:
-        said.append(f"{more} more {'requirement' if more == 1 else 'requirements'} not met")
+        noun = "requirement" if more == 1 else "requirements"
+        links.append(html.link(f"{more} more {noun} not met", "strict_mode_checklist", env=name))
     if item.report is not None:
         when = present.moment(item.report.at_ms, where, short=True)
         word = present.appearance(item.report.state).word
-        said.append(f"last report: {item.report.kind}, {when}, it said {word}")
-    pieces = [f'<span class="dim">{escape(text)}</span>' for text in said]
+        text = f"last report: {item.report.kind}, {when}, it said {word}"
+        links.append(html.link(text, "strict_mode_checklist", env=name, step=f"go-{name}", kind=item.report.kind))
+    pieces = [*(f'<span class="dim">{escape(text)}</span>' for text in said), *links]
     if name in slos:
         kept, sentence = slos[name]
         pieces.append(f"<span>{html.badge(kept, word='')}{html.link(sentence, 'slo_trends', env=name)}</span>")

@@ -24,6 +24,17 @@ class Listed:
     baselines: Mapping[tuple[str, str], str]
     alarms: Mapping[str, Alarm]
 
+    @property
+    def headline(self) -> Run | None:
+        """The newest run that counts for an environment: finished, and of the whole golden set. None before there was
+        one. What somebody tried from a command line counts for none."""
+        return next((run for run in self.runs if run.state == "done" and counts(run)), None)
+
+
+def counts(run: Run) -> bool:
+    """Whether a run counts for an environment; any other is an experiment, or a part of the set."""
+    return bool(run.environment) and not run.subset
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:

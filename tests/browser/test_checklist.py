@@ -159,11 +159,11 @@ def press(page: Page, button: str) -> None:
     page.get_by_role("button", name=button).click()
 
 
-def confirm(page: Page, button: str) -> None:
+def confirm(page: Page, button: str, *, sent: str = "Confirm") -> None:
     press(page, button)
     page.get_by_label("Your name").fill("Ada Łukasz")
     page.get_by_label("Note").fill("Minutes of 20 November")
-    page.get_by_role("button", name="Confirm", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name=sent, exact=True).click()
     expect(page.get_by_text("Ada Łukasz").first).to_be_visible()
 
 
@@ -173,7 +173,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     for name in ("staging", "production"):
         step(page, demo, f"inputs-{name}")
         page.get_by_role("button", name="Verify").click()
-        confirm(page, "Confirm the decision")
+        confirm(page, "Confirm for")
         expect(done(page, f"inputs-{name}")).to_be_visible()
         verify(page, demo, f"inngest-{name}")
     # Said in haste: taken back, by name, and said again. All three stay on record.
@@ -182,9 +182,9 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     expect(page.get_by_role("dialog").get_by_text("What Ada Łukasz said will no longer stand.")).to_be_visible()
     page.get_by_label("Your name").fill("Ada Łukasz")
     page.get_by_label("Note").fill("that was the other environment")
-    page.get_by_role("button", name="Confirm", exact=True).click()
-    expect(page.get_by_role("button", name="Confirm the decision")).to_be_visible()
-    confirm(page, "Confirm the decision")
+    page.get_by_role("dialog").get_by_role("button", name="Confirm", exact=True).click()
+    expect(page.get_by_role("button", name="Confirm for")).to_be_visible()
+    confirm(page, "Confirm for")
     page.get_by_text("Campaigns, and what people decided").click()
     expect(page.get_by_text("taken back").first).to_be_visible()
     # A key that the application does not run with: the step that tries the inputs says so, and the next one waits.
@@ -238,7 +238,7 @@ def test_from_the_first_step_to_the_report_through_what_goes_wrong(demo: Demo, o
     demo.wait_for(lambda: demo.verdict("production") == "GO")
     step(page, demo, "go-production")
     expect(page.locator(".answer").first).to_contain_text("Go for production")
-    confirm(page, "Sign the Go")
+    confirm(page, "Sign the Go", sent="Sign the Go")
     with page.expect_download() as waiting:
         page.get_by_role("button", name="PDF").click()
     checked = seal.check(Path(waiting.value.path()).read_bytes())

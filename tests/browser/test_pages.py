@@ -270,7 +270,7 @@ def test_the_checklist_begins_with_production(scene: Scene, open_page: Open) -> 
 def test_a_decision_that_meets_a_refresh_at_a_busy_server_is_kept(scene: Scene, open_page: Open) -> None:
     """The server stands still while the page asks for its refreshes and somebody confirms: all of it comes at once."""
     page = open_page(f"{scene.url}/strict_mode_checklist?env=production&step=inputs-production")
-    page.get_by_role("button", name="Confirm the decision").click()
+    page.get_by_role("button", name="Confirm for").click()
     page.get_by_label("Your name").fill("Ada")
     page.get_by_label("Note").fill("minutes of 20 November")
     with standing_still(scene.url):
@@ -289,7 +289,7 @@ def test_a_dialog_that_was_left_does_not_come_back(scene: Scene, open_page: Open
     page = open_page(f"{scene.url}/strict_mode_checklist?env=staging&step=soak-staging")
     page.get_by_role("link", name="Collect and confirm the four inputs").first.click()
     page.wait_for_url(re.compile("step=inputs-staging"))
-    ask = page.get_by_role("button", name="Confirm the decision")
+    ask = page.get_by_role("button", name="Confirm for")
     dialog = page.get_by_role("dialog")
     ask.click()
     expect(dialog).to_be_visible()

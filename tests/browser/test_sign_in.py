@@ -80,7 +80,7 @@ def test_an_operator_s_word_is_kept_as_verified(place: tuple[str, Store], open_p
     url, store = place
     page = open_page(f"{url}/")
     signed_in(page, url, "op")
-    page.get_by_role("button", name="Confirm the decision").click()
+    page.get_by_role("button", name="Confirm for").click()
     assert page.get_by_label("Your name").count() == 0, "who signed in needn't say so"
     page.get_by_label("Note").fill("minutes of 20 November")
     page.get_by_role("button", name="Confirm", exact=True).click()
@@ -128,13 +128,14 @@ class Acts:
             "validate": (f"env_diff?view=validate&env={self.stage}", "Validate now"),
             "replay": ("replay_harness", "Start replay"),
             "maintenance": (f"slo_trends?env={self.prod}", "Declare maintenance"),
-            "confirm": (f"strict_mode_checklist?env={self.prod}&step=inputs-{self.prod}", "Confirm the decision"),
+            "confirm": (f"strict_mode_checklist?env={self.prod}&step=inputs-{self.prod}", "Confirm for"),
             "campaign": (f"strict_mode_checklist?env={self.prod}", "Begin a campaign"),
             "waive": (f"strict_mode_checklist?env={self.stage}&step=soak-{self.stage}", "Waive the canary runs"),
             "request_go": (f"strict_mode_checklist?env={self.prod}&step=go-{self.prod}", "Ask for the Go"),
             "sign_off": (f"strict_mode_checklist?env={self.prod}&step=go-{self.prod}", "Sign the Go"),
             "baseline": (f"replay_harness?run={self.run}", "Make it the baseline"),
             "rescore": (f"replay_harness?run={self.run}", "Score again"),
+            "configure": ("environments", "Test it"),
             "write_env": (f"env_diff?view=write&env={self.stage}", "Write the file"),
         }[action]
         if action in {"request_go", "sign_off"}:
@@ -144,6 +145,10 @@ class Acts:
             self.page.get_by_text("Campaigns, and what people decided").click()
             self.page.wait_for_timeout(1000)  # it opens softly
         if action == "write_env":
+            self.page.get_by_role("button", name="Preview").click()
+        if action == "configure":
+            self.page.get_by_label("Name", exact=True).fill("new")
+            self.page.get_by_label("Address of the application", exact=True).fill("http://127.0.0.1:9")
             self.page.get_by_role("button", name="Preview").click()
         return self.page.get_by_role("button", name=name)
 
@@ -163,7 +168,8 @@ class Acts:
             self.page.get_by_role("button", name="Declare", exact=True).click()
         elif action in {"confirm", "campaign", "waive", "request_go", "sign_off"}:
             self.page.get_by_label("Note").fill("minutes of 20 November")
-            self.page.get_by_role("button", name="Confirm", exact=True).click()
+            sent = "Sign the Go" if action == "sign_off" else "Confirm"
+            self.page.get_by_role("dialog").get_by_role("button", name=sent, exact=True).click()
 
     def is_done(self, action: Action) -> bool:
         """Whether the store holds it, under this person's name."""
@@ -176,6 +182,9 @@ class Acts:
                 return any(r.requested_by == self.who for r in replays.newest(connection, limit=20))
             if action == "maintenance":
                 return [m.declared_by for m in deploys.declared(connection, self.prod, 0, 1 << 60)] == [self.who]
+            if action == "configure":
+                kept = decisions.newest(connection, "new", "environment")
+                return kept is not None and (kept.by, kept.detail["draft"]) == (self.who, True)
             if action == "rescore":
                 run = replays.get(connection, self.run)
                 return run is not None and "rescored_ms" in run.summary

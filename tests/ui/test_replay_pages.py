@@ -101,7 +101,7 @@ def test_a_run_becomes_the_baseline_and_the_next_is_compared_with_it(data: Store
     press(opened(run=first), "Make it the baseline")
     second = finished(data, tmp_path, wrong=tuple(f"c{n}" for n in range(8)))
     text = text_of(opened(run=second))
-    assert f"Beside {first}" in text
+    assert f"Compared with {first}" in text
     assert "The drop is real" in text
     assert "baseline" in text_of(opened())
 
