@@ -19,7 +19,9 @@ def head() -> None:
 @widgets.live
 def way() -> None:
     """The steps and the soak, refreshed."""
-    html.show(checklist.way(cached.checklist(chosen), widgets.zone()))
+    found = cached.checklist(chosen)
+    html.show(checklist.way(found, widgets.zone()))
+    checklist.calendar_button(found)
 
 
 checklist_decisions.said()

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from html import escape
 
+import streamlit as st
+
 from services.checklist.view import Checklist, StepView
 from services.health.view import WorkerLife
 from services.report.blocks import Block, Heading, Table, Words
+from services.soak import calendar
 from services.soak import evaluate as computed
 from services.soak import reading as soaks
 from services.soak.evaluate import CHECK as SOAK
@@ -17,6 +20,10 @@ from services.units import share
 from ui import html, overview, present, state, verdicts
 
 MOST = 6
+MEANWHILE = (
+    "Nothing to do: the soak and its canary runs happen automatically. Meanwhile prepare production's inputs; "
+    "leave {name} unchanged."
+)
 CANARY = "A few golden cases, replayed on a schedule; so many must pass while it runs."
 
 
@@ -77,7 +84,7 @@ def _row(found: Checklist, view: StepView, *, now: bool) -> str:
     if view.reopened:
         notes.append("was done, and no longer holds")
     of = "" if view.named else f'<span class="dim">{escape(view.environment)}</span> '
-    mark = of + (html.simulated() if found.simulated else "")
+    mark = of
     note = f'<div class="{"warn" if view.reopened else "dim"}">{escape("; ".join(notes))}</div>' if notes else ""
     return (
         f'<div class="step{" now" if now else ""}"><span class="n">{view.number}</span>'
@@ -95,6 +102,9 @@ def soak(found: Soak, where: tzinfo) -> str:
     """The soak live: since when, what is left, what broke it last, what it certifies and what it can't."""
     head = html.heading("Soak", f"How long {found.environment} has stood strict, still and well.")
     parts = [head, f'<p style="margin:.2rem 0">{escape(soak_words(found, where))}</p>']
+    ends = calendar.ends_ms(found)
+    if ends is not None:
+        parts.append(f'<p class="dim">{escape(MEANWHILE.format(name=found.environment))}</p>')
     if found.since_ms is not None:
         canaries = f"{found.canaries} of {found.canaries_wanted} passed" if found.canaries_wanted else "none needed"
         if found.waived:
@@ -102,6 +112,7 @@ def soak(found: Soak, where: tzinfo) -> str:
         rows = [
             ("Since", escape(present.moment(found.since_ms, where))),
             *([("Left", escape(present.seconds(found.left_ms / 1000)))] if found.left_ms else []),
+            *([("Ends", f"{escape(present.moment(ends, where))}, at the earliest")] if ends is not None else []),
             ("Observed", f"{share(found.coverage)} of the time, {present.number(found.checks)} checks"),
             (html.term("Canary runs", CANARY), escape(canaries)),
         ]
@@ -114,6 +125,17 @@ def soak(found: Soak, where: tzinfo) -> str:
             f"{escape(found.environment)} never saw.</p>"
         )
     return html.tile(*parts, *_broken(found, where))
+
+
+def calendar_button(found: Checklist) -> None:
+    """A running soak's end, to put into a calendar."""
+    if found.soak is None or calendar.ends_ms(found.soak) is None:
+        return
+    address = f"{st.context.url}?env={found.environment}"
+    st.download_button(
+        "Put its end into a calendar", calendar.ics(found.soak, address), on_click="ignore",
+        file_name=f"soak-{found.soak.environment}.ics", mime="text/calendar", icon=":material/event:",
+    )  # fmt: skip
 
 
 def _broken(found: Soak, where: tzinfo) -> list[str]:

@@ -35,6 +35,11 @@ def environments() -> StreamlitPage:
     return st.Page(PAGES / "environments.py", title="Environments", icon=":material/dns:")
 
 
+def docs() -> StreamlitPage:
+    """The documentation, at /docs."""
+    return st.Page(PAGES / "docs.py", title="Documentation", icon=":material/menu_book:")
+
+
 def strict_mode_checklist() -> StreamlitPage:
     """Strict-mode checklist, at /strict_mode_checklist."""
     page = PAGES / "strict_mode_checklist.py"

@@ -18,8 +18,10 @@ if signin.passed():
             "Watch": [routes.overview(), routes.dependency_health(), routes.slo_trends()],
             "Prove": [routes.replay_harness()],
             "Change": [routes.strict_mode_checklist(), routes.env_diff(), routes.environments()],
+            "Help": [routes.docs()],
         }
     )
     state.arrive(page.url_path)
     signin.who()
+    widgets.zone_switch()
     widgets.guarded(page.run)()

@@ -21,6 +21,7 @@ WINDOW = "window"
 CHART = "chart"
 STEP = "step"
 KIND = "kind"
+DOC = "doc"
 _LAST, _PLACE, _ARRIVED = "environment-last-looked-at", "page-last-looked-at", "has-just-arrived"
 KEPT = (VIEW, SLI, WINDOW, CHART)  # mean the same in another environment
 

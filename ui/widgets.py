@@ -24,6 +24,7 @@ REFRESH_S = 3.0
 SLOW_REFRESH_S = 30.0
 ALL = "All environments"
 ASKS: Mapping[str, Callable[..., Job]] = {"probe": requests.probe_now, "validate": requests.validate_now}
+IN_UTC = "times-in-utc"
 FEW = 6  # up to this many environments stand side by side; more go into a list that can be searched
 
 
@@ -65,8 +66,15 @@ def guarded(draw: Callable[P, None]) -> Callable[P, None]:
 
 
 def zone_name() -> str:
-    """The viewer's time zone, as the browser says."""
-    return st.context.timezone or "UTC"
+    """The viewer's time zone: the browser's, unless UTC was chosen in the side bar."""
+    return "UTC" if st.session_state.get(IN_UTC) else st.context.timezone or "UTC"
+
+
+def zone_switch() -> None:
+    """In the side bar: times as the viewer's clock has them, or in UTC."""
+    own = st.context.timezone or "UTC"
+    if own != "UTC":
+        st.sidebar.toggle("Times in UTC", key=IN_UTC, help=f"Off: times of your time zone, {own}.")
 
 
 def zone() -> tzinfo:
