@@ -349,10 +349,10 @@ def browser(browser_path: str | None) -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page as its user would: `width`, `theme`."""
+    """Open a page as its user would: `width`, `theme`; `ready`: what is there once it is drawn."""
     contexts = []
 
-    def open_(url: str, *, width: int = 1440, theme: Any = "light") -> Page:
+    def open_(url: str, *, width: int = 1440, theme: Any = "light", ready: str = ".gl .answer") -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=theme, timezone_id="Europe/Berlin"
         )
@@ -360,7 +360,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.goto(url)
-        page.wait_for_selector(".gl .answer")
+        page.wait_for_selector(ready)
         return page
 
     yield open_

@@ -21,7 +21,7 @@ def test_from_the_form_to_the_first_probe(tmp_path: Path, open_page: Callable[..
     try:
         worker.wait()
         with portal.running(tmp_path, GREENLIGHT_CONFIG=str(settings)) as url:
-            page = open_page(f"{url}/environments")
+            page = open_page(f"{url}/environments", ready=".gl .title")
             page.get_by_label("Name", exact=True).fill("mine")
             page.get_by_label("Address of the application", exact=True).fill(worker.url)
             page.get_by_role("button", name="Preview").click()
