@@ -383,7 +383,7 @@ def _text(doc: dict[str, Any]) -> str:
             bad = [f"{c['id']} {c['score']:.1f}: {c['reason']}" for c in case["criteria"] if c["passed"] is False]
             lines.append(f"  {case['state']:8} {case['id']}  {case['error'] or case['unscored'] or '; '.join(bad)}")
     if doc["comparison"]:
-        lines.append(f"Beside {doc['comparison']['against']}: {doc['comparison']['in_words']}")
+        lines.append(f"Compared with {doc['comparison']['against']}: {doc['comparison']['in_words']}")
     return "\n".join([*lines, *doc["reasons"], f"Verdict: {doc['verdict']}"])
 
 

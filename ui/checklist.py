@@ -82,7 +82,7 @@ def _row(found: Checklist, view: StepView, *, now: bool) -> str:
     if view.out_of_order:
         notes.append(f"already true; {view.out_of_order} still open")
     if view.reopened:
-        notes.append("was done, and no longer holds")
+        notes.append("was done, and is no longer met")
     of = "" if view.named else f'<span class="dim">{escape(view.environment)}</span> '
     mark = of
     note = f'<div class="{"warn" if view.reopened else "dim"}">{escape("; ".join(notes))}</div>' if notes else ""

@@ -94,7 +94,7 @@ def _notice(found: Checklist, view: StepView) -> None:
 
 def _out_of_turn(view: StepView) -> str:
     if view.reopened:
-        return "This step was done, and no longer holds: see below what changed."
+        return "This step was done, and is no longer met: see below what changed."
     if view.waits_for:
         return f"Not yet: this step waits for {' and '.join(view.waits_for)}. Do that first."
     return f"Already true; {view.out_of_order} is still open." if view.out_of_order else ""

@@ -92,7 +92,7 @@ def _text(output: Any) -> str:
 def _earlier(found: view.CaseInDepth) -> None:
     if found.against is None:
         return
-    st.markdown(f"**Beside run {found.against}**")
+    st.markdown(f"**Compared with run {found.against}**")
     if not found.earlier:
         st.caption("That run did not finish this case.")
         return

@@ -70,7 +70,7 @@ def test_a_step_that_holds_no_more_says_so(store: Store, tmp_path: Path) -> None
         prove(store, name, *CHECKS)
         decisions.decide(store, settings(tmp_path).environment(name), "policy", local_operator("Ada"), note="minutes")
     prove(store, "stage", "redis.required", outcome="fail")
-    assert "This step was done, and no longer holds" in said("apply-stage")
+    assert "This step was done, and is no longer met" in said("apply-stage")
 
 
 def test_the_head_says_one_next_step_and_it_is_the_checklist_s(store: Store) -> None:
