@@ -119,8 +119,12 @@ def tile(*parts: str) -> str:
 
 def link(text: str, page: str, **query: str) -> str:
     """A link to one of our pages, in this tab."""
-    tail = f"?{escape(urlencode(query), quote=True)}" if query else ""
-    return f'<a class="link" href="./{page}{tail}" target="_self">{escape(text)}</a>'
+    return f'<a class="link" href="{address(page, **query)}" target="_self">{escape(text)}</a>'
+
+
+def address(page: str, **query: str) -> str:
+    """The address of one of our pages, for an attribute."""
+    return f"./{page}" + (f"?{escape(urlencode(query), quote=True)}" if query else "")
 
 
 def heading(text: str, explanation: str = "") -> str:
@@ -129,8 +133,10 @@ def heading(text: str, explanation: str = "") -> str:
 
 
 def term(text: str, explanation: str) -> str:
-    """A word with its gloss on hover."""
-    return f'<abbr title="{escape(explanation, quote=True)}">{escape(text)}</abbr>' if explanation else escape(text)
+    """A word with its gloss on hover, and where it is tapped or has the keyboard's focus."""
+    if not explanation:
+        return escape(text)
+    return f'<abbr tabindex="0" title="{escape(explanation, quote=True)}">{escape(text)}</abbr>'
 
 
 def findings(words: Sequence[Notice], *, most: int) -> str:

@@ -151,7 +151,7 @@ def _card(card: Card, where: tzinfo, now: int) -> str:
     )
     chips = "".join(
         f"<span>{html.term(d.label or present.title(d.name), present.gloss(d.kind or d.name))} "
-        f"{html.badge(d.state, word=dependency_word(d))}"
+        f"{_linked(card.name, d)}"
         + (' <span class="dim">required</span>' if d.required and d.name != "readiness" else "")
         + ("" if d.measured else ' <span class="dim">as reported</span>')
         + "</span>"
@@ -170,6 +170,13 @@ def _card(card: Card, where: tzinfo, now: int) -> str:
         ribbons,
         html.link(f"Dependency health of {card.name}", "dependency_health", env=card.name),
     )
+
+
+def _linked(environment: str, dependency: Dependency) -> str:
+    """A dependency's state, which leads to its evidence."""
+    mark = html.badge(dependency.state, word=dependency_word(dependency))
+    where = html.address("dependency_health", env=environment, detail=dependency.name)
+    return f'<a class="plain" href="{where}" target="_self">{mark}</a>'
 
 
 def dependency_word(dependency: Dependency) -> str:

@@ -12,12 +12,15 @@ import streamlit as st
 
 from services import clock, export
 from services.errors import GreenlightError
-from services.replay import report, runs, view
+from services.replay import report, runs, start, view
+from services.replay.start import Wish
 from services.store import replays
+from services.store.replays import Run
 from services.units import share
 from ui import cached, charts, html, present, replay_case, replay_list, signin, state, widgets
 
 SHOWN = 200
+DONE = "replay-done"
 STATES = {
     "problems": "Not passed",
     "all": "All",
@@ -81,6 +84,11 @@ def _finished(run_id: str) -> None:
     else:
         what = f"{run.agent}: {replay_list.VERDICTS[doc['verdict']]}."
         html.show(html.answer(doc["verdict"], what, " ".join(doc["reasons"]), mark=run.simulated))
+    if said := st.session_state.pop(DONE, None):
+        html.show(html.answer("ok", said, ""))
+    html.show(_headed(run, doc))
+    if doc["comparison"]:
+        html.show(_flipped(run.id, doc["comparison"]))
     html.show(_facts(doc))
     if run.options["judge"] == "llm":
         _judge_words(doc)
@@ -91,6 +99,30 @@ def _finished(run_id: str) -> None:
     case = state.text(state.CASE)
     if case is not None:
         replay_case.show(run_id, case, against)
+
+
+def _headed(run: Run, doc: Mapping[str, Any]) -> str:
+    """Which run this is: when, id, asked for by whom, which agent, how long; and whether it counts."""
+    counted = f"counts for {run.environment}" if view.counts(run) else "an experiment: it counts for no environment"
+    said = (present.moment(run.created_ms, widgets.zone()), f"run {run.id}", f"asked for by {run.requested_by}",
+            f"agent {run.agent}", f"took {present.seconds(doc['duration_s'])}", counted)  # fmt: skip
+    return html.block(f'<p class="dim">{escape(" · ".join(said))}</p>')
+
+
+def _flipped(run_id: str, found: Mapping[str, Any]) -> str:
+    """The cases that passed in one of the two runs only, those that got worse first."""
+    against = found["against"]
+    rows = [
+        (html.link(case, "replay_harness", run=run_id, case=case, against=against), html.badge(state, word=words))
+        for names, state, words in (
+            (found["flipped_worse"], "fail", "failed now, passed before"),
+            (found["flipped_better"], "pass", "passed now, failed before"),
+        )
+        for case in names
+    ]
+    if not rows:
+        return html.block(f'<p class="dim">No case flipped against {escape(against)}.</p>')
+    return html.block(html.heading(f"Flipped against {against}"), html.table(("Case", "Change"), rows))
 
 
 def _version(run_id: str) -> str:
@@ -228,6 +260,17 @@ def _actions(found: view.InDepth) -> None:
         follows = state.follow(state.AGAINST, options[index], lambda picked: state.put(state.AGAINST, picked))
         st.selectbox("Compare with", options, index=index, format_func=lambda r: r or "the baseline", **follows)
     row = st.container(horizontal=True)
+    same = signin.may("replay", "The same cases, repeats and judge, with the agent as it is now.")
+    if row.button("Run again", icon=":material/replay:", **same):
+        wish = Wish(agent=run.agent, subset=run.subset, repeats=int(run.options["repeats"]), judge=run.options["judge"],
+                    per_case=run.options["per_case"], min_pass_rate=float(run.options["min_pass_rate"]))  # fmt: skip
+        try:
+            again = start.ask(cached.store(), cached.settings(), wish, by=signin.person())
+        except GreenlightError as error:
+            html.show(html.answer("fail", "The replay did not start.", str(error)))
+            return
+        state.put(state.RUN, again.id)
+        st.rerun()
     if (
         run.state == "done"
         and not found.is_baseline
@@ -238,6 +281,7 @@ def _actions(found: view.InDepth) -> None:
         )
     ):
         runs.promote(cached.store(), run.id, by=signin.person())
+        st.session_state[DONE] = f"This run is the baseline now: later runs of {run.agent} are compared with it."
         st.rerun()
     if found.is_baseline:
         row.markdown(":material/flag: This run is the baseline.")
@@ -258,4 +302,5 @@ def _actions(found: view.InDepth) -> None:
         )
     ):
         runs.rescore(cached.store(), run.id, by=signin.person())
+        st.session_state[DONE] = "The kept answers were scored again with today's rubric."
         st.rerun()

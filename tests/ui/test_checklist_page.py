@@ -141,7 +141,9 @@ def test_redis_and_inngest_are_explained_where_a_step_first_names_them(store: St
     for name in ("Redis", "Inngest"):
         first = re.search(rf"\b{name}\b", re.sub("<[^>]+>", lambda tag: "~" * len(tag.group()), instructions))
         if first is not None:
-            assert instructions[: first.start()].endswith(f'<abbr title="{html_escaped(present.TERMS[name.lower()])}">')
+            assert instructions[: first.start()].endswith(
+                f'<abbr tabindex="0" title="{html_escaped(present.TERMS[name.lower()])}">'
+            )
 
 
 def test_a_soak_s_row_tells_it_as_of_now_in_the_reader_s_time(store: Store) -> None:

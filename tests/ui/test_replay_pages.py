@@ -130,3 +130,28 @@ def test_an_unsound_golden_set_is_a_sentence_and_the_list_stays(data: Store, tmp
     text = text_of(opened())
     assert "golden set can&#x27;t be used" in text
     assert run_id in text
+
+
+def test_the_headline_is_the_newest_run_that_counts_and_experiments_are_listed_as_such(
+    data: Store, tmp_path: Path
+) -> None:
+    finished(data, tmp_path)  # from somebody's command line: of no environment
+    text = text_of(opened())
+    assert "No run that counts for an environment has finished yet." in text
+    assert "experiment" in text
+    with data.write() as connection:
+        connection.execute(replays.replay_runs.update().values(environment="prod"))
+    assert "for prod: passed" in text_of(opened())
+    finished(data, tmp_path, wrong=("lead-01",))
+    assert "for prod: passed" in text_of(opened()), "the newer experiment is no headline"
+
+
+def test_a_run_says_which_it_is_what_flipped_and_can_be_run_again(data: Store, tmp_path: Path) -> None:
+    first = finished(data, tmp_path)
+    second = finished(data, tmp_path, wrong=("c1",))
+    shell = opened(run=second, against=first)
+    text = text_of(shell)
+    assert "an experiment: it counts for no environment" in text
+    assert f"Flipped against {first}" in text
+    assert "failed now, passed before" in text
+    assert any(button.label == "Run again" for button in shell.button)
