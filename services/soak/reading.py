@@ -234,7 +234,7 @@ def fix(found: Soak) -> str:
     if found.state == "not_begun":
         return f"Make {name} strict, and leave it alone until its soak has passed."
     if found.state == "running":
-        return f"Leave {name} alone until then."
+        return f"Leave {name} unchanged until its soak has passed."
     if found.canaries < found.canaries_wanted and not found.waived:
         return "Replay harness shows the canary runs and why one failed; an engineer may waive them in the checklist."
     return "Keep Greenlight's worker running: what it did not see does not count. The rest comes by itself."

@@ -125,7 +125,7 @@ def test_why_it_has_not_passed_comes_with_what_to_do(stage: Stage) -> None:
     stage.live(30)
     running = stage.soak()
     assert reading.why(running).startswith("it runs until ")
-    assert reading.fix(running) == "Leave stage alone until then."
+    assert reading.fix(running) == "Leave stage unchanged until its soak has passed."
     over = replace(running, state="waiting", left_ms=0, canaries_wanted=3)
     assert (reading.why(over), reading.fix(over).split(" and ")[0]) == (
         "0 of 3 canary runs passed inside", "Replay harness shows the canary runs",
@@ -136,7 +136,7 @@ def test_why_it_has_not_passed_comes_with_what_to_do(stage: Stage) -> None:
     with stage.store.read() as connection:
         kept = chain.newest(connection, "stage", reading.CHECK)
     assert kept is not None
-    assert kept.detail["fix"] == "Leave stage alone until then."
+    assert kept.detail["fix"] == "Leave stage unchanged until its soak has passed."
 
 
 def test_a_pass_does_not_stand_once_more_is_asked_for(stage: Stage) -> None:
