@@ -18,6 +18,7 @@ def body() -> None:
     html.show(inngest_status.markup(chosen, widgets.zone_name()))
 
 
+widgets.tab("Dependency health", chosen)
 body()
 dependency_health.downloads(chosen)
 inngest_status.daily_summary(chosen, widgets.zone())

@@ -15,5 +15,6 @@ def body() -> None:
         html.show(piece)
 
 
+widgets.tab("Overview", widgets.quietly(overview.state_words, only))
 body()
 st.caption("Refreshes by itself. Every number comes from a real probe unless it says *simulated*.")

@@ -10,6 +10,9 @@ goal = next((e.name for e in cached.settings().environments if e.role == "produc
 chosen = widgets.head("Strict-mode checklist", QUESTION, names, first=goal)
 
 
+widgets.tab("Strict-mode checklist", widgets.quietly(checklist.state_words, chosen))
+
+
 @widgets.live
 def head() -> None:
     """The verdict and the progress, refreshed."""

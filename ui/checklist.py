@@ -17,7 +17,7 @@ from services.soak import reading as soaks
 from services.soak.evaluate import CHECK as SOAK
 from services.soak.evaluate import Event, Soak
 from services.units import share
-from ui import html, overview, present, state, verdicts
+from ui import cached, html, overview, present, state, verdicts
 
 MOST = 6
 MEANWHILE = (
@@ -25,6 +25,13 @@ MEANWHILE = (
     "leave {name} unchanged."
 )
 CANARY = "A few golden cases, replayed on a schedule; so many must pass while it runs."
+
+
+def state_words(environment: str) -> str:
+    """Verdict and progress, in as few words as a browser tab has room for."""
+    found = cached.checklist(environment)
+    done = sum(view.state == "done" for view in found.steps)
+    return f"{found.verdict.words}: {environment}, {done} of {len(found.steps)} steps"
 
 
 def head(found: Checklist, worker: WorkerLife, where: tzinfo) -> str:

@@ -197,4 +197,15 @@ def markup(only: str | None, zone_name: str) -> tuple[str, str]:
     return render(seen, summaries, slos, present.zone(zone_name), now, first_start=settings.is_first_start)
 
 
+@st.cache_data(ttl=cached.FRESH_S, max_entries=50, show_spinner=False)
+def state_words(only: str | None) -> str:
+    """What the page says, in as few words as a browser tab has room for."""
+    settings = cached.settings()
+    asked = [e.name for e in settings.environments if e.role != "other" and only in {None, e.name}]
+    if not asked:
+        return ""
+    first = verdict_view.summaries(cached.store(), settings, clock.now_ms(), asked)[0].verdict
+    return f"{first.words}: {first.environment}"
+
+
 cached.forget_also("decisions", markup.clear)

@@ -82,6 +82,19 @@ def zone() -> tzinfo:
     return present.zone(zone_name())
 
 
+def quietly(words: Callable[P, str], *arguments: P.args, **named: P.kwargs) -> str:
+    """Words for a tab; "" where they can't be had, which the page itself says."""
+    try:
+        return words(*arguments, **named)
+    except GreenlightError:
+        return ""
+
+
+def tab(title: str, state_words: str = "") -> None:
+    """The browser tab's title: the state first, as a narrow tab shows its beginning, then the page."""
+    st.set_page_config(page_title=" · ".join(filter(None, (state_words, title, "Greenlight"))))
+
+
 def head(title: str, question: str, names: Sequence[str], *, first: str = "") -> str:
     """Page title, its question, and the environment picker; returns the environment picked, else `first`."""
     html.show(html.title(title, question))

@@ -236,3 +236,9 @@ def test_how_work_is_moved_is_told_in_words(data: Store) -> None:
     text = shown("dependency_health", env="production")
     assert "Background jobs" in text
     assert "&lt;b&gt;scan" in text, "names from outside are text"
+
+
+def test_the_tab_says_page_and_state(data: Store) -> None:
+    migrate(data)
+    assert overview.state_words(None) == "Not enough evidence: production"
+    assert overview.state_words("staging") == "Not enough evidence (simulated): staging"
