@@ -89,7 +89,7 @@ def _finished(run_id: str) -> None:
     html.show(_headed(run, doc))
     if doc["comparison"]:
         html.show(_flipped(run.id, doc["comparison"]))
-    html.show(_facts(doc))
+    html.show(_facts(doc) + _earlier(run))
     if run.options["judge"] == "llm":
         _judge_words(doc)
     _charts(found)
@@ -107,6 +107,20 @@ def _headed(run: Run, doc: Mapping[str, Any]) -> str:
     said = (present.moment(run.created_ms, widgets.zone()), f"run {run.id}", f"asked for by {run.requested_by}",
             f"agent {run.agent}", f"took {present.seconds(doc['duration_s'])}", counted)  # fmt: skip
     return html.block(f'<p class="dim">{escape(" · ".join(said))}</p>')
+
+
+def _earlier(run: Run) -> str:
+    """The verdicts before it was scored again: they stand beside the present one."""
+    rows = [
+        (html.badge(item["verdict"], word=replay_list.VERDICTS.get(item["verdict"], "none")),
+         f"{item['passed']} of {item['total']}", escape(str(item["judge_sha256"])[:12]),
+         escape(present.moment(item["until_ms"], widgets.zone())))
+        for item in reversed(run.summary.get("earlier", ()))
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    head = html.heading("Earlier verdicts of this run", "From before it was scored again with a newer rubric.")
+    return html.block(head, html.table(("Verdict", "Passed", "Judge", "Stood until"), rows))
 
 
 def _flipped(run_id: str, found: Mapping[str, Any]) -> str:
@@ -128,11 +142,12 @@ def _flipped(run_id: str, found: Mapping[str, Any]) -> str:
 def _version(run_id: str) -> str:
     """Changes whenever what is shown of the run may have changed, so that a cache never holds it back."""
     found = view.progress(cached.store(), run_id)
-    return (
-        ""
-        if found is None
-        else f"{found.run.state} {found.run.finished_ms} {found.run.summary.get('rescored_ms')} {found.done}"
-    )
+    if found is None:
+        return ""
+    run = found.run
+    with cached.store().read() as connection:
+        baseline = replays.baseline(connection, run.golden_name, run.agent)
+    return f"{run.state} {run.finished_ms} {run.summary.get('rescored_ms')} {found.done} {baseline}"
 
 
 def _facts(doc: Mapping[str, Any]) -> str:
@@ -285,6 +300,11 @@ def _actions(found: view.InDepth) -> None:
         st.rerun()
     if found.is_baseline:
         row.markdown(":material/flag: This run is the baseline.")
+        allowed = signin.may("baseline", "The run that was the baseline before is it again.")
+        if row.button("Undo", icon=":material/undo:", key="baseline-undo", **allowed):
+            before = runs.take_back_baseline(cached.store(), run.golden_name, run.agent, by=signin.person())
+            st.session_state[DONE] = f"Run {before} is the baseline again." if before else "There was none before it."
+            st.rerun()
     if (
         run.state == "cancelled"
         and run.runner == "worker"

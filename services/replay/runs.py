@@ -274,7 +274,10 @@ def rescore(store: Store, run_id: str, *, by: Person) -> tuple[Run, GateResult]:
     found = gate.decide([o for _, o in fresh], run.options["cases"], rules_of(run), critical_cases=critical)
     done = [Finished(position=p, outcome=o.state, body=bodies.to_json(o)) for p, o in fresh]
     with store.write() as connection:
-        summary = summarise(found) | {"rescored_ms": clock.now_ms()}
+        now = clock.now_ms()
+        before = {name: run.summary.get(name) for name in ("pass_rate", "passed", "total")}
+        before |= {"verdict": run.verdict, "judge_sha256": run.judge_sha256, "until_ms": now}
+        summary = summarise(found) | {"rescored_ms": now, "earlier": [*run.summary.get("earlier", ()), before]}
         replays.rescored(connection, run_id, done, rubric.identity(), found.verdict, summary)
         current = replays.get(connection, run_id)
     assert current is not None  # noqa: S101
@@ -331,6 +334,17 @@ def promote(store: Store, run_id: str, *, by: Person) -> None:
             note=f"Run {run.id} is the one that others of {run.golden_name} against {run.agent} are compared with.",
             more={"run_id": run.id},
         )  # fmt: skip
+
+
+def take_back_baseline(store: Store, golden_name: str, agent: str, *, by: Person) -> str | None:
+    """Make the baseline before the present one the baseline again, by name; its id, None where there was none before.
+    Raises Forbidden, WrongRun."""
+    with store.read() as connection:
+        chosen = replays.baselines(connection, golden_name, agent)
+    before = next((id_ for id_ in chosen if id_ != chosen[0]), None)
+    if before is not None:
+        promote(store, before, by=by)
+    return before
 
 
 def from_document(document: Any) -> Sequence[gate.CaseResult]:

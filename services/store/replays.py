@@ -338,6 +338,14 @@ def baseline(connection: Connection, golden_name: str, agent: str) -> str | None
     return None if row is None else str(row.run_id)
 
 
+def baselines(connection: Connection, golden_name: str, agent: str) -> tuple[str, ...]:
+    """The runs that were baselines of this golden set and agent, newest choice first."""
+    query = select(replay_baselines.c.run_id).where(
+        replay_baselines.c.golden_name == golden_name, replay_baselines.c.agent == agent
+    )
+    return tuple(str(row.run_id) for row in connection.execute(query.order_by(replay_baselines.c.id.desc())))
+
+
 def _run(row: Row[Any]) -> Run:
     values = dict(row._mapping)
     values |= {"options": json.loads(values["options"]), "summary": json.loads(values["summary"])}

@@ -155,3 +155,22 @@ def test_a_run_says_which_it_is_what_flipped_and_can_be_run_again(data: Store, t
     assert f"Flipped against {first}" in text
     assert "failed now, passed before" in text
     assert any(button.label == "Run again" for button in shell.button)
+
+
+def test_scored_again_the_verdict_before_stands_beside_and_a_baseline_can_be_undone(
+    data: Store, tmp_path: Path
+) -> None:
+    first, second = finished(data, tmp_path), finished(data, tmp_path)
+    shell = press(opened(run=first), "Score again")
+    text = text_of(shell)
+    assert "Earlier verdicts of this run" in text
+    assert "scored again" in text
+    press(opened(run=first), "Make it the baseline")
+    shell = press(opened(run=second), "Make it the baseline")
+    assert "This run is the baseline now" in text_of(shell)
+    shell = press(shell, "Undo")
+    assert f"Run {first} is the baseline again." in text_of(shell)
+    with data.read() as connection:
+        run = replays.get(connection, first)
+        assert run is not None
+        assert replays.baseline(connection, run.golden_name, run.agent) == first
