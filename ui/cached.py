@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,6 +74,12 @@ def forget_settings() -> None:
     """Read them again at the next question, as a new process does."""
     global _held  # noqa: PLW0603 - one for the process, as its settings are
     _held = None
+
+
+def look_again() -> None:
+    """Look at the settings file at the next question: it was written just now, and what follows is about it."""
+    if _held is not None:
+        _held.looked_s = -math.inf
 
 
 def settings_trouble() -> str:

@@ -221,6 +221,7 @@ def _write(plan: Plan) -> None:
     except writer.NotWritten as error:
         html.show(html.answer("fail", "Nothing was written.", str(error)))
         return
+    cached.look_again()
     kept = f" The file as it was is kept as {done.backup.name}." if done.backup else ""
     st.session_state[DONE] = f"{plan.name} was added to {plan.path.name}.{kept}"
     st.session_state.pop("environments-answers", None)
@@ -245,6 +246,7 @@ def _undo() -> None:
         except (writer.NotWritten, SettingsError) as error:
             html.show(html.answer("fail", "Nothing was brought back.", str(error)))
             return
+        cached.look_again()
         st.session_state[DONE] = f"{path.name} is as it was before the last write."
         st.rerun()
 

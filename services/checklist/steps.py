@@ -30,7 +30,15 @@ class Blanks(TypedDict):
 
 
 BLANKS = tuple(Blanks.__annotations__)
-PAGES = ("dependency_health", "env_diff", "environments", "replay_harness", "slo_trends", "strict_mode_checklist")
+PAGES = (
+    "dependency_health",
+    "docs",
+    "env_diff",
+    "environments",
+    "replay_harness",
+    "slo_trends",
+    "strict_mode_checklist",
+)
 
 
 class Step(BaseModel):

@@ -66,6 +66,7 @@ def calls(store: Store, settings: Settings, tmp_path: Path) -> dict[str, Callabl
         "rescore": lambda p: runs.rescore(store, "none", by=p),
         "waive": lambda p: decisions.waive_canaries(store, local, p, note="x", days=1),
         "write_env": lambda p: writing.write(preview, clock.now(), by=p),
+        "configure": lambda p: requests.try_draft(store, settings, "local", 1, by=p),
     }  # fmt: skip
 
 
