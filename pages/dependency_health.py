@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import cached, dependency_detail, dependency_health, html, inngest_status, state, widgets
+from ui import cached, dependency_detail, dependency_health, html, inngest_status, moment, state, widgets
 
 QUESTION = "What condition is each dependency in, what does it mean, and what is to be done?"
 names = cached.settings().names
@@ -23,6 +23,9 @@ body()
 dependency_health.downloads(chosen)
 inngest_status.daily_summary(chosen, widgets.zone())
 opened = state.detail(dependency_detail.names(chosen))
+then = moment.asked()
 if opened is not None:
     dependency_detail.show(chosen, opened)
+elif then is not None:
+    moment.show(chosen, *then)
 st.caption("Refreshes by itself. Nothing is probed by this page: the worker does, on schedule or on request.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import tzinfo
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -13,7 +14,7 @@ from services.dependencies.registry import KINDS
 from services.health.view import DependencyView, EnvironmentView
 from services.settings.model import Environment
 from services.store.conditions import Condition
-from ui import cached, html, overview, present
+from ui import cached, html, moment, overview, present
 
 
 def render(view: EnvironmentView, where: tzinfo, now: int) -> tuple[str, str]:
@@ -63,11 +64,13 @@ def _tile(view: EnvironmentView, item: DependencyView, where: tzinfo, now: int) 
     says = f'<p style="margin:.25rem 0 0">{escape(item.notice.advice.what)}</p>'
     if item.notice.advice.fix:
         says += f'<p class="dim" style="margin:0">{escape(item.notice.advice.fix)}</p>'
+    then = partial(moment.address, view.card.name)
     left = html.table(("Condition", "Expected", "Actual"), _conditions(view, item))
     right = (
         ""
         if not d.measured
-        else "".join(_sparks(item)) + html.ribbon(item.day, where, label="Last 24 hours", unit="one cell = 30 min")
+        else "".join(_sparks(item))
+        + html.ribbon(item.day, where, label="Last 24 hours", unit="one cell = 30 min", leads_to=then)
     )
     more = (
         ""

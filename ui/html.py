@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
 from html import escape
 from pathlib import Path
@@ -156,16 +156,20 @@ def _subject(notice: Notice) -> str:
     return " and ".join(present.title(name) for name in notice.subjects)
 
 
-def ribbon(cells: Sequence[Cell], where: tzinfo, *, label: str, unit: str) -> str:
+def ribbon(
+    cells: Sequence[Cell], where: tzinfo, *, label: str, unit: str, leads_to: Callable[[int, int], str] | None = None
+) -> str:
     """One cell per equal slice of time, oldest left; hover says from, to, state.
 
     Neighbours alike are one element with one title, so that a calm month is a few nodes to draw, not hundreds.
+    `leads_to` makes the address of what was seen between two times, in ms.
     """
-    drawn = "".join(_run(list(run), where) for _, run in itertools.groupby(cells, key=_alike))
+    drawn = "".join(_run(list(run), where, leads_to) for _, run in itertools.groupby(cells, key=_alike))
     counts = _summary(cells)
+    role, words = "img" if leads_to is None else "group", escape(f"{label}: {counts}", quote=True)
     return (
         f'<div><span class="dim">{escape(label)}</span>'
-        f'<div class="ribbon" role="img" aria-label="{escape(label, quote=True)}: {escape(counts, quote=True)}">{drawn}'
+        f'<div class="ribbon" role="{role}" aria-label="{words}">{drawn}'
         f'</div><span class="dim">{escape(unit)}; {escape(counts)}</span></div>'
     )
 
@@ -174,10 +178,13 @@ def _alike(cell: Cell) -> tuple[str, str]:
     return cell.state, cell.code
 
 
-def _run(run: list[Cell], where: tzinfo) -> str:
+def _run(run: list[Cell], where: tzinfo, leads_to: Callable[[int, int], str] | None) -> str:
     words = escape(_run_words(run[0], run[-1], where), quote=True)
-    tone = present.appearance(run[0].state).tone
-    return f'<span class="{tone}" style="flex:{len(run)};--n:{len(run)}" title="{words}"></span>'
+    drawn = f'class="{present.appearance(run[0].state).tone}" style="flex:{len(run)};--n:{len(run)}" title="{words}"'
+    if leads_to is None:
+        return f"<span {drawn}></span>"
+    there = leads_to(run[0].from_ms, run[-1].until_ms)
+    return f'<a {drawn} href="{there}" target="_self" aria-label="{words}"></a>'
 
 
 def _run_words(first: Cell, last: Cell, where: tzinfo) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -15,7 +16,7 @@ from services.health.hysteresis import confirming
 from services.health.view import Card, Overview, WorkerLife, notice_for
 from services.verdict import view as verdict_view
 from services.verdict.view import VerdictSummary
-from ui import cached, html, present, verdicts
+from ui import cached, html, moment, present, verdicts
 from ui.verdicts import SloSentences
 
 FINDINGS_SHOWN = 3
@@ -157,10 +158,11 @@ def _card(card: Card, where: tzinfo, now: int) -> str:
         + "</span>"
         for d in health.dependencies
     )
+    then = partial(moment.address, card.name)
     ribbons = (
         '<div class="two" style="margin-top:.5rem">'
-        + html.ribbon(card.day, where, label="Last 24 hours", unit="one cell = 30 min")
-        + html.ribbon(card.month, where, label="Last 30 days", unit="one cell = 1 day")
+        + html.ribbon(card.day, where, label="Last 24 hours", unit="one cell = 30 min", leads_to=then)
+        + html.ribbon(card.month, where, label="Last 30 days", unit="one cell = 1 day", leads_to=then)
         + "</div>"
     )
     return html.tile(

@@ -1,4 +1,4 @@
-"""Makes pages appear sooner. Its HTML tells the browser what it would find out by itself, round by round.
+"""Makes pages appear sooner, and refresh calmly: what their HTML says beside Streamlit's own.
 
 Streamlit's front end looks for its server first below the page's own address (`/slo_trends/_stcore/health`), fails, and
 waits before it tries the root; and it asks for the code of an element when the first such element arrives.
@@ -24,6 +24,7 @@ ELEMENTS = (
     "WidgetLabelHelpIconInline",
     "useBasicWidgetState",
 )
+REFRESH = Path(__file__).with_name("refresh.js").read_text()
 HEAD, TITLE = b"<head>", b"<title>Streamlit</title>"
 UNHELPFUL = frozenset({b"accept-encoding", b"range"})  # the HTML is changed, so it must come whole and readable
 
@@ -67,7 +68,7 @@ class Preload:
         """The HTML of a page with where its server is, unless something before us serves it under another address."""
         backend = f"window.__streamlit={{BACKEND_BASE_URL:location.origin+{self._backend}}}"
         here = f"if(location.pathname==={json.dumps(path)}){backend}"
-        added = f"{HEAD.decode()}<script>{here}</script>{self._preloads}".encode()
+        added = f"{HEAD.decode()}<script>{here}</script><script>{REFRESH}</script>{self._preloads}".encode()
         return page.replace(HEAD, added, 1).replace(TITLE, b"<title>Greenlight</title>", 1)
 
 

@@ -102,7 +102,7 @@ def strict(found: WhatIf, zone: tzinfo, *, simulated: bool) -> str:
     mark = f" {html.simulated()}" if simulated else ""
     head = f'<div class="row">{html.heading("What if strict mode had been on?", STRICT)}{mark}</div>'
     hours = present.seconds(found.days * 86_400 / len(found.ribbon)) if found.ribbon else ""
-    line = html.ribbon(found.ribbon, zone, label=f"The last {found.days} days", unit=f"a cell is {hours}")
+    line = html.ribbon(found.ribbon, zone, label=f"The last {found.days} days", unit=f"one cell = {hours}")
     return html.block(head, f"<div>{escape(found.sentence)}</div>", line, _stretches(found, zone))
 
 

@@ -102,10 +102,15 @@ def latest(connection: Connection, environment: str | None = None) -> tuple[Evid
 
 
 def history(
-    connection: Connection, environment: str, *, check: str | None = None, limit: int = 200
-) -> tuple[tuple[int, str, Evidence], ...]:
-    """The newest records of an environment, newest first, as (number, hash, record)."""
+    connection: Connection, environment: str, *, check: str | None = None, since_ms: int | None = None,
+    before_ms: int | None = None, limit: int = 200,
+) -> tuple[tuple[int, str, Evidence], ...]:  # fmt: skip
+    """The newest records of an environment, newest first, as (number, hash, record); of a stretch of time or of all."""
     query = select(*_WHOLE, evidence.c.hash).where(evidence.c.environment == environment)
+    if since_ms is not None:
+        query = query.where(evidence.c.at_ms >= since_ms)
+    if before_ms is not None:
+        query = query.where(evidence.c.at_ms < before_ms)
     if check is not None:
         query = query.where(evidence.c.check_name == check)
     rows = connection.execute(query.order_by(evidence.c.seq.desc()).limit(limit))

@@ -100,10 +100,13 @@ def newest(connection: Connection, environment: str) -> dict[str, StoredSpan]:
 
 
 def load(
-    connection: Connection, environment: str, *, since_ms: int, probe: str | None = None, limit: int | None = None
-) -> tuple[Span, ...]:
-    """Spans that reach into the time since then, newest first."""
+    connection: Connection, environment: str, *, since_ms: int, before_ms: int | None = None, probe: str | None = None,
+    limit: int | None = None,
+) -> tuple[Span, ...]:  # fmt: skip
+    """Spans that reach into the time since then, newest first; with `before_ms` those that began before it."""
     query = select(spans).where(spans.c.environment == environment, spans.c.until_ms >= since_ms)
+    if before_ms is not None:
+        query = query.where(spans.c.from_ms < before_ms)
     if probe is not None:
         query = query.where(spans.c.probe == probe)
     query = query.order_by(spans.c.from_ms.desc(), spans.c.id.desc())

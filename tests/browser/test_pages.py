@@ -390,7 +390,7 @@ def test_symbols_and_ribbons_are_really_drawn(scene: Scene, open_page: Open) -> 
     scene.all_well()
     page = open_page(scene.url)
     until(page, "Last 24 hours")
-    first = page.locator(".ribbon span").first
+    first = page.locator(".ribbon a").first
     assert "–" in (first.get_attribute("title") or "")
     box = first.bounding_box()
     assert box is not None
@@ -433,3 +433,29 @@ def test_a_deep_link_finds_its_server_at_once(scene: Scene, open_page: Open) -> 
     assert [answer for answer in answers if answer[0] >= 400] == []
     for name in ("Html", "ButtonGroup", "Button", "WidgetLabel"):  # asked for ahead, and once
         assert sum(f"/static/js/{name}." in url for _, url in answers) == 1
+
+
+def test_a_ribbon_s_cell_leads_to_what_was_seen_then(scene: Scene, open_page: Open) -> None:
+    scene.all_well()
+    scene.see("redis.ping", "redis.refused", times=3)
+    scene.beat()
+    page = open_page(f"{scene.url}/?env=production")
+    page.locator(".ribbon a").last.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("What was seen")).to_be_visible()
+    expect(dialog.get_by_role("row").filter(has_text="Redis").filter(has_text="down").first).to_be_visible()
+    with page.expect_download() as waiting:
+        dialog.get_by_role("button", name="CSV").click()
+    assert "redis.ping" in Path(waiting.value.path()).read_text()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.wait_for_url("**/dependency_health?env=production")
+
+
+@pytest.mark.parametrize("at", ["1-2-3", "x-y", "9-1", "0-99999999999999999999", "-", "²-³"])
+def test_a_time_that_is_none_opens_no_dialog(scene: Scene, open_page: Open, at: str) -> None:
+    scene.all_well()
+    page = open_page(f"{scene.url}/dependency_health?env=production&at={at}")
+    settled(page)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_text("Something went wrong")).to_have_count(0)
