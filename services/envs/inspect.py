@@ -20,7 +20,7 @@ from services.envs.relations import Side
 from services.envs.rules import Finding
 from services.envs.validation import Validation, validate
 from services.evidence import chain
-from services.evidence.freshness import is_stale
+from services.evidence.freshness import reading_is_stale
 from services.evidence.model import Evidence, Outcome, due_again
 from services.fingerprint import InstallationKey, Snapshot
 from services.settings.load import prefixed
@@ -146,7 +146,7 @@ def reported_by_the_app(store: Store, environment: str, now_ms: int) -> Mapping[
     """What the running application last said of its dependencies; None where that is old or unknown."""
     with store.read() as connection:
         found = next((c for c in conditions.load(connection, environment) if c.probe == "dependencies"), None)
-    if found is None or is_stale(found.at_ms, found.interval_s, now_ms):
+    if found is None or reading_is_stale(found.at_ms, found.interval_s, now_ms):
         return None
     reported = found.detail.get("reported")
     return reported if isinstance(reported, dict) else None

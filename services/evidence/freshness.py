@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from services.clock import HOUR_MS, SKEW_MS
 from services.evidence.model import Evidence
 
-# Longest prefix wins. Probes write at least hourly while they run, so two hours mean that they no longer do.
-STALE_AFTER_INTERVALS = 2
+STALE_AFTER_INTERVALS = 2  # a probe's reading
 FOR_EVER = 1000 * 365 * 24 * HOUR_MS
 PERSONAL = "confirm."  # what a person decided: it stands until that person, or another, says otherwise
+# Evidence, by its check; the longest prefix wins. Probes write at least hourly while they run: two hours mean that they
+# no longer do.
 MAX_AGE_MS: tuple[tuple[str, int], ...] = (
     (PERSONAL, FOR_EVER),
     ("soak", 7 * 24 * HOUR_MS),
@@ -84,6 +85,6 @@ def stale_after_ms(interval_s: float) -> int:
     return int(interval_s * STALE_AFTER_INTERVALS * 1000)
 
 
-def is_stale(at_ms: int, interval_s: float, now_ms: int) -> bool:
+def reading_is_stale(at_ms: int, interval_s: float, now_ms: int) -> bool:
     """Too old to speak for now; also when it lies in the future, as after a clock that was set back."""
     return abs(now_ms - at_ms) > stale_after_ms(interval_s)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from services.dependencies.model import State, dependency_of
 from services.dependencies.registry import MINOR
 from services.dependencies.tables import STRICT
-from services.evidence.freshness import is_stale
+from services.evidence.freshness import reading_is_stale
 from services.health.contradictions import Contradiction, find
 from services.health.hysteresis import is_confirming
 from services.store.conditions import Condition
@@ -70,7 +70,7 @@ def current(condition: Condition, now_ms: int) -> Condition:
     """The condition as it may be shown now: one too old is unknown, whatever it was."""
     if condition.code == NEVER:
         return condition
-    if not is_stale(condition.at_ms, condition.interval_s, now_ms):
+    if not reading_is_stale(condition.at_ms, condition.interval_s, now_ms):
         return condition
     since = condition.at_ms + int(condition.interval_s * 2000)
     return replace(condition, state="unknown", outcome="unknown", since_ms=since, code="prober.stale")

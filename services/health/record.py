@@ -14,7 +14,7 @@ from services import deployed
 from services.dependencies.registry import KINDS
 from services.dependencies.run import Observation
 from services.evidence import chain
-from services.evidence.freshness import is_stale, stale_after_ms
+from services.evidence.freshness import reading_is_stale, stale_after_ms
 from services.evidence.model import Evidence, worth_writing
 from services.health.evaluate import evaluate
 from services.health.hysteresis import Track, step
@@ -127,7 +127,7 @@ def _gap(known: _Known, probe: str) -> int:
 
 def _condition(item: Observation, before: Condition | None) -> Condition:
     track = Track()
-    if before is not None and not is_stale(before.at_ms, before.interval_s, item.at_ms):
+    if before is not None and not reading_is_stale(before.at_ms, before.interval_s, item.at_ms):
         track = Track(
             state=before.state,  # type: ignore[arg-type]  # the store holds what hysteresis made
             since_ms=before.since_ms,

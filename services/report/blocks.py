@@ -1,4 +1,6 @@
-"""How a report is laid out: the first page, and the details after it. The same pieces in every format. Pure.
+"""What a report contains, in which order: the first page, and the details after it. The same in every format. Pure.
+
+How it looks is in the templates (`services/documents/templates`, the PDF in `report.typ`).
 
 Text formats say *simulated* on every line that could be quoted alone; pages and PDF carry one mark on each page.
 """

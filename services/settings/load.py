@@ -190,11 +190,11 @@ def _parse(raw: dict[str, Any], source: str, problems: list[Problem]) -> Setting
             elif item["type"] in {"union_tag_invalid", "union_tag_not_found"}:
                 message = f"has no known kind: choose one of {', '.join(DECLARABLE)}"
             fix = _FIXES.get(item["type"], "Correct the value; greenlight.example.toml shows a valid one.")
-            problems.append(problem(source, _location(item["loc"], raw), message + ".", fix))
+            problems.append(problem(source, _key_path(item["loc"], raw), message + ".", fix))
         return SettingsFile()
 
 
-def _location(loc: tuple[int | str, ...], raw: dict[str, Any]) -> str:
+def _key_path(loc: tuple[int | str, ...], raw: dict[str, Any]) -> str:
     """`environments[1 "staging"].redis.deadline_s`: the key with the environment's name beside its index."""
     text = ""
     for depth, part in enumerate(loc):

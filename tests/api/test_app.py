@@ -1,5 +1,6 @@
 """The HTTP API and metrics, through a real portal process."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,19 @@ def test_a_living_worker_is_told(portal: tuple[str, Store]) -> None:
 @pytest.mark.parametrize("token", [None, "wrong", TOKEN + "x", TOKEN[:-1]])
 def test_everything_else_asks_for_the_token(portal: tuple[str, Store], path: str, token: str | None) -> None:
     assert get(portal, path, token).status_code == 401
+
+
+OPEN = ("/api/health/", "/api/v1/heartbeats/")  # by design: probes of platforms, and jobs, whose address is a secret
+
+
+def test_every_route_but_those_that_are_open_refuses_who_has_no_token(portal: tuple[str, Store]) -> None:
+    found = httpx.get(portal[0] + "/api/openapi.json", timeout=PATIENCE_S).json()["paths"]
+    closed = [path for path in found if not path.startswith(OPEN)]
+    assert len(closed) >= 10
+    for path in closed:
+        for method in found[path]:
+            answer = httpx.request(method, portal[0] + re.sub(r"\{.*?\}", "1", path), timeout=PATIENCE_S)
+            assert answer.status_code == 401, (method, path)
 
 
 def test_the_token_in_the_address_is_accepted_on_the_legacy_route_alone(portal: tuple[str, Store]) -> None:

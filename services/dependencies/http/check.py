@@ -26,10 +26,10 @@ async def run(table: HttpTable, context: Context) -> Found | Failure:
                                  redirects_fail=table.follow_redirects)  # fmt: skip
     if isinstance(answer, Failure):
         return answer
-    return judge(table, answer)
+    return facts_of(table, answer)
 
 
-def judge(table: HttpTable, answer: http.Answer) -> Found:
+def facts_of(table: HttpTable, answer: http.Answer) -> Found:
     """An answer's facts. A status that nobody asked for is named by what gave it."""
     facts: dict[str, Any] = {
         "status": answer.status, "ms": answer.timings["total"], "size": len(answer.body),

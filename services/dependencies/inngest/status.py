@@ -12,7 +12,7 @@ from services.clock import DAY_MS
 from services.dependencies.inngest import pulse as inngest_pulse
 from services.dependencies.inngest import runs as inngest_runs
 from services.dependencies.inngest import sync as inngest_sync
-from services.evidence.freshness import is_stale
+from services.evidence.freshness import reading_is_stale
 from services.store import Store, conditions, schedules
 from services.store import inngest_runs as runs_store
 from services.store.conditions import Condition
@@ -123,7 +123,7 @@ def moving(store: Store, settings: Settings, name: str, now_ms: int) -> Moving:
 
 def moves_work(pulse: Condition | None, now_ms: int) -> bool:
     """Whether the newest pulse finished, and lately."""
-    if pulse is None or is_stale(pulse.at_ms, pulse.interval_s, now_ms):
+    if pulse is None or reading_is_stale(pulse.at_ms, pulse.interval_s, now_ms):
         return False
     return pulse.outcome in {"ok", "slow"}
 

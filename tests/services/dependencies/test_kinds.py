@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,9 +29,17 @@ from services.dependencies.probe import DeclaredProbe
 from services.dependencies.registry import KINDS
 from services.dependencies.run import observe
 from services.settings.model import Environment
-from tests.conftest import RawServer, Served, free_port
+from tests.conftest import ROOT, RawServer, Served, free_port
 
 SECRET = "planted-kind-secret-0815"
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.settings])
+def test_a_kind_is_documented_and_held_apart_from_the_others(kind: str) -> None:
+    assert f"| `{kind}` |" in (ROOT / "docs" / "dependencies.md").read_text()
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    apart = next(c["modules"] for c in contracts if c["type"] == "independence")
+    assert f"services.dependencies.{kind}" in apart
 
 
 def look(variables: dict[str, str] | None = None, **fields: Any) -> Reading:

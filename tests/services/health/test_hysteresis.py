@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.evidence.freshness import is_stale
+from services.evidence.freshness import reading_is_stale
 from services.health.hysteresis import Track, step
 
 
@@ -49,6 +49,6 @@ def test_never_down_within_two_failures_of_a_success_while_it_was_up(outcomes: l
 
 
 def test_stale_after_twice_the_interval_and_when_the_clock_went_back() -> None:
-    assert not is_stale(at_ms=0, interval_s=30, now_ms=60_000)
-    assert is_stale(at_ms=0, interval_s=30, now_ms=60_001)
-    assert is_stale(at_ms=3_600_000, interval_s=30, now_ms=0)
+    assert not reading_is_stale(at_ms=0, interval_s=30, now_ms=60_000)
+    assert reading_is_stale(at_ms=0, interval_s=30, now_ms=60_001)
+    assert reading_is_stale(at_ms=3_600_000, interval_s=30, now_ms=0)
