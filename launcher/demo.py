@@ -144,6 +144,7 @@ role = "{role}"
 base_url = "http://127.0.0.1:{port}"
 env_file = "{path}"
 simulated = true
+owner = "Platform team"
 inngest = {{ mode = "cloud", expected_functions = 4, api_url = "http://127.0.0.1:{port}" }}
 redis = {{ command_budget_per_month = 10000000 }}
 {_INTERVALS}

@@ -37,6 +37,7 @@ def main() -> int:
         env_file=_ask("Env file with its secrets (empty: none yet)", "") if options.env_file is None and _asks(options)
         else options.env_file or "",
         env_prefix=options.env_prefix or "",
+        owner=options.owner or "",
     )  # fmt: skip
     try:
         made = draft.plan(given)
@@ -69,6 +70,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--base-url")
     parser.add_argument("--env-file", help="where its secrets are, relative to greenlight.toml")
     parser.add_argument("--env-prefix", help="prefix of the variables that hold its secrets")
+    parser.add_argument("--owner", help="who answers for it, named in reports")
     parser.add_argument("--by", help="who adds it (default: your user name)")
     parser.add_argument("--dry-run", action="store_true", help="show the change, write nothing")
     parser.add_argument("--yes", action="store_true", help="write without asking")

@@ -8,6 +8,9 @@ from typing import Any
 from services.units import share
 
 ACCENT, QUIET, GATE = "#5B78E6", "#8F9BB3", "#B57B00"
+# Okabe and Ito's colours, distinguished by everybody; dashes, symbols and hatching say the same once more.
+BAD, SECOND, THIRD = "#D55E00", "#E69F00", "#CC79A7"
+VERDICTS = {"PASS": ("circle", ACCENT), "BLOCK": ("x", BAD)}  # all others: not enough evidence
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
 
 
@@ -23,27 +26,61 @@ def layout(figure: Any, *, height: int, x: str = "", y: str = "", **more: Any) -
 def bars(
     values: Mapping[str, float], *, x: str, top: float | None, labels: Sequence[str], gate: float | None = None
 ) -> Any:
-    """Horizontal bars, one a name, the value written beside each."""
+    """Horizontal bars, one a name, the value written beside each; those below the gate hatched, in their own colour."""
     import plotly.graph_objects as go
 
     names = [name.replace("_", " ") for name in values]
-    bar = go.Bar(x=list(values.values()), y=names, orientation="h", marker_color=ACCENT, text=list(labels))
+    bad = [gate is not None and value < gate for value in values.values()]
+    bar = go.Bar(
+        x=list(values.values()), y=names, orientation="h", text=list(labels),
+        marker={"color": [BAD if b else ACCENT for b in bad], "pattern": {"shape": ["/" if b else "" for b in bad]}},
+    )  # fmt: skip
     figure = go.Figure([bar])
     figure.update_traces(textposition="outside", cliponaxis=False, hovertemplate="%{y}: %{text}<extra></extra>")
     if gate is not None:
         figure.add_vline(x=gate, line={"color": GATE, "dash": "dash"})
-    figure.update_xaxes(range=[0, top * 1.12] if top else None)
+    figure.update_xaxes(range=[0, top * (1.12 if gate is None else 1.3)] if top else None)
+    if gate is not None:
+        figure.update_xaxes(tickformat=".0%", tickvals=[0, 0.5, 1])
+    return _flat(figure, len(values), x)
+
+
+def stacked(values: Mapping[str, tuple[int, int]], *, x: str) -> Any:
+    """Horizontal bars of those that passed and, hatched, those that didn't."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=[pair[place] for pair in values.values()], y=list(values), orientation="h", name=name,
+                marker={"color": colour, "pattern": {"shape": shape}},
+                hovertemplate=f"%{{y}}: %{{x}} {name}<extra></extra>",
+            )
+            for place, (name, colour, shape) in enumerate((("passed", ACCENT, ""), ("not passed", BAD, "/")))
+        ]
+    )  # fmt: skip
+    for name, pair in values.items():
+        if any(pair):
+            figure.add_annotation(x=sum(pair), y=name, text=str(sum(pair)), showarrow=False, xanchor="left", xshift=4)
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(range=[0, max(1, *(sum(pair) for pair in values.values())) * 1.15])
+    return _flat(figure, len(values), x)
+
+
+def _flat(figure: Any, rows: int, x: str) -> Any:
     figure.update_yaxes(automargin=True, autorange="reversed")
-    return layout(figure, height=max(140, 26 * len(values) + 50), x=x)
+    return layout(figure, height=max(140, 26 * rows + 50), x=x)
 
 
 def trend(times: Sequence[Any], rates: Sequence[float], low: Sequence[float], high: Sequence[float],
-          texts: Sequence[str], *, gate: float, zone: str) -> Any:  # fmt: skip
-    """Pass rates over time with their intervals, and the gate."""
+          texts: Sequence[str], verdicts: Sequence[str], *, gate: float, zone: str) -> Any:  # fmt: skip
+    """Pass rates over time with their intervals, each with its verdict's symbol and colour, and the gate."""
     import plotly.graph_objects as go
 
+    looks = [VERDICTS.get(verdict, ("diamond-open", QUIET)) for verdict in verdicts]
     points = go.Scatter(
-        x=list(times), y=list(rates), mode="lines+markers", text=list(texts), line={"color": ACCENT},
+        x=list(times), y=list(rates), mode="lines+markers", text=list(texts), line={"color": QUIET, "width": 1},
+        marker={"symbol": [symbol for symbol, _ in looks], "color": [colour for _, colour in looks], "size": 9},
         error_y={
             "type": "data", "symmetric": False, "thickness": 1, "color": QUIET,
             "array": [h - r for h, r in zip(high, rates, strict=True)],
@@ -57,8 +94,6 @@ def trend(times: Sequence[Any], rates: Sequence[float], low: Sequence[float], hi
     return layout(figure, height=260, x=zone, y="cases passed", showlegend=False)
 
 
-# Okabe and Ito's colours, distinguished by everybody; dashes and symbols say the same once more.
-BAD, SECOND, THIRD = "#D55E00", "#E69F00", "#CC79A7"
 LINES = (("p50", ACCENT, "solid"), ("p95", SECOND, "dash"), ("p99", THIRD, "dot"))
 
 

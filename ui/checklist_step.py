@@ -26,10 +26,9 @@ def show(environment: str) -> None:
     view = checklist.opened_step(found)
     if view is None:
         return
-    mark = html.simulated() if found.simulated else ""
     title = html.heading(f"Step {view.number}: {view.title}")
     where = "" if view.named else f'<span class="dim">{escape(view.environment)}</span>'
-    head = f'<div class="row">{title}{where}{mark}</div>'
+    head = f'<div class="row">{title}{where}</div>'
     kind = "ol" if len(view.how) > 1 else "ul"
     why, *how = html.glossed((view.why, *view.how))
     lines = "".join(f"<li>{text}</li>" for text in how)

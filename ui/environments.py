@@ -47,13 +47,14 @@ def configured() -> None:
         (
             html.link(e.name, "dependency_health", env=e.name) + (f" {html.simulated()}" if e.simulated else ""),
             e.role,
+            escape(e.owner) or "–",
             f"<span class='key'>{escape(e.base_url)}</span>",
             escape(e.secrets_source),
             escape(", ".join(_watched(e))),
         )
         for e in settings.environments
     ]
-    head = ("Environment", "Role", "Address", "Secrets come from", "Watched")
+    head = ("Environment", "Role", "Owner", "Address", "Secrets come from", "Watched")
     where = f'<p class="dim">Read from <span class="key">{escape(settings.source)}</span>.</p>'
     html.show(html.block(html.heading("Configured"), where, html.table(head, rows)))
     _undo()
@@ -85,6 +86,10 @@ def _form() -> None:
     answers["base_url"] = st.text_input(
         "Address of the application", answers.get("base_url", ""), placeholder="https://staging.example.com",
         help="Its base URL; Greenlight asks /api/health/ready below it. No user name, no password.",
+    )  # fmt: skip
+    answers["owner"] = st.text_input(
+        "Who answers for it (optional)", answers.get("owner", ""), placeholder="Payments team", max_chars=100,
+        help="A person or a team, named in reports beside open risks.",
     )  # fmt: skip
     answers["source"] = st.radio(
         "Its secrets come", list(SOURCES), list(SOURCES).index(answers.get("source", "none")),
@@ -141,6 +146,7 @@ def _make_plan(answers: Mapping[str, Any]) -> None:
     place = str(answers.get("place", "")).strip()
     made = Draft(
         name=answers["name"].strip(), role=answers["role"], base_url=answers["base_url"].strip(),
+        owner=answers["owner"].strip(),
         env_file=place if answers["source"] == "file" else "",
         env_prefix=place if answers["source"] == "prefix" else "",
         dependencies=tuple(answers["items"]),

@@ -150,12 +150,15 @@ def _trend(done: list[Run]) -> None:
     ]
     figure = charts.trend(
         [clock.from_ms(run.created_ms).astimezone(where) for run in runs],
-        [run.summary["pass_rate"] for run in runs], low, high, texts,
+        [run.summary["pass_rate"] for run in runs], low, high, texts, [run.verdict or "" for run in runs],
         gate=float(runs[-1].options["min_pass_rate"]), zone=str(where),
     )  # fmt: skip
     st.plotly_chart(figure, config=charts.CONFIG, key="replay-trend")
     said = ", ".join(share(run.summary["pass_rate"]) for run in runs[-5:])
-    st.caption(f"Bars are 95 % intervals. The newest pass rates, oldest first: {said}.")
+    st.caption(
+        "● passed, ✕ blocked, ◇ not enough evidence; bars are 95 % intervals. "
+        f"The newest pass rates, oldest first: {said}."
+    )
 
 
 def runs_markup(found: view.Listed, runs: tuple[Run, ...]) -> str:

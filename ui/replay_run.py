@@ -185,17 +185,23 @@ def _judge_words(doc: Mapping[str, Any]) -> None:
 
 def _charts(found: view.InDepth) -> None:
     doc = found.document
-    left, middle, right = st.columns(3)
-    counts = report.distribution(doc)
-    for column, title, values, top, labels in (
-        (left, "Scores", counts, max(counts.values(), default=0) or 1, [str(n) for n in counts.values()]),
-        (middle, "By criterion", found.by_criterion, 5.0, [f"{v:.2f}" for v in found.by_criterion.values()]),
-        (right, "By category", found.by_category, 5.0, [f"{v:.2f}" for v in found.by_category.values()]),
-    ):
+    gate = float(doc["min_pass_rate"])
+    means, categories = found.by_criterion, found.by_category
+    rates = {name: passed / judged for name, (passed, judged) in categories.items()}
+    columns = zip(
+        st.columns(3),
+        ("Scores", "By criterion", "By category"),
+        (
+            charts.stacked(report.distribution(doc), x="cases"),
+            charts.bars(means, x="mean score of 5, lowest first", top=5.0, labels=[f"{v:.2f}" for v in means.values()]),
+            charts.bars(rates, x=f"cases passed, lowest first; gate {share(gate)}", top=1.0, gate=gate,
+                        labels=[f"{passed} of {judged}" for passed, judged in categories.values()]),
+        ),
+        strict=True,
+    )  # fmt: skip
+    for column, title, figure in columns:
         with column:
             st.markdown(f"**{title}**")
-            unit = "cases" if title == "Scores" else "mean score of 5, lowest first"
-            figure = charts.bars(dict(values), x=unit, top=float(top), labels=labels)
             st.plotly_chart(figure, config=charts.CONFIG, key=f"chart-{title}")
 
 

@@ -24,4 +24,5 @@ if signin.passed():
     state.arrive(page.url_path)
     signin.who()
     widgets.zone_switch()
+    widgets.theme_switch()
     widgets.guarded(page.run)()

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from html import escape
+from pathlib import Path
 from typing import Literal, ParamSpec
 
 import streamlit as st
@@ -25,6 +26,7 @@ SLOW_REFRESH_S = 30.0
 ALL = "All environments"
 ASKS: Mapping[str, Callable[..., Job]] = {"probe": requests.probe_now, "validate": requests.validate_now}
 IN_UTC = "times-in-utc"
+THEMES = Path(__file__).with_name("theme.html").read_text()
 FEW = 6  # up to this many environments stand side by side; more go into a list that can be searched
 
 
@@ -75,6 +77,11 @@ def zone_switch() -> None:
     own = st.context.timezone or "UTC"
     if own != "UTC":
         st.sidebar.toggle("Times in UTC", key=IN_UTC, help=f"Off: times of your time zone, {own}.")
+
+
+def theme_switch() -> None:
+    """In the side bar: as the system has it, light, or dark; for every page, in this browser."""
+    st.sidebar.html(THEMES, unsafe_allow_javascript=True)
 
 
 def zone() -> tzinfo:

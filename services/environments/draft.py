@@ -40,12 +40,13 @@ class Draft:
     base_url: str
     env_file: str = ""
     env_prefix: str = ""
+    owner: str = ""
     dependencies: tuple[Mapping[str, Any], ...] = ()
 
     def table(self) -> str:
         """The draft as a table of `greenlight.toml`."""
         named = {"name": self.name, "role": self.role, "base_url": self.base_url}
-        given = named | {key: value for key in ("env_file", "env_prefix") if (value := getattr(self, key))}
+        given = named | {key: value for key in ("owner", "env_file", "env_prefix") if (value := getattr(self, key))}
         own = tomlkit.aot()
         for item in self.dependencies:
             own.append(tomlkit.item({key: value for key, value in item.items() if value not in {"", None}}))

@@ -177,7 +177,7 @@ def html(doc: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     if doc["comparison"]:
         facts.append(("Compared with " + doc["comparison"]["against"], doc["comparison"]["in_words"]))
-    counts = distribution(doc)
+    counts = {label: sum(pair) for label, pair in distribution(doc).items()}
     most = max(counts.values(), default=0) or 1
     return documents.html(
         "replay.html",
@@ -192,14 +192,14 @@ def html(doc: Mapping[str, Any]) -> str:
     )
 
 
-def distribution(doc: Mapping[str, Any]) -> dict[str, int]:
-    """How many cases scored how much."""
-    bins = {"0 to 1": 0, "1 to 2": 0, "2 to 3": 0, "3 to 4": 0, "4 to 5": 0, "5": 0}
+def distribution(doc: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """How many cases scored how much: those that passed, and those that didn't."""
+    bins = {name: [0, 0] for name in ("0 to 1", "1 to 2", "2 to 3", "3 to 4", "4 to 5", "5")}
     names = list(bins)
     for case in doc["cases"]:
         if case["score"] is not None:
-            bins[names[min(MAX_SCORE, int(case["score"]))]] += 1
-    return bins
+            bins[names[min(MAX_SCORE, int(case["score"]))]][case["state"] != "passed"] += 1
+    return {name: (passed, failed) for name, (passed, failed) in bins.items()}
 
 
 def _row(case: Mapping[str, Any]) -> dict[str, str]:

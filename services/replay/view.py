@@ -57,7 +57,7 @@ class InDepth:
     document: Mapping[str, Any]
     is_baseline: bool
     by_criterion: Mapping[str, float]
-    by_category: Mapping[str, float]
+    by_category: Mapping[str, tuple[int, int]]  # cases passed, and judged; the least passed first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,10 +98,10 @@ def in_depth(store: Store, run_id: str, against: str | None = None) -> InDepth:
     with store.read() as connection:
         baseline = replays.baseline(connection, run.golden_name, run.agent)
     criteria: dict[str, list[float]] = defaultdict(list)
-    categories: dict[str, list[float]] = defaultdict(list)
+    categories: dict[str, list[bool]] = defaultdict(list)
     for case in found.cases:
-        if case.score is not None:
-            categories[case.category].append(case.score)
+        if case.state in {"passed", "failed"}:
+            categories[case.category].append(case.state == "passed")
         for outcome in case.outcomes:
             for criterion in outcome.judged.criteria if outcome.judged is not None else ():
                 if criterion.score is not None:
@@ -111,7 +111,11 @@ def in_depth(store: Store, run_id: str, against: str | None = None) -> InDepth:
         document=report.document(run, found, runs.compared(store, run, found, against)),
         is_baseline=baseline == run.id,
         by_criterion=_means(criteria),
-        by_category=_means(categories),
+        by_category=dict(
+            sorted(
+                ((name, (sum(v), len(v))) for name, v in categories.items()), key=lambda item: item[1][0] / item[1][1]
+            )
+        ),
     )
 
 

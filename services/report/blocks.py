@@ -102,7 +102,7 @@ def front(found: Mapping[str, Any]) -> Front:
         changed=tuple(changed["lines"] if changed and changed["lines"] else [none]),
         charts=tuple(chart for chart in (_budgets(found), _pass_rate(found), _observed(found)) if chart.bars),
         risks=(
-            *((issue["title"], "nobody named", issue["fix"]) for issue in found["open_issues"]),
+            *((issue["title"], issue.get("owner") or "nobody named", issue["fix"]) for issue in found["open_issues"]),
             *((f"{w['what']} are waived until {_moment(w['until'])}: {w['note']}",
                named(w["by"], verified=w["verified"]), "") for w in found["waivers"]),
         ),

@@ -76,7 +76,7 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
             "replay": _replay(facts.records.get("replay.gate")),
             "progress": _progress(verdict, soak, waivers, now_ms),
             "changed": _changed(changes.since_last(connection, name, kind, verdict.state, verdict.results, now_ms)),
-            "open_issues": [_issue(result) for result in verdict.blocking],
+            "open_issues": [_issue(result, environment.owner) for result in verdict.blocking],
             "waivers": waivers,
             "decisions": _decisions(connection, settings, environment),
             "risks_if_skipped": list(RISKS),
@@ -173,8 +173,9 @@ def _how(check: str) -> str:
     return {"soak": "computed from samples", "replay.gate": "golden cases replayed"}.get(check, "measured from outside")
 
 
-def _issue(result: RuleResult) -> dict[str, str]:
-    return {"title": result.title, "outcome": result.outcome, "why": result.advice.what, "fix": result.advice.fix}
+def _issue(result: RuleResult, owner: str) -> dict[str, str]:
+    advice = result.advice
+    return {"title": result.title, "outcome": result.outcome, "why": advice.what, "fix": advice.fix, "owner": owner}
 
 
 def _soak(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> dict[str, Any] | None:

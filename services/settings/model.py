@@ -235,6 +235,7 @@ class EnvironmentTable(Table):
     env_file: str | None = None
     env_prefix: str | None = Field(None, pattern=r"^[A-Z][A-Z0-9_]{0,39}$")
     simulated: bool = False
+    owner: str = Field("", max_length=100, description="Who answers for it: a person or a team, named in reports.")
     readiness: Readiness = Readiness()
     report: Report = Field(Report(), description="The application's own dependency report.")
     dependencies: tuple[Declared, ...] = Field(

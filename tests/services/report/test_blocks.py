@@ -11,7 +11,7 @@ from services.access import local_operator
 from services.evidence import decisions
 from services.fingerprint import Snapshot
 from services.report import exports
-from services.report.blocks import Bars, Heading, Table, Words
+from services.report.blocks import Bars, Heading, Table, Words, front
 from services.report.document import KINDS, LIMITS, RISKS, Kind
 from services.report.make import Report, report
 from services.report.render import markdown, text
@@ -58,6 +58,16 @@ def test_every_line_that_could_be_quoted_says_simulated(store: Store, wanted: Se
         elif isinstance(block, Heading) and block.level == 1:
             assert block.text.endswith("(simulated)")
     assert unmarked == []
+
+
+def test_an_open_risk_names_who_answers_for_the_environment(store: Store, wanted: Settings) -> None:
+    assert {owner for _, owner, _ in front(full(store, wanted, "leadership").found).risks} == {
+        "nobody named", "Ada (unverified)",
+    }  # fmt: skip
+    named = wanted.model_copy(
+        update={"environments": tuple(e.model_copy(update={"owner": "Platform team"}) for e in wanted.environments)}
+    )
+    assert "Platform team" in {owner for _, owner, _ in front(report(store, named, "prod", "leadership").found).risks}
 
 
 def test_it_says_who_signed_and_what_changed_since(store: Store, wanted: Settings) -> None:
