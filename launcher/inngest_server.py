@@ -20,7 +20,7 @@ from pathlib import Path
 from launcher import redis_server
 from launcher.lock import Stack, free_port, is_free
 from launcher.processes import Child
-from launcher.say import Refusal, step
+from launcher.say import Refusal, complain, step
 
 NPX_PACKAGE = "inngest-cli@1.43"
 NPX_PATIENCE_S = 180
@@ -29,6 +29,7 @@ FIRST_REDIS_PORT = 16_780
 FIRST_INNER_PORT = 18_289  # below 32768: from there on the system hands ports out to outgoing connections
 EPHEMERAL_FROM = 32_768
 GRPC_PORTS = ("INNGEST_CONNECT_GATEWAY_GRPC_PORT", "INNGEST_CONNECT_EXECUTOR_GRPC_PORT")
+OPEN_PORTS = ("INNGEST_CONNECT_GATEWAY_PORT", *GRPC_PORTS)
 MODES = ("off", "dev", "production")
 
 
@@ -97,10 +98,7 @@ def start(stack: Stack, mode: str, *, port: int, worker_url: str, taken: set[int
     own |= {
         "DO_NOT_TRACK": "1",
         "INNGEST_SQLITE_DIR": str(folder),
-        **{
-            name: os.environ.get(name) or str(free_port(FIRST_INNER_PORT, taken))
-            for name in ("INNGEST_CONNECT_GATEWAY_PORT", *GRPC_PORTS)
-        },
+        **{name: os.environ.get(name) or str(free_port(FIRST_INNER_PORT, taken)) for name in OPEN_PORTS},
     }
     words = ["--host", "127.0.0.1", "--port", str(port), "-u", f"{worker_url}/inngest"]
     children: list[Child] = []
@@ -122,6 +120,10 @@ def start(stack: Stack, mode: str, *, port: int, worker_url: str, taken: set[int
         for child in reversed(children):
             child.stop(2)
         raise
+    complain(
+        f"  Inngest's ports {', '.join(str(own[name]) for name in OPEN_PORTS)} listen on every network interface of "
+        "this machine; no setting of Inngest binds them. Let a firewall close them."
+    )
     note |= {"inngest": mode, "inngest_mode": "dev" if mode == "dev" else "cloud", "inngest_url": url,
              "inngest_pid": server.pid}  # fmt: skip
     return Server(children=tuple(children), variables=variables, note=note)

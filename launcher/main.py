@@ -22,7 +22,7 @@ from launcher.lock import Stack, free_port, is_free
 from launcher.processes import Child
 from launcher.say import Refusal, complain, line, step
 
-WORKER_STOP_S, OTHER_STOP_S = 6.0, 2.0
+DRAIN_S, OTHER_STOP_S = "5", 2.0  # of the worker, unless its variable says more
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 START_PATIENCE_S = 90.0
 SYNC_PATIENCE_S = 30.0
@@ -124,7 +124,7 @@ def _start(stack: Stack, options: argparse.Namespace, children: list[Child], sto
         "GREENLIGHT_DATA": str(stack.data),
         "GREENLIGHT_PARENT_PID": str(os.getpid()),
         "GREENLIGHT_WORKER_ID": "stack",
-        "GREENLIGHT_DRAIN_SECONDS": os.environ.get("GREENLIGHT_DRAIN_SECONDS") or "5",
+        "GREENLIGHT_DRAIN_SECONDS": os.environ.get("GREENLIGHT_DRAIN_SECONDS") or DRAIN_S,
         "PYTHONUNBUFFERED": "1",
     }
     if not os.environ.get("REDIS_URL"):
@@ -266,6 +266,14 @@ def _watch(children: list[Child], stop: threading.Event) -> int:
     return 0
 
 
+def _worker_stop_s() -> float:
+    """As long as it may finish what it holds, and a second to hand back the rest."""
+    try:
+        return float(os.environ.get("GREENLIGHT_DRAIN_SECONDS") or DRAIN_S) + 1
+    except ValueError:  # with such a value the worker doesn't even start
+        return float(DRAIN_S) + 1
+
+
 def _stop_all(children: list[Child]) -> None:
     """Portal, then worker (it hands back what it holds), then what they stand on."""
     by_rank = sorted(children, key=lambda child: {"portal": 0, "worker": 1, "inngest": 2}.get(child.name, 3))
@@ -273,6 +281,6 @@ def _stop_all(children: list[Child]) -> None:
         if child.name in {"portal", "worker"}:
             child.ask_to_stop()
     for child in by_rank:
-        child.stop(WORKER_STOP_S if child.name == "worker" else OTHER_STOP_S)
+        child.stop(_worker_stop_s() if child.name == "worker" else OTHER_STOP_S)
     if children and sys.stdout.isatty():
         line("Stopped.")

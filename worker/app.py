@@ -65,25 +65,6 @@ class InngestDoor:
         return None
 
 
-class Steps:
-    """Counts the steps that Inngest has called and that are still at work."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self.running = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on."""
-        if scope.get("path") != PATH or scope.get("method") != "POST":
-            await self._app(scope, receive, send)
-            return
-        self.running += 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self.running -= 1
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoreCheck:
     """A contract check for the worker's store; the trouble's sentence comes from the writer."""

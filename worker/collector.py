@@ -11,7 +11,7 @@ from typing import Any
 
 from services.dependencies.model import Probe, Reading
 from services.dependencies.own_network import OwnNetwork
-from services.dependencies.probes import Beats, probes_of
+from services.dependencies.probes import Beats, Siblings, probes_of
 from services.dependencies.run import Observation, excuse_if_late, observe
 from services.settings.model import Environment
 from worker.lag import LagMeter
@@ -44,12 +44,13 @@ class Collector:
         holds: Callable[[str], bool],
         waits: Callable[[str], bool] = lambda _probe: False,
         beats: Beats | None = None,
+        siblings: Siblings = tuple,
         network: OwnNetwork | None = None,
         first_look_within_s: float = FIRST_LOOK_WITHIN_S,
     ) -> None:
         self._environments = {environment.name: environment for environment in environments}
-        self._beats, self._network = beats, network
-        self._watched = {e.name: [_Watched(probe) for probe in probes_of(e, beats)] for e in environments}
+        self._beats, self._siblings, self._network = beats, siblings, network
+        self._watched = {e.name: [_Watched(probe) for probe in probes_of(e, beats, siblings)] for e in environments}
         self._slots = {name: asyncio.Semaphore(IN_FLIGHT) for name in self._environments}
         self._fingerprints: dict[str, str] = {}
         self._sink, self._lag, self._holds, self._waits = sink, lag, holds, waits
@@ -66,7 +67,7 @@ class Collector:
         """Look with these secrets from now on; what they prove is taken under this configuration."""
         self._environments[environment.name] = environment
         self._fingerprints[environment.name] = fingerprint
-        fresh = {probe.name: probe for probe in probes_of(environment, self._beats)}
+        fresh = {probe.name: probe for probe in probes_of(environment, self._beats, self._siblings)}
         for watched in self._watched[environment.name]:
             watched.probe = fresh.get(watched.probe.name, watched.probe)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import inngest
 
@@ -17,8 +18,10 @@ from services.replay.runs import WrongRun
 from services.settings.model import Durable, Own
 from worker.replays import REPLAY_EVENT, ReplayWork
 from worker.schedule import Schedule, ScheduledTask
+from worker.steps import Steps
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 EARLY = timedelta(seconds=2)  # the server's clock may be ahead of ours: the due moment is the next one, then
 
 
@@ -35,11 +38,11 @@ def client(own: Own) -> inngest.Inngest:
 
 
 def functions(
-    served_by: inngest.Inngest, schedule: Schedule, replays: ReplayWork, durable: Durable
+    served_by: inngest.Inngest, schedule: Schedule, replays: ReplayWork, durable: Durable, steps: Steps
 ) -> list[inngest.Function[Any]]:
-    """All of them."""
-    scheduled = [_scheduled(served_by, schedule, task, durable.retries) for task in schedule.tasks]
-    return [*scheduled, _replay_run(served_by, replays, durable), _pulse(served_by, durable.retries)]
+    """All of them; `steps` knows which of their steps are at work."""
+    scheduled = [_scheduled(served_by, schedule, task, durable.retries, steps) for task in schedule.tasks]
+    return [*scheduled, _replay_run(served_by, replays, durable, steps), _pulse(served_by, durable.retries, steps)]
 
 
 def declared(crons: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -47,14 +50,21 @@ def declared(crons: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((*crons, ("replay-run", REPLAY_EVENT), ("pulse", PULSE_EVENT))))
 
 
+async def _step(
+    context: inngest.Context, steps: Steps, function: str, name: str, body: Callable[[], Awaitable[T]]
+) -> T:
+    """A step whose body is noted while it is at work."""
+    return await context.step.run(name, functools.partial(steps.run, function, context.run_id, name, body))
+
+
 def _scheduled(
-    served_by: inngest.Inngest, schedule: Schedule, task: ScheduledTask, retries: int
+    served_by: inngest.Inngest, schedule: Schedule, task: ScheduledTask, retries: int, steps: Steps
 ) -> inngest.Function[dict[str, Any]]:
     @served_by.create_function(fn_id=task.name, trigger=inngest.TriggerCron(cron=task.cron), retries=retries)
     async def run(context: inngest.Context) -> dict[str, Any]:
         # The due moment is a step of its own, so that a retry minutes later is still for the same one.
-        due = await context.step.run("due", functools.partial(_due, task))
-        ran_here = await context.step.run("work", functools.partial(_attend, schedule, task, due))
+        due = await _step(context, steps, task.name, "due", functools.partial(_due, task))
+        ran_here = await _step(context, steps, task.name, "work", functools.partial(_attend, schedule, task, due))
         return {"due": due, "ran_here": ran_here}
 
     return run
@@ -73,7 +83,9 @@ async def _due(task: ScheduledTask) -> str:
     return task.tick(clock.now() + EARLY).astimezone(UTC).isoformat()
 
 
-def _replay_run(served_by: inngest.Inngest, replays: ReplayWork, durable: Durable) -> inngest.Function[dict[str, Any]]:
+def _replay_run(
+    served_by: inngest.Inngest, replays: ReplayWork, durable: Durable, steps: Steps
+) -> inngest.Function[dict[str, Any]]:
     @served_by.create_function(
         fn_id="replay-run",
         trigger=inngest.TriggerEvent(event=REPLAY_EVENT),
@@ -82,16 +94,15 @@ def _replay_run(served_by: inngest.Inngest, replays: ReplayWork, durable: Durabl
     )
     async def run(context: inngest.Context) -> dict[str, Any]:
         run_id = str(context.event.data.get("run_id", ""))
-        shares = await context.step.run("plan", functools.partial(_plan, replays, run_id))
+        step = functools.partial(_step, context, steps, "replay-run")
+        shares = await step("plan", functools.partial(_plan, replays, run_id))
         await context.group.parallel(
             tuple(
-                functools.partial(
-                    context.step.run, _step_name(*share), functools.partial(replays.ask_share, run_id, *share)
-                )
+                functools.partial(step, _step_name(*share), functools.partial(replays.ask_share, run_id, *share))
                 for share in shares
             )
         )
-        return await context.step.run("conclude", functools.partial(replays.conclude, run_id))
+        return await step("conclude", functools.partial(replays.conclude, run_id))
 
     return run
 
@@ -107,10 +118,12 @@ def _step_name(first: int, last: int) -> str:
     return f"case {first + 1}" if first == last else f"cases {first + 1} to {last + 1}"
 
 
-def _pulse(served_by: inngest.Inngest, retries: int) -> inngest.Function[str]:
+def _pulse(served_by: inngest.Inngest, retries: int, steps: Steps) -> inngest.Function[str]:
     @served_by.create_function(fn_id="pulse", trigger=inngest.TriggerEvent(event=PULSE_EVENT), retries=retries)
     async def run(context: inngest.Context) -> str:
-        return await context.step.run("arrive", _arrive)  # a step, so that the server must come back for the end
+        return await _step(
+            context, steps, "pulse", "arrive", _arrive
+        )  # a step, so that the server must come back for the end
 
     return run
 

@@ -23,10 +23,12 @@ import uvicorn
 
 from runtime.parent import end_with_parent
 from services import paths, retention
+from services.dependencies.inngest import control
+from services.dependencies.inngest.control import NotChanged
 from services.dependencies.inngest.pulse import NAME as PULSE
+from services.dependencies.inngest.runs import NAME as RUNS
 from services.dependencies.inngest.sync import NAME as SYNC
 from services.dependencies.own_network import OwnNetwork
-from services.dependencies.tables import INSTALLATION
 from services.environments import trial
 from services.errors import SettingsError, StoreError
 from services.fingerprint import installation_key
@@ -35,7 +37,7 @@ from services.redact import fault
 from services.settings import Settings, load, load_and_prepare
 from services.settings.model import Environment
 from services.soak import reading as soaks
-from services.store import Store
+from services.store import Store, workers
 from services.store.jobs import Job
 from services.store.migrate import migrate
 from services.verdict import view as verdicts
@@ -49,6 +51,7 @@ from worker.metrics import WorkerMetrics
 from worker.parts import Parts
 from worker.replays import ReplayWork
 from worker.schedule import Schedule
+from worker.steps import Counted, Steps
 from worker.sync import Registration
 from worker.writer import Writer
 
@@ -137,12 +140,8 @@ class _Process:
         self._address = f"http://{host}:{port}"
         self._reached_at = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"
         declared = functions.declared(scheduled.crons(settings))
-        watched = tuple(
-            _told(environment, self._reached_at, declared)
-            for environment in (*settings.environments, *(e for e in settings.pulsed if e.name == INSTALLATION))
-        )
-        known = tuple(environment for environment in watched if environment.name != INSTALLATION)
-        self._settings = settings = settings.model_copy(update={"environments": known})
+        watched = tuple(_told(environment, self._reached_at, declared) for environment in settings.environments)
+        self._settings = settings = settings.model_copy(update={"environments": watched})
         self._parts = Parts()
         self._end = asyncio.Event()
         self.again = False  # whether it ends only to start with changed settings
@@ -158,6 +157,7 @@ class _Process:
             holds=self._leases.holds,
             waits=self._waits,
             beats=Calls(store),
+            siblings=self._workers,
             network=OwnNetwork(references=settings.network.reference, environments=settings.environments),
         )
         self._watch = EnvironmentWatch(store, settings, collector=self._collector, holds=self._leases.holds)
@@ -165,19 +165,28 @@ class _Process:
         tasks = scheduled.tasks(store, settings, self._collector, self._leases, self._parts.notes)
         self._schedule = Schedule(store, settings, tasks, owner=self._leases.owner)
         self._client = functions.client(settings.own)
+        self._steps = Steps()
         # Of several environments with our Inngest server, the first one's collector is the worker that it calls.
         pulsed = next((e for e in watched if e.server is not None and e.server.pulsed), None)
         self._registration = None if pulsed is None else self._register(pulsed)
         if self._registration is not None:
             self._replays.hand_over_by(self._send, self._hands_over)
 
+    def _workers(self) -> list[str]:
+        """Where the workers of this installation are."""
+        with self._store.read() as connection:
+            return [worker.address for worker in workers.load(connection)]
+
     @property
     def _handlers(self) -> dict[str, Handler]:
-        return {"probe": self._probe_now, "validate": self._validate_now, "configure": self._try_draft}
+        return {
+            "probe": self._probe_now, "validate": self._validate_now, "configure": self._try_draft,
+            control.ACTION: self._change_run,
+        }  # fmt: skip
 
     def _register(self, environment: Environment) -> Registration:
         return Registration(
-            environment, self._settings.own, self._store, address=self._reached_at,
+            environment, self._settings.own, workers=self._workers, address=self._reached_at,
             holds=lambda: self._leases.holds(environment.name),
             told=lambda found: self._told_of_registration(environment.name, found),
         )  # fmt: skip
@@ -241,6 +250,15 @@ class _Process:
 
     async def _validate_now(self, job: Job, progress: Progress) -> str:
         return await self._watch.validate(job.environment, progress)
+
+    async def _change_run(self, job: Job, progress: Progress) -> str:
+        """Cancel a run, or run it again; then read the list of runs anew."""
+        try:
+            done = await control.carry_out(self._settings.environment(job.environment), job, progress)
+        except NotChanged as error:
+            raise JobFailed(str(error)) from error
+        self._collector.look_soon(job.environment, (RUNS,))
+        return done
 
     async def _try_draft(self, job: Job, progress: Progress) -> str:
         """A draft of an environment, each probe once; nothing of it is counted."""
@@ -333,12 +351,13 @@ class _Process:
                 parts=self._parts,
             ),
             client=self._client,
-            served=functions.functions(self._client, self._schedule, self._replays, self._settings.durable),
+            served=functions.functions(
+                self._client, self._schedule, self._replays, self._settings.durable, self._steps
+            ),
             allowed_hosts=self._settings.portal.allowed_hosts,
         )
-        self._steps = worker_app.Steps(app)
         config = uvicorn.Config(
-            self._steps,
+            Counted(app, self._steps, worker_app.PATH),
             log_level="warning",
             lifespan="off",
             proxy_headers=False,  # no header may say who the peer is
@@ -380,14 +399,15 @@ class _Process:
         held = {task for task in parts if task.get_name() in {"replays", "requests", "schedule"}}
         for task in set(parts) - held - {t for t in parts if t.get_name() in {"writer", "lag"}}:
             task.cancel()
-        steps = self._steps.running
+        steps = self._steps.calls
         if steps or self._replays.at_work:
             log.info("%d steps and %d replays are at work", steps, self._replays.at_work)
         idle = asyncio.create_task(self._until_idle(), name="idle")
         await asyncio.wait([idle, serving], timeout=max(0.1, give_up - loop.time()), return_when=asyncio.ALL_COMPLETED)
         idle.cancel()
-        if self._steps.running:
-            log.warning("%d steps were cut off; Inngest runs them again on its next try", self._steps.running)
+        self._steps.cutting = True
+        for step in self._steps.bodies:
+            log.warning("cut off: %s; Inngest runs it again on its next try", step)
         for task in parts:
             task.cancel()
         await asyncio.wait(parts, timeout=CANCEL_S)
@@ -405,7 +425,7 @@ class _Process:
 
     async def _until_idle(self) -> None:
         while (  # noqa: ASYNC110 - counters of several parts, looked at for seconds
-            self._steps.running or self._replays.at_work or self._leases.busy or self._schedule.busy
+            self._steps.calls or self._replays.at_work or self._leases.busy or self._schedule.busy
         ):
             await asyncio.sleep(0.05)
 

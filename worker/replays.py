@@ -45,6 +45,7 @@ class _Bench:
     begun: Begun
     agent: Agent
     judge: Judge
+    gate: asyncio.Semaphore
     users: int = 0
     used: float = field(default_factory=time.monotonic)
 
@@ -205,6 +206,7 @@ class ReplayWork:
             timeout_s=float(run.options["timeout_s"]),
             stopping=self._stopping,
             share=share,
+            gate=bench.gate,
             # Inngest walks a run from its beginning, a few steps at a time: who takes from there would hold just those.
             from_the_end=share is None and self._send is not None,
         )
@@ -242,8 +244,9 @@ class ReplayWork:
             await asyncio.to_thread(self._write_failure, run.id, str(error))
             log.warning("replay %s can't be carried out: %s", run.id, error)
             raise WrongRun(str(error)) from error
-        at_once = max(int(run.options["concurrency"]), self._settings.durable.replay_concurrency)
-        return _Bench(begun=begun, agent=open_agent(spec, concurrency=at_once, token=token), judge=judge)
+        at_once = int(run.options["concurrency"])
+        agent = open_agent(spec, concurrency=at_once, token=token)
+        return _Bench(begun=begun, agent=agent, judge=judge, gate=asyncio.Semaphore(at_once))
 
     async def _close_idle(self) -> None:
         limit = time.monotonic() - IDLE_S

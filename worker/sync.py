@@ -16,12 +16,11 @@ from services import clock
 from services.dependencies import http_client as http
 from services.dependencies.inngest import sdk as inngest_sdk
 from services.dependencies.inngest import sync as inngest_sync
-from services.dependencies.inngest.api import Refusal
+from services.dependencies.inngest.api import KINDS, Refusal, rfc3339
 from services.dependencies.inngest.route import signature
 from services.dependencies.inngest.sync import SyncProbe
 from services.dependencies.model import Failure
 from services.settings.model import Environment, Own
-from services.store import Store, workers
 from worker.app import PATH
 
 log = logging.getLogger(__name__)
@@ -36,11 +35,11 @@ class Registration:
     """Keeps this worker registered while it holds the environment."""
 
     def __init__(
-        self, environment: Environment, own: Own, store: Store, *, address: str, holds: Callable[[], bool],
-        told: Callable[[dict[str, Any]], None],
+        self, environment: Environment, own: Own, *, workers: Callable[[], list[str]], address: str,
+        holds: Callable[[], bool], told: Callable[[dict[str, Any]], None],
     ) -> None:  # fmt: skip
         self._probe = SyncProbe.from_settings(environment)
-        self._own, self._store, self._address = own, store, address
+        self._own, self._workers, self._address = own, workers, address
         self._holds, self._told = holds, told
         self.synced = False
         self.trouble = ""
@@ -88,7 +87,23 @@ class Registration:
         found = body.get("error") or body.get("message") or body.get("code") if isinstance(body, dict) else None
         keys = (self._own.inngest_signing_key, self._own.inngest_event_key)
         known = [key.get_secret_value() for key in keys if key is not None]
-        return inngest_sdk.without_secrets(str(found), *known) if found else f"HTTP {answer.status}"
+        said = inngest_sdk.without_secrets(str(found), *known) if found else f"HTTP {answer.status}"
+        return await self._cause() or said
+
+    async def _cause(self) -> str:
+        """Why a registration can't work, where the server itself tells; the SDK says only that no JSON came."""
+        api, cloud = self._probe.api, self._own.inngest_cloud
+        kind = await api.kind(deadline_s=DEADLINE_S)
+        if kind is not None and (kind == "cloud") != cloud:
+            fix = "set INNGEST_DEV" if kind == "dev" else "unset INNGEST_DEV, and set both keys"
+            return f"the Inngest server is {KINDS[kind]}, and this worker is set for the other kind: {fix}"
+        if not cloud:
+            return ""
+        now = clock.now_ms()
+        query = {"from": rfc3339(now - 1000), "until": rfc3339(now), "limit": 1}
+        found = await api.runs(query, deadline_s=DEADLINE_S)
+        is_refused = isinstance(found, Refusal) and found.code == "key_refused"
+        return "the Inngest server refuses INNGEST_SIGNING_KEY: compare it with the server's" if is_refused else ""
 
     async def _is_lost(self) -> bool:
         """Whether the server no longer knows us as we are: a new dev server, another version, a sibling's address."""
@@ -101,8 +116,8 @@ class Registration:
             return True
         if code == "sync.repointed":
             assert found is not None  # noqa: S101 - the verdict is about what was found
-            siblings = await asyncio.to_thread(self._siblings)
-            if any(inngest_sync.place(found.url, url) == "ours" for url in siblings):
+            siblings = await asyncio.to_thread(self._workers)
+            if inngest_sync.is_one_of(found.url, siblings):
                 log.info("Inngest calls another worker of ours; it is pointed here, where the environment is collected")
                 return True
             if not self.trouble:
@@ -117,10 +132,6 @@ class Registration:
     @property
     def _serving(self) -> str:
         return self._own.inngest_serve_origin or self._address
-
-    def _siblings(self) -> list[str]:
-        with self._store.read() as connection:
-            return [worker.address for worker in workers.load(connection)]
 
     def _say(self) -> None:
         if self.trouble:

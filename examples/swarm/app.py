@@ -115,8 +115,7 @@ def _faulty(
     def admits(request: Request) -> bool:
         return token.admits(bearer(request.headers.get("authorization")))
 
-    listed = runs.listing(policy.app_id, policy.signing_key, lambda: "runs_fail" in faults.on)
-    app.add_route("/v2/runs", listed, methods=["GET"])
+    app.router.routes += runs.Runs(policy.app_id, policy.signing_key, lambda: "runs_fail" in faults.on).routes
     switch = control(faults, client, admits)
     app.add_route("/demo/faults", switch, methods=["GET"])
     app.add_route("/demo/faults/{name}", switch, methods=["PUT", "DELETE"])

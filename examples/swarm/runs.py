@@ -1,6 +1,6 @@
 """What Inngest would list of this application's runs. Simulated: each cron moment of the past as a run that completed.
 
-No Inngest server runs beside the demonstration, so this answers as one would (`/v2/runs`), for anyone who has the key.
+No Inngest server runs beside the demonstration, so this answers as v1.43 does (`/v2/runs`), for anyone who has the key.
 """
 
 from __future__ import annotations
@@ -8,37 +8,92 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 EVERY = timedelta(minutes=15)
 FUNCTION = "pipeline-scan"
+KIND = {"X-Inngest-Server-Kind": "cloud"}
 WAIT, TAKES = timedelta(milliseconds=300), timedelta(seconds=2)
 
 
-def listing(app_id: str, signing_key: str | None, failing: Callable[[], bool]) -> Callable[[Request], Any]:
-    """The route: runs that ended in [from, until], oldest first, a page at a time."""
+class Runs:
+    """The routes: runs that ended in [from, until], oldest first, a page at a time; one by itself; and run again.
 
-    async def runs(request: Request) -> Response:
-        if not _opened(request, signing_key):
-            return JSONResponse({"errors": [{"code": "unauthorized"}]}, 401)
+    As with the real server, a list's `startedAt` is when a run was scheduled; a run by itself says when it began.
+    """
+
+    def __init__(self, app_id: str, signing_key: str | None, failing: Callable[[], bool]) -> None:
+        self._app_id, self._key, self._failing = app_id, signing_key, failing
+        self._again: list[dict[str, Any]] = []
+
+    @property
+    def routes(self) -> list[Route]:
+        """To be added to an application."""
+        return [
+            Route("/v2/runs", self.listed),
+            Route("/v2/runs/{id}", self.one),
+            Route("/v2/runs/{id}/rerun", self.rerun, methods=["POST"]),
+        ]
+
+    async def listed(self, request: Request) -> Response:
+        """A page of runs."""
+        if not _opened(request, self._key):
+            return _refused()
         query = request.query_params
         try:
             low, high = (datetime.fromisoformat(query[name]) for name in ("from", "until"))
             limit, start = min(int(query.get("limit", "50")), 100), int(query.get("cursor") or 0)
         except (KeyError, ValueError):
-            return JSONResponse({"errors": [{"code": "invalid_field_format"}]}, 400)
+            return _answer({"errors": [{"code": "invalid_field_format"}]}, 400)
         wanted = query.getlist("status")
-        rows = [row for row in _rows(app_id, low, min(high, datetime.now(UTC)), failing()) if row["status"] in wanted]
-        part = rows[start : start + limit]
+        rows = [row for row in self._rows(low, min(high, datetime.now(UTC))) if row["status"] in wanted]
+        part = [row | {"startedAt": row["queuedAt"]} for row in rows[start : start + limit]]
         page = {"hasMore": start + limit < len(rows), "cursor": str(start + limit), "limit": limit}
-        return JSONResponse(({"data": part} if part else {}) | {"page": page})
+        return _answer(({"data": part} if part else {}) | {"page": page})
 
-    return runs
+    async def one(self, request: Request) -> Response:
+        """One of the last day's."""
+        if not _opened(request, self._key):
+            return _refused()
+        found = self._find(request.path_params["id"])
+        return _answer({"data": found}) if found else _answer({"errors": [{"code": "not_found"}]}, 404)
+
+    async def rerun(self, request: Request) -> Response:
+        """Run one again: it completes."""
+        if not _opened(request, self._key):
+            return _refused()
+        found = self._find(request.path_params["id"])
+        if found is None:
+            return _answer({"errors": [{"code": "not_found"}]}, 404)
+        now = datetime.now(UTC)
+        new = found | {"id": "01" + secrets.token_hex(12).upper(), "status": "COMPLETED", "queuedAt": _text(now),
+                       "startedAt": _text(now + WAIT), "endedAt": _text(now + WAIT + TAKES)}  # fmt: skip
+        self._again.append(new)
+        return _answer({"data": {"runId": new["id"]}})
+
+    def _find(self, id_: str) -> dict[str, Any] | None:
+        now = datetime.now(UTC)
+        return next((row for row in self._rows(now - timedelta(days=1, hours=1), now) if row["id"] == id_), None)
+
+    def _rows(self, low: datetime, high: datetime) -> list[dict[str, Any]]:
+        again = [row for row in self._again if low <= datetime.fromisoformat(row["endedAt"]) <= high]
+        rows = [*_rows(self._app_id, low, high, self._failing()), *again]
+        return sorted(rows, key=lambda row: str(row["endedAt"]))
+
+
+def _answer(body: dict[str, Any], status: int = 200) -> Response:
+    return JSONResponse(body, status, headers=KIND)
+
+
+def _refused() -> Response:
+    return PlainTextResponse("Authentication failed", 401, headers=KIND)
 
 
 def _opened(request: Request, signing_key: str | None) -> bool:

@@ -19,19 +19,19 @@ from services.dependencies.redis.info import RedisInfoProbe
 from services.dependencies.redis.ping import RedisPingProbe
 from services.dependencies.redis.write import RedisWriteProbe
 from services.dependencies.registry import KINDS
-from services.dependencies.tables import INSTALLATION, DeclaredTable
+from services.dependencies.tables import DeclaredTable
 from services.store.heartbeats import Beat
 
 if TYPE_CHECKING:
     from services.settings.model import Environment
 
 Beats = Callable[[str, str], Sequence[Beat]]  # environment and job → its calls, newest first
+Siblings = Callable[[], Sequence[str]]  # where the workers of this installation are
 
 
-def probes_of(environment: Environment, beats: Beats | None = None) -> tuple[Probe, ...]:
-    """Every probe of an environment, readiness first. `beats` reads the calls of jobs, where there is a store."""
-    if environment.name == INSTALLATION:
-        return _of_server(environment)
+def probes_of(environment: Environment, beats: Beats | None = None, siblings: Siblings = tuple) -> tuple[Probe, ...]:
+    """Every probe of an environment, readiness first. `beats` reads the calls of jobs, `siblings` the workers, where
+    there is a store."""
     return (
         ReadinessProbe.from_settings(environment),
         DependenciesProbe.from_settings(environment),
@@ -39,7 +39,7 @@ def probes_of(environment: Environment, beats: Beats | None = None) -> tuple[Pro
         RedisWriteProbe.from_settings(environment),
         RedisInfoProbe.from_settings(environment),
         InngestProbe.from_settings(environment),
-        *_of_server(environment),
+        *_of_server(environment, siblings),
         *(QueueProbe.from_settings(environment, queue) for queue in environment.queues),
         *(_declared(environment, table, beats) for table in environment.dependencies),
     )
@@ -55,13 +55,13 @@ def _declared(environment: Environment, table: DeclaredTable, beats: Beats | Non
     )
 
 
-def _of_server(environment: Environment) -> tuple[Probe, ...]:
+def _of_server(environment: Environment, siblings: Siblings) -> tuple[Probe, ...]:
     """What is asked of the Inngest server; nothing where none is known, or its API can't be opened."""
     server = environment.server
     if server is None:
         return ()
     found: list[Probe] = (
-        [PulseProbe.from_settings(environment), SyncProbe.from_settings(environment)] if server.pulsed else []
+        [PulseProbe.from_settings(environment), SyncProbe.from_settings(environment, siblings)] if server.pulsed else []
     )
     readable = not server.cloud or environment.secrets.inngest_signing_key is not None
     if environment.inngest.runs and readable:

@@ -29,7 +29,7 @@ PREFIX = "confirm."
 NAMED = 3  # so many changed variables are named
 ACTIONS: Mapping[str, Action] = {
     "campaign": "campaign", "waive_canaries": "waive", "go_request": "request_go", "sign_off": "sign_off",
-    "baseline": "baseline", "environment": "configure",
+    "baseline": "baseline", "environment": "configure", "run": "runs",
 }  # fmt: skip
 WORDS: Mapping[str, str] = {
     "campaign": "Campaign begun",
@@ -40,6 +40,7 @@ WORDS: Mapping[str, str] = {
     "go_request": "Asked for the Go",
     "sign_off": "Gave the Go",
     "environment": "Settings changed",
+    "run": "Run changed",
 }
 KINDS = tuple(WORDS)
 

@@ -6,6 +6,7 @@ Every piece is durable as it finishes (in batches a tenth of a second apart) and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -49,6 +50,7 @@ class Runner:
     grace_s: float | None = None  # after a stop, how long what is being asked may take; None: as long as it takes
     share: tuple[int, int] | None = None  # first and last position, where it works on a part of the run
     from_the_end: bool = False  # where others walk the run from its beginning
+    gate: asyncio.Semaphore | None = None  # shared by all who work on the run in this process: cases side by side
     done_here: int = 0
     _waiting: deque[Claimed] = field(default_factory=deque)
     _finished: list[Outcome] = field(default_factory=list)
@@ -163,7 +165,8 @@ class Runner:
     async def _safely(self, piece: Claimed) -> Outcome:
         """A piece that can't be judged ends as an error of its own, so that the run ends too."""
         try:
-            return await self._one(piece)
+            async with self.gate or contextlib.nullcontext():
+                return await self._one(piece)
         except PatternStopped as error:
             return self._error(piece, Trouble(code="check_stopped", detail=str(error)))
         except Exception as error:  # noqa: BLE001 - whatever one answer does to a check, the others are judged

@@ -148,20 +148,13 @@ def _is_on(text: str) -> bool:
     return text.strip().lower() in {"1", "true", "yes", "on"}
 
 
-def local_tables(port: int, own: Own) -> tuple[EnvironmentTable, ...]:
-    """The environment `local`: the stack on this machine, whose Redis has no budget, so probes are frequent."""
+def own_table(name: str, port: int, own: Own) -> EnvironmentTable:
+    """The installation's own environment, as a rule `local`: its Redis has no budget, so probes are frequent."""
     inngest: dict[str, Any] = {"mode": "cloud" if own.inngest_cloud else "dev", "expected_functions": WORKER_FUNCTIONS}
     if own.inngest_cloud and own.inngest_api_url != inngest_sdk.CLOUD_API:
         inngest["api_url"] = own.inngest_api_url
-    return (
-        EnvironmentTable.model_validate(
-            {
-                "name": "local",
-                "base_url": f"http://127.0.0.1:{port}",
-                "inngest": inngest,
-                "intervals": LOCAL_INTERVALS,
-            }
-        ),
+    return EnvironmentTable.model_validate(
+        {"name": name, "base_url": f"http://127.0.0.1:{port}", "inngest": inngest, "intervals": LOCAL_INTERVALS}
     )
 
 

@@ -23,6 +23,7 @@ from services.settings.installation import problem
 from services.settings.model import Agent, Environment, EnvironmentTable, Own, Secrets, Settings, SettingsFile
 
 BUILT_IN = "built-in"
+OWN_NAMES = ("local", "greenlight", "greenlight-worker")  # the first that no listed environment has
 DECLARABLE = tuple(name for name, kind in KINDS.items() if kind.settings is not None)
 MAX_FILE_BYTES = 1 << 20
 
@@ -55,14 +56,10 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT, text:
         raw = _read_toml(path, problems) if text is None else _toml(text, path, problems)
         parsed = _parse(raw, str(path), problems)
         source = str(path)
-        tables = parsed.environments
-        if not tables and not problems:
-            problems.append(
-                problem(path, "environments", "no environment is listed.", "Add an [[environments]] table.")
-            )
     else:
-        parsed, source, tables = SettingsFile(), f"{BUILT_IN} (no greenlight.toml)", ()
-        tables += installation.local_tables(worker_port, own)
+        parsed, source = SettingsFile(), f"{BUILT_IN} (no greenlight.toml)"
+    tables = parsed.environments
+    is_alone = not tables
     demo_agents: tuple[Agent, ...] = ()
     demo = stack.get("demo_config")
     if isinstance(demo, str) and Path(demo).is_file():
@@ -72,11 +69,16 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT, text:
         demo_agents = from_demo.replay.agents
 
     _check_unique(tables, source, problems)
-    is_built_in = source.startswith(BUILT_IN)
     environments = tuple(
-        _resolve(table, path.parent, variables, stack if is_built_in else None, own, parsed.policy.strict, problems)
-        for table in tables
+        _resolve(table, path.parent, variables, None, own, parsed.policy.strict, problems) for table in tables
     )
+    # The stack's own is all there is to watch where no environment is listed. Beside others it has the pulse, unless
+    # one of them shares its Inngest server.
+    if is_alone or (own.inngest_configured and not any(e.server is not None and e.server.pulsed for e in environments)):
+        name = next(name for name in OWN_NAMES if all(name != table.name for table in tables))
+        table = installation.own_table(name, worker_port, own)
+        made = _resolve(table, path.parent, variables, stack, own, parsed.policy.strict, problems)
+        environments = (made, *environments) if is_alone else (*environments, made)
     problems += installation.access_problems(parsed.access, variables, source)
     drain = installation.drain_seconds(variables, problems)
     database_url = installation.database_url(variables, data_dir, problems)
@@ -249,19 +251,18 @@ def _resolve(
     elif table.env_prefix is not None:
         found = {key: variables.get(table.env_prefix + key, "") for key in wanted}
         source = f"variables {table.env_prefix}…"
-    elif table.name == "local" and stack is not None:
+    elif stack is not None:
         found, source = installation.stack_secrets(stack, variables), "the running stack"
         found |= {key: variables.get(key, "") for key in wanted if key not in SECRET_KEYS}
     else:
         found, source = {}, "nowhere: set env_file or env_prefix"
     env_path = None if table.env_file is None else (folder / table.env_file).resolve()
     secrets = _secrets(found)
-    is_own = table.name == "local" and stack is not None
-    server = installation.server_of(table, secrets, own, is_own=is_own, stack=stack or {})
+    server = installation.server_of(table, secrets, own, is_own=stack is not None, stack=stack or {})
     problems += _unset(table, found, source)
     return Environment(
         **_fields(table), secrets=secrets, secrets_source=source, env_path=env_path, server=server,
-        variables=_variables(table, found), strict=strict,
+        variables=_variables(table, found), strict=strict, is_own=stack is not None,
     )  # fmt: skip
 
 

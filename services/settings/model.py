@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from services.dependencies.registry import KINDS
-from services.dependencies.tables import INSTALLATION, STRICT, DeclaredTable, Milliseconds, Seconds, Table, http_url
+from services.dependencies.tables import STRICT, DeclaredTable, Milliseconds, Seconds, Table, http_url
 
 if TYPE_CHECKING:
     Declared = DeclaredTable
@@ -326,6 +326,7 @@ class Environment(EnvironmentTable):
     env_path: Path | None = None
     server: Server | None = None
     secrets_source: str = "nowhere: set env_file or env_prefix"
+    is_own: bool = False  # the stack that Greenlight itself runs as
 
 
 class Policy(Table):
@@ -613,26 +614,13 @@ class Settings(Table):
 
     @property
     def pulsed(self) -> tuple[Environment, ...]:
-        """Environments whose Inngest server is our own worker's too. Where none is, but the worker has a server, one
-        that stands for the installation itself (its name can't be an environment's)."""
-        found = tuple(e for e in self.environments if e.server is not None and e.server.pulsed)
-        if found or not self.own.inngest_configured:
-            return found
-        own = self.own
-        return (
-            Environment(
-                name=INSTALLATION.lstrip("_"),
-                base_url=f"http://127.0.0.1:{self.worker_port}",
-                secrets=Secrets(inngest_signing_key=own.inngest_signing_key, inngest_event_key=own.inngest_event_key),
-                server=Server(api_url=own.inngest_api_url, event_url=own.inngest_event_url, cloud=own.inngest_cloud,
-                              pulsed=True),
-            ).model_copy(update={"name": INSTALLATION}),
-        )  # fmt: skip
+        """Environments whose Inngest server is our own worker's too: the stack's own, or those that share it."""
+        return tuple(e for e in self.environments if e.server is not None and e.server.pulsed)
 
     @property
     def is_first_start(self) -> bool:
         """Whether nobody has configured an environment yet: what is there comes with Greenlight itself."""
-        return not Path(self.source).is_file() and not any(e.simulated for e in self.environments)
+        return all(e.is_own for e in self.environments)
 
     @property
     def names(self) -> tuple[str, ...]:

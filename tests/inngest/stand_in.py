@@ -1,5 +1,7 @@
 """Walks functions the way the Inngest server does, where the real one can't be had: memoised steps, attempts, retries,
-signed calls, planned steps in parallel, and the parts of its API that Greenlight reads. Source: ../shared/inngest.md.
+signed calls, planned steps in parallel, and the parts of its API that Greenlight reads. It answers as v1.43 was seen to,
+with what misleads: lists whose `startedAt` is when a run was scheduled, `fetchedAt` beside a trace, a cancelled run that
+ends in the future, refusals as plain text, the kind of server in a header.
 
 `python -m tests.inngest.stand_in dev|start --port N [-u URL]`; the rest comes from the server's own variables. With
 INNGEST_REDIS_URI its runs in progress survive a restart (kept in the SQLite folder); without, `start` keeps them as
@@ -27,6 +29,8 @@ import httpx
 import jcs
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -129,6 +133,7 @@ class Server:
             "slug": function["id"],
             "status": "QUEUED",
             "queued": time.time(),
+            "scheduled": None,
             "started": None,
             "ended": None,
             "steps": {},
@@ -148,7 +153,7 @@ class Server:
     async def walk(self, run: dict[str, Any]) -> None:
         """Call until the function returns: a step's result is memoised and never asked for again."""
         if run["status"] == "QUEUED":
-            run |= {"status": "RUNNING", "started": time.time()}
+            run |= {"status": "RUNNING", "scheduled": time.time()}
         parallel = False
         while run["status"] == "RUNNING":
             status, body = await self.step(run, "step", disable=parallel)
@@ -181,7 +186,8 @@ class Server:
         self.save()
 
     def end(self, run: dict[str, Any], status: str, output: Any) -> None:
-        run |= {"status": status, "ended": time.time(), "output": output}
+        late = 10 if status == "CANCELLED" else 0  # as the real one says it
+        run |= {"status": status, "ended": time.time() + late, "output": output}
         self.save()
 
     async def step(self, run: dict[str, Any], step_id: str, *, disable: bool) -> tuple[int, Any]:
@@ -195,6 +201,7 @@ class Server:
             async with gate:
                 if run["status"] != "RUNNING":
                     return 0, None
+                run["started"] = run["started"] or time.time()
                 status, body, final = await self.call(run, step_id, attempt, tries, disable)
             self.calls.append({"run": run["id"], "step": step_id, "attempt": attempt, "status": status})
             errors = status == 206 and any(op["op"] == "StepError" for op in body)
@@ -279,25 +286,25 @@ class Server:
                     return JSONResponse({"ok": True})
         return JSONResponse({"ok": False}, 404)
 
-    def row(self, run: dict[str, Any]) -> dict[str, Any]:
+    def row(self, run: dict[str, Any], began: str = "scheduled") -> dict[str, Any]:
         ended = run["ended"]
-        took = (
-            {}
-            if ended is None or run["started"] is None
-            else {"durationMs": str(round((ended - run["started"]) * 1000))}
-        )
-        return {"id": run["id"], "status": run["status"], "queuedAt": iso(run["queued"]), "startedAt": iso(run["started"]),
+        took = {} if ended is None or run[began] is None else {"durationMs": str(round((ended - run[began]) * 1000))}
+        return {"id": run["id"], "status": run["status"], "queuedAt": iso(run["queued"]), "startedAt": iso(run[began]),
                 "endedAt": iso(ended), "app": {"id": run["app"]}, "function": {"id": run["slug"], "name": run["slug"]},
                 "trigger": {"eventIds": [run["event_id"]]} | ({"cronSchedule": run["cron"]} if run["cron"] else {})} | took  # fmt: skip
 
     def answer(self, rows: list[dict[str, Any]], limit: int, start: int) -> Response:
         page = {"hasMore": start + limit < len(rows), "limit": limit, "cursor": str(start + limit)}
         part = rows[start : start + limit]
-        return JSONResponse(({"data": part} if part else {}) | {"page": page})
+        return JSONResponse(({"data": part} if part else {}) | {"page": page} | self.fetched())
+
+    @staticmethod
+    def fetched() -> dict[str, Any]:
+        return {"metadata": {"fetchedAt": iso(time.time()), "cachedUntil": None}}
 
     async def list_runs(self, request: Request) -> Response:
         if not self.opened(request):
-            return JSONResponse({"errors": [{"code": "unauthorized"}]}, 401)
+            return Response("Authentication failed", 401)
         if self.trouble.get("limited"):
             return JSONResponse(
                 {"errors": [{"code": "rate_limited"}]}, 429, {"retry-after": str(self.trouble["limited"])}
@@ -306,7 +313,7 @@ class Server:
         field = q.get("timeField", "queuedAt")
         wanted = q.getlist("status")
         low, high = (datetime.fromisoformat(q[name]).timestamp() for name in ("from", "until"))
-        name = {"queuedAt": "queued", "startedAt": "started", "endedAt": "ended"}[field]
+        name = {"queuedAt": "queued", "startedAt": "scheduled", "endedAt": "ended"}[field]
         found = [
             r
             for r in self.runs.values()
@@ -317,27 +324,53 @@ class Server:
 
     async def event_runs(self, request: Request) -> Response:
         if not self.opened(request):
-            return JSONResponse({"errors": [{"code": "unauthorized"}]}, 401)
+            return Response("Authentication failed", 401)
         ids = self.events.get(request.path_params["id"], [])
         return self.answer([self.row(self.runs[id_]) for id_ in ids], 50, 0)
+
+    async def one(self, request: Request) -> Response:
+        """A run by itself: COMPLETED too early, but with when it really began once it has ended."""
+        run = self.runs.get(request.path_params["id"])
+        if not self.opened(request):
+            return Response("Authentication failed", 401)
+        if run is None:
+            return JSONResponse({"errors": [{"code": "not_found"}]}, 404)
+        said = self.row(run, "started") | (
+            {"status": "COMPLETED"} if run["steps"] and run["status"] == "RUNNING" else {}
+        )
+        return JSONResponse({"data": said} | self.fetched())
 
     async def trace(self, request: Request) -> Response:
         run = self.runs.get(request.path_params["id"])
         if run is None or not self.opened(request):
             return JSONResponse({}, 404)
-        return JSONResponse(
-            {"data": {"runId": run["id"], "rootSpan": {"startedAt": iso(run["started"]), "children": []}}}
-        )
+        root = {"startedAt": iso(run["started"]), "children": []}
+        return JSONResponse({"data": {"runId": run["id"], "rootSpan": root}} | self.fetched())
 
     async def change(self, request: Request) -> Response:
-        run = self.runs.get(request.path_params["id"])
-        if run is None or not self.opened(request):
-            return JSONResponse({}, 404)
-        if request.path_params["what"] == "cancel":
+        run, what = self.runs.get(request.path_params["id"]), request.path_params["what"]
+        if not self.opened(request):
+            return Response("Authentication failed", 401)
+        if run is None or what not in {"cancel", "rerun"}:
+            return JSONResponse({"errors": [{"code": "not_found"}]}, 404)
+        if what == "cancel":
+            if run["status"] in FINAL:
+                code = "run_already_cancelled" if run["status"] == "CANCELLED" else "run_already_ended"
+                return JSONResponse({"errors": [{"code": code}]}, 409)
             self.end(run, "CANCELLED", None)
-        else:
-            self.begin(self.apps[run["app"]], self.function_of(run), run["event_id"], run["event"])
-        return JSONResponse({"data": {"id": run["id"]}})
+            return JSONResponse({"data": {"runId": run["id"]}} | self.fetched())
+        body = json.loads(await request.body() or b"{}")
+        step = (body.get("fromStep") or {}).get("stepId")
+        kept = list(run["steps"])
+        if step is not None and hashlib.sha1(step.encode()).hexdigest() not in kept:
+            return JSONResponse({"errors": [{"message": "Step not found in original run"}]}, 400)
+        before = set(self.runs)
+        self.begin(self.apps[run["app"]], self.function_of(run), run["event_id"], run["event"])
+        (new,) = set(self.runs) - before
+        if step is not None:
+            stop = kept.index(hashlib.sha1(step.encode()).hexdigest())
+            self.runs[new]["steps"] = {id_: run["steps"][id_] for id_ in kept[:stop]}
+        return JSONResponse({"data": {"runId": new}} | self.fetched())
 
     async def graphql(self, _request: Request) -> Response:
         apps = [{"name": a["name"], "url": a["url"], "method": "SERVE", "error": a["error"] or None,
@@ -357,18 +390,22 @@ class Server:
     async def health(self, _request: Request) -> Response:
         return JSONResponse({"status": 200, "message": "OK"})
 
-    async def dev(self, _request: Request) -> Response:
-        return JSONResponse({"functions": []}, 200 if self.mode == "dev" else 404)
+    async def kind(self, request: Request, call_next: Any) -> Response:
+        """Every answer carries the kind of server."""
+        answer: Response = await call_next(request)
+        answer.headers["X-Inngest-Server-Kind"] = "dev" if self.mode == "dev" else "cloud"
+        return answer
 
     def app(self) -> Starlette:
         return Starlette(
             lifespan=self.lifespan,
+            middleware=[Middleware(BaseHTTPMiddleware, dispatch=self.kind)],
             routes=[
-                Route("/health", self.health), Route("/dev", self.dev),
+                Route("/health", self.health),
                 Route("/fn/register", self.register, methods=["POST"]),
                 Route("/e/{key}", self.event, methods=["POST"]),
                 Route("/v2/runs", self.list_runs), Route("/v2/events/{id}/runs", self.event_runs),
-                Route("/v2/runs/{id}/trace", self.trace),
+                Route("/v2/runs/{id}", self.one), Route("/v2/runs/{id}/trace", self.trace),
                 Route("/v2/runs/{id}/{what:str}", self.change, methods=["POST"]),
                 Route("/v0/gql", self.graphql, methods=["POST"]),
                 Route("/stand-in/calls", self.told, methods=["GET", "POST"]),

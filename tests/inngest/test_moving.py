@@ -7,12 +7,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services import requests
+from services.access import local_operator
+from services.dependencies.inngest import control
+from services.dependencies.inngest.control import Change
+from services.settings import load
 from services.store import inngest_runs, schedules
 from tests.inngest.conftest import Inngest, configure
-from tests.inngest.support import all_runs, condition, is_at, kept, moving
+from tests.inngest.support import all_runs, condition, is_at, kept, moving, replay_runs
 from tests.patience import wait_until
 from tests.worker.conftest import RealWorker
 from tests.worker.test_process import open_store
+from worker.replays import REPLAY_EVENT
 
 Make = Callable[..., Inngest]
 Start = Callable[..., RealWorker]
@@ -134,3 +140,30 @@ def test_a_stranger_can_start_nothing(inngest: Make, start_worker: Start, tmp_pa
     path = f"{worker.url}/inngest?fnId=greenlight-worker-pulse&stepId=step"
     assert httpx.post(path, json=forged).status_code == 401
     assert httpx.post(path, json=forged, headers={"X-Inngest-Signature": "t=1&s=" + "0" * 64}).status_code == 401
+
+
+def test_a_failed_run_is_run_again_on_a_person_s_word(
+    inngest: Callable[..., Inngest], start_worker: Callable[..., RealWorker], tmp_path: Path
+) -> None:
+    server = inngest("start", redis=True)
+    server.start()
+    variables = configure(tmp_path, server)
+    worker = start_worker(**variables)
+    store = moving(worker)
+    server.send(REPLAY_EVENT, {"run_id": "none"})  # there is no such replay: the function refuses for good
+    wait_until(lambda: "FAILED" in replay_runs(server))
+    (failed,) = [run for run in all_runs(server) if run["status"] == "FAILED"]
+    settings = load(variables | {"GREENLIGHT_DATA": str(worker.data)})
+    job = control.ask(store, settings.environment("prod"), Change(what="rerun", run_id=str(failed["id"])),
+                      by=local_operator("Ada"))  # fmt: skip
+
+    def done() -> bool:
+        found = requests.find(store, job.id)
+        return found is not None and found.state in {"done", "failed"}
+
+    wait_until(done)
+    found = requests.find(store, job.id)
+    assert found is not None
+    assert found.state == "done"
+    assert found.message.endswith(": failed.")
+    assert replay_runs(server).count("FAILED") == 2

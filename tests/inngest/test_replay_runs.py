@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tests.conftest import Served
 from tests.inngest.conftest import Inngest
 from tests.inngest.support import finished, moving, replay_runs, state, wished, with_agent
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
 from tests.worker.conftest import RealWorker
 
 Make = Callable[..., Inngest]
@@ -76,3 +77,42 @@ def test_a_worker_that_ends_in_the_middle_repeats_no_finished_case(
         assert set(before) == done
         assert "everything was written and handed back" in one.log.read_text()
     wait_until(lambda: replay_runs(server) == ["COMPLETED"], 150)
+
+
+def test_steps_that_a_stop_cuts_are_named_a_line_each_without_a_traceback(
+    inngest: Make, start_worker: Start, serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    server = inngest("start", redis=True)
+    server.start()
+    asked: list[str] = []
+    variables = with_agent(server, serve, tmp_path, asked, cases=4, may_answer=threading.Event())
+    worker = start_worker(**variables | {"GREENLIGHT_DRAIN_SECONDS": "1"})
+    moving(worker)
+    wished(worker, variables)
+    wait_until(lambda: len(asked) == 4)
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.process.wait(PATIENCE_S) == 0
+    said = worker.log.read_text()
+    cut = [line for line in said.splitlines() if "cut off: step 'case" in line]
+    assert len(cut) == 4
+    assert all("of replay-run" in line and "Inngest runs it again" in line for line in cut)
+    assert "Traceback" not in said
+
+
+def test_no_more_cases_are_asked_side_by_side_than_replay_says(
+    inngest: Make, start_worker: Start, serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    server = inngest("start", redis=True)
+    server.start()
+    asked: list[str] = []
+    may_answer = threading.Event()
+    variables = with_agent(server, serve, tmp_path, asked, cases=12, may_answer=may_answer)
+    worker = start_worker(**variables)
+    store = moving(worker)
+    run = wished(worker, variables)
+    wait_until(lambda: len(asked) == 4)  # as `configure` sets it
+    time.sleep(1.5)  # nothing more comes
+    assert len(asked) == 4, "though Inngest calls eight steps at once"
+    may_answer.set()
+    wait_until(lambda: state(store, run.id) == "done")
+    assert Counter(asked) == {f"c{n}": 1 for n in range(12)}

@@ -38,6 +38,11 @@ class OwnRoute:
         return JSONResponse(body, status)
 
 
+def addresses(store: Store) -> list[str]:
+    with store.read() as connection:
+        return [worker.address for worker in workers.load(connection)]
+
+
 def registration(
     store: Store, worker_url: str, server_url: str, told: list[dict[str, Any]], *, holds: bool = True
 ) -> Registration:
@@ -47,7 +52,9 @@ def registration(
     )
     environment = Environment(name="p", base_url="http://p", secrets=Secrets(inngest_signing_key=key), server=server)
     own = Own(inngest_signing_key=key, inngest_api_url=server_url)
-    return Registration(environment, own, store, address=worker_url, holds=lambda: holds, told=told.append)
+    return Registration(
+        environment, own, workers=lambda: addresses(store), address=worker_url, holds=lambda: holds, told=told.append
+    )
 
 
 def run(made: Registration, until: Callable[[], bool]) -> None:

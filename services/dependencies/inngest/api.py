@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote, urlencode
 
 from pydantic import SecretStr
 
@@ -22,13 +22,17 @@ if TYPE_CHECKING:
     from services.settings.model import Environment
 
 OPEN = ("QUEUED", "RUNNING")
+Kind = Literal["dev", "cloud"]
+KIND_HEADER = "x-inngest-server-kind"
+KINDS: Mapping[Kind, str] = {"dev": "a dev server", "cloud": "a production server, which asks for keys"}
 DEFAULT_WAIT_S = 60
 LONGEST_WAIT_S = 3600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
-    """The server did not give what was asked: `key_refused`, `no_api`, `limited`, `error`, or `no_answer`.
+    """The server did not give what was asked: `key_refused`, `wrong_kind`, `no_api`, `limited`, `gone`, `no_step`,
+    `error`, or `no_answer`.
 
     `why` fills the diagnosis' sentence; `wait_s` is how long it asked us to wait.
     """
@@ -51,37 +55,62 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Api:
-    """A server's API."""
+    """A server's API. `cloud`: it should be a server that asks for keys (`inngest start`, or Inngest Cloud)."""
 
     url: str
     key: SecretStr | None
+    cloud: bool
 
     @classmethod
     def from_settings(cls, environment: Environment) -> Api:
         """The API of an environment whose Inngest server may be asked; a dev server takes no key."""
         server = environment.server
         assert server is not None  # noqa: S101 - the registry has checked
-        return cls(url=server.api_url, key=environment.secrets.inngest_signing_key if server.cloud else None)
+        key = environment.secrets.inngest_signing_key if server.cloud else None
+        return cls(url=server.api_url, key=key, cloud=server.cloud)
 
     async def runs(self, query: Mapping[str, object], *, deadline_s: float) -> Page | Refusal:
-        """A page of `/v2/runs`."""
+        """A page of `/v2/runs`. What it calls the start of a run is when it was scheduled, so it is left out."""
         found = await self._get("/v2/runs", query, deadline_s)
         return found if isinstance(found, Refusal) else _page(found)
 
     async def runs_of_event(self, event_id: str, *, deadline_s: float) -> Page | Refusal:
         """The runs that an event started. Of the three ways to ask, this one is right while they are in progress."""
-        found = await self._get(f"/v2/events/{event_id}/runs", {}, deadline_s)
+        found = await self._get(f"/v2/events/{quote(event_id, safe='')}/runs", {}, deadline_s)
         return found if isinstance(found, Refusal) else _page(found)
 
-    async def progress_ms(self, run_id: str, *, deadline_s: float) -> int | None:
-        """The newest moment that a run's trace names (in the future for a sleep); None where it is not known."""
-        found = await self._get(f"/v2/runs/{run_id}/trace", {}, deadline_s)
-        return None if isinstance(found, Refusal) else max(_moments(found), default=None)
+    async def run(self, run_id: str, *, deadline_s: float) -> RunSeen | Refusal:
+        """A run that has ended, with when it really began. While it is in progress this answer is wrong."""
+        found = await self._get(f"/v2/runs/{quote(run_id, safe='')}", {}, deadline_s)
+        if isinstance(found, Refusal):
+            return found
+        return _run(found.get("data"), is_listed=False) or Refusal(code="error", why="its answer holds no run")
 
-    async def is_dev(self, *, deadline_s: float) -> bool | None:
-        """Whether it is a dev server, which forgets its runs at a restart; None where it doesn't say."""
-        answer = await http.get(f"{self.url}/dev", deadline_s=deadline_s)
-        return None if isinstance(answer, Failure) else {200: True, 404: False}.get(answer.status)
+    async def progress_ms(self, run_id: str, *, deadline_s: float) -> int | None:
+        """The newest moment that a run's trace names (in the future for a sleep); None where it is not known.
+
+        In its `data` alone: what stands beside it says when the server answered.
+        """
+        found = await self._get(f"/v2/runs/{quote(run_id, safe='')}/trace", {}, deadline_s)
+        return None if isinstance(found, Refusal) else max(_moments(found.get("data")), default=None)
+
+    async def cancel(self, run_id: str, *, deadline_s: float) -> Refusal | None:
+        """Cancel a run; None where it is cancelled, `gone` where it had ended already."""
+        found = await self._post(f"/v2/runs/{quote(run_id, safe='')}/cancel", None, deadline_s)
+        return found if isinstance(found, Refusal) else None
+
+    async def rerun(self, run_id: str, *, from_step: str = "", deadline_s: float) -> str | Refusal:
+        """Run it again, or from that step on; the id of the new run."""
+        body = {"fromStep": {"stepId": from_step}} if from_step else None
+        found = await self._post(f"/v2/runs/{quote(run_id, safe='')}/rerun", body, deadline_s)
+        if isinstance(found, Refusal):
+            return found
+        return _text(found.get("data"), "runId") or Refusal(code="error", why="its answer names no run")
+
+    async def kind(self, *, deadline_s: float) -> Kind | None:
+        """What kind of server it says it is, in the header that every answer carries; None where it says nothing."""
+        answer = await http.get(f"{self.url}/health", deadline_s=deadline_s)
+        return None if isinstance(answer, Failure) else kind_of(answer)
 
     async def graphql(self, query: str, *, deadline_s: float) -> Mapping[str, Any] | Refusal:
         """The `data` of a GraphQL query: self-hosted servers only, and not with `--no-ui`."""
@@ -102,11 +131,23 @@ class Api:
         address = f"{self.url}{path}" + (f"?{text}" if text else "")
         return self._read(await http.get(address, deadline_s=deadline_s, headers=self._headers()))
 
+    async def _post(self, path: str, body: Mapping[str, object] | None, deadline_s: float) -> dict[str, Any] | Refusal:
+        if self._unusable:
+            return UNUSABLE
+        text = b"" if body is None else json.dumps(body).encode()
+        headers = self._headers() | ({} if body is None else {"Content-Type": "application/json"})
+        return self._read(await http.post(self.url + path, text, deadline_s=deadline_s, headers=headers))
+
     def _read(self, answer: http.Answer | Failure) -> dict[str, Any] | Refusal:
         """The answer's body; a server that gives our token back gives it to nobody further."""
-        if isinstance(answer, Failure) or not self._token:
-            return _read(answer)
-        return _read(replace(answer, body=answer.body.replace(self._token.encode(), b"[removed]")))
+        if isinstance(answer, Failure):
+            return no_answer(answer)
+        kind = kind_of(answer)
+        if kind is not None and (kind == "cloud") != self.cloud and answer.status != 200:
+            return Refusal(code="wrong_kind", why=KINDS[kind])
+        if self._token:
+            answer = replace(answer, body=answer.body.replace(self._token.encode(), b"[removed]"))
+        return _read(answer)
 
     @property
     def _unusable(self) -> bool:
@@ -125,11 +166,19 @@ def no_answer(failure: Failure) -> Refusal:
     return Refusal(code="no_answer", why=_WHY.get(failure.code, "it did not answer"))
 
 
-def _read(answer: http.Answer | Failure) -> dict[str, Any] | Refusal:
-    if isinstance(answer, Failure):
-        return no_answer(answer)
-    if answer.status in {401, 403}:
+def kind_of(answer: http.Answer) -> Kind | None:
+    """What kind of server an answer says it comes from; None where it doesn't."""
+    found = answer.headers.get(KIND_HEADER, "").strip().lower()
+    return "dev" if found == "dev" else "cloud" if found == "cloud" else None
+
+
+def _read(answer: http.Answer) -> dict[str, Any] | Refusal:
+    if answer.status in {401, 403}:  # in plain text, as a rule
         return Refusal(code="key_refused", why=f"HTTP {answer.status}")
+    if answer.status == 409:
+        return Refusal(code="gone", why="it had ended already")
+    if answer.status == 400 and b"Step not found" in answer.body:
+        return Refusal(code="no_step", why="the run has no such step")
     if answer.status in {404, 405, 501}:
         return Refusal(code="no_api", why=f"HTTP {answer.status}")
     if answer.status == 429:
@@ -148,12 +197,17 @@ def _wait(headers: Mapping[str, str]) -> int:
 def _page(body: Mapping[str, Any]) -> Page:
     rows, page = body.get("data"), body.get("page")
     cursor = page.get("cursor") if isinstance(page, dict) and page.get("hasMore") is True else None
-    found = (_run(row) for row in rows) if isinstance(rows, list) else ()  # `data` is absent when there are none
+    found = (
+        (_run(row, is_listed=True) for row in rows) if isinstance(rows, list) else ()
+    )  # `data` is absent when there are none
     return Page(runs=tuple(run for run in found if run), cursor=cursor if isinstance(cursor, str) and cursor else None)
 
 
-def _run(row: object) -> RunSeen | None:
-    """A row; None where it lacks what makes it a run. The rest may be missing."""
+def _run(row: object, *, is_listed: bool) -> RunSeen | None:
+    """A row; None where it lacks what makes it a run. The rest may be missing.
+
+    In a list `startedAt` is when the run was scheduled: it says nothing of when it began to work.
+    """
     if not isinstance(row, dict) or not isinstance(row.get("id"), str) or row.get("status") not in {*FINAL, *OPEN}:
         return None
     return RunSeen(
@@ -162,7 +216,7 @@ def _run(row: object) -> RunSeen | None:
         function=_text(row.get("function"), "name") or _text(row.get("function"), "id"),
         status=row["status"],
         queued_ms=moment_ms(row.get("queuedAt")),
-        started_ms=moment_ms(row.get("startedAt")),
+        started_ms=None if is_listed else moment_ms(row.get("startedAt")),
         ended_ms=moment_ms(row.get("endedAt")),
     )
 

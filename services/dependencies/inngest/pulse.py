@@ -7,7 +7,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from services import clock
 from services.dependencies import http_client as http
 from services.dependencies.inngest import api as inngest_api
+from services.dependencies.inngest import sync
 from services.dependencies.inngest.api import Api, Page, Refusal
 from services.dependencies.model import Check, Failure, Measure, Reading, RunSeen
 from services.evidence.model import Outcome
@@ -52,6 +53,8 @@ class PulseProbe:
     cloud: bool
     wait_slow_s: float
     interval_s: float
+    worker_url: str = ""
+    declared: tuple[tuple[str, str], ...] = ()
     follow_s: float = FOLLOW_S
     name: str = NAME
 
@@ -67,12 +70,14 @@ class PulseProbe:
             cloud=server.cloud,
             wait_slow_s=environment.inngest.wait_slow_s,
             interval_s=environment.intervals.inngest_pulse,
+            worker_url=server.worker_url,
+            declared=server.declared,
         )
 
     @property
     def deadline_s(self) -> float:
-        """Sending and following together."""
-        return ACCEPT_S + self.follow_s
+        """Sending, following, and asking once more: when the run began, or why there is none."""
+        return ACCEPT_S + self.follow_s + ACCEPT_S + 1
 
     async def run(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - each pulse stands alone
         """One pulse."""
@@ -85,10 +90,24 @@ class PulseProbe:
         event_id, took_ms = accepted
         found = await self._follow(event_id)
         if isinstance(found, Refusal):
-            code = {"key_refused": "pulse.api_refused", "no_api": "pulse.no_api"}.get(found.code, "pulse.unseen")
+            code = {"key_refused": "pulse.api_refused", "no_api": "pulse.no_api", "wrong_kind": "pulse.wrong_kind"}.get(
+                found.code, "pulse.unseen"
+            )
             return self._reading(code, Trail(sent_ms=sent_ms, accepted_ms=took_ms), {"why": found.why})
+        if found is not None and found.finished:
+            detail = await self.api.run(found.id, deadline_s=ACCEPT_S)
+            found = found if isinstance(detail, Refusal) else replace(found, started_ms=detail.started_ms)
         trail = Trail(sent_ms=sent_ms, accepted_ms=took_ms, run=found)
-        return self._reading(_code(trail, self.wait_slow_s), trail, self._words(trail))
+        code = await self._why_no_run() if found is None else _code(found, self.wait_slow_s)
+        return self._reading(code, trail, self._words(trail))
+
+    async def _why_no_run(self) -> str:
+        """Why an event that was accepted started nothing, as far as what is registered tells."""
+        found = await sync.registered(self.api)
+        if isinstance(found, Refusal):
+            return "pulse.not_scheduled"
+        code, _ = sync.verdict(found, self.declared, self.worker_url)
+        return {"sync.ok": "pulse.none_created", "sync.absent": "pulse.unregistered"}.get(code, "pulse.not_scheduled")
 
     async def _send(self, sent_ms: int) -> tuple[str, float] | Refusal:
         """The event's id as the server knows it, and how long it took to take it (ms)."""
@@ -101,6 +120,9 @@ class PulseProbe:
         )  # fmt: skip
         if isinstance(answer, Failure):
             return inngest_api.no_answer(answer)
+        kind = inngest_api.kind_of(answer)
+        if answer.status != 200 and kind is not None and (kind == "cloud") != self.cloud:
+            return Refusal(code="wrong_kind", why=inngest_api.KINDS[kind])
         if answer.status in {401, 403}:
             return Refusal(code="event_refused", why=f"HTTP {answer.status}")
         found = answer.json()
@@ -142,6 +164,10 @@ class PulseProbe:
         wait = run.wait_s if run is not None else None
         moved = code in {"pulse.ok", "pulse.slow"}
         known = code not in UNSEEN
+        # A run that never began waited too long; of one that began, a wait that is not told is not known.
+        in_time = (
+            wait <= self.wait_slow_s if wait is not None else False if run is None or run.status == "QUEUED" else None
+        )
         outcome: Outcome = "pass" if moved else "fail" if known else "unknown"
         return Reading(
             code=code,
@@ -151,16 +177,13 @@ class PulseProbe:
             measures=(
                 Measure(sli=SUCCESS, value=run.took_s if run is not None and moved else None,
                         good=moved if known else None),
-                Measure(sli=WAIT, value=wait, good=(wait is not None and wait <= self.wait_slow_s) if known else None),
+                Measure(sli=WAIT, value=wait, good=in_time if known else None),
             ),
             checks=(Check(name=MOVES, outcome=outcome, value=code, threshold="finished"),),
         )  # fmt: skip
 
 
-def _code(trail: Trail, wait_slow_s: float) -> str:
-    run = trail.run
-    if run is None:
-        return "pulse.not_scheduled"
+def _code(run: RunSeen, wait_slow_s: float) -> str:
     if run.status == "COMPLETED" and run.finished:
         return "pulse.slow" if (run.wait_s or 0) > wait_slow_s else "pulse.ok"
     if run.status in {"FAILED", "CANCELLED"}:

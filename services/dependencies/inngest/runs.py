@@ -5,9 +5,10 @@ Every finished run comes out at least once, however a run is cut short; the stor
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from services import clock
@@ -27,6 +28,9 @@ OPEN_SINCE_MS = 30 * DAY_MS
 PAGE = 100
 PAGES_AT_MOST = 20
 TRACES_AT_MOST = 10
+DETAILS_AT_MOST = 25  # runs asked one by one for when they began; of more than that, the newest
+DETAILS_AT_ONCE = 5
+DETAIL_DEADLINE_S = 3.0
 AFTER_OUTAGE_S = 180  # a server that kept a run in progress takes it up again well within this time
 KIND_EVERY_MS = 600_000
 DEADLINE_S = 10.0
@@ -80,6 +84,7 @@ class RunsProbe:
         found = await self._ended(previous, now)
         if found.refusal is not None and not found.runs:
             return self._refused(found.refusal, previous, now)
+        asked = await self._ask_when_begun(found, previous)
         waiting = await self._open(now)
         if isinstance(waiting, Refusal):
             return self._refused(waiting, previous, now)
@@ -95,6 +100,8 @@ class RunsProbe:
             "gone_ms": gone_ms,
             "back_ms": back_ms,
             "stuck": [_named(run, progress) for run, progress in stuck],
+            "asked": asked,
+            "waits_known": sum(run.wait_s is not None for run in found.runs.values()),
         }
         detail |= await self._kind(previous, now)
         if found.refusal is not None and found.refusal.code == "limited":
@@ -129,6 +136,26 @@ class RunsProbe:
                 break
         return found
 
+    async def _ask_when_begun(self, found: _Found, previous: Mapping[str, Any]) -> list[str]:
+        """Put into the newest runs when they began, which their list doesn't tell; returns whom it need not ask again.
+
+        Of the rest it stays unknown: a wait that nobody measured is none of 0 s.
+        """
+        before = previous.get("asked")
+        known = set(before) if isinstance(before, list) else set()
+        new = [run for run in found.runs.values() if run.id not in known and run.status != "CANCELLED"]
+        chosen = sorted(new, key=lambda run: run.ended_ms or 0)[-DETAILS_AT_MOST:]
+        gate = asyncio.Semaphore(DETAILS_AT_ONCE)
+
+        async def ask(run: RunSeen) -> None:
+            async with gate:
+                detail = await self.api.run(run.id, deadline_s=DETAIL_DEADLINE_S)
+            if not isinstance(detail, Refusal):
+                found.runs[run.id] = replace(run, started_ms=detail.started_ms)
+
+        await asyncio.gather(*(ask(run) for run in chosen))
+        return [id_ for id_ in found.runs if id_ in known or any(id_ == run.id for run in chosen)]
+
     async def _open(self, now: int) -> tuple[RunSeen, ...] | Refusal:
         query = {"status": OPEN, "from": rfc3339(now - OPEN_SINCE_MS), "until": rfc3339(now + 60_000),
                  "timeField": "queuedAt", "appId": self.app_id, "limit": PAGE, "order": "ASC"}  # fmt: skip
@@ -138,13 +165,16 @@ class RunsProbe:
     async def _stuck(
         self, waiting: Sequence[RunSeen], now: int, gone_ms: int, back_ms: int
     ) -> list[tuple[RunSeen, int]]:
-        """Runs in progress whose trace has not moved for too long, or not since the server came back."""
-        limits = {run.id: self._limit_ms(run.started_ms or 0, now, gone_ms, back_ms) for run in waiting}
-        old = [run for run in waiting if run.status == "RUNNING" and run.started_ms and run.started_ms < limits[run.id]]
+        """Runs in progress whose trace has not moved for too long, or not since the server came back.
+
+        Of a run whose trace can't be read it isn't known.
+        """
+        limits = {run.id: self._limit_ms(run.queued_ms or 0, now, gone_ms, back_ms) for run in waiting}
+        old = [run for run in waiting if run.status == "RUNNING" and run.queued_ms and run.queued_ms < limits[run.id]]
         found = []
         for run in old[:TRACES_AT_MOST]:
-            progress = await self.api.progress_ms(run.id, deadline_s=DEADLINE_S) or run.started_ms or 0
-            if progress < self._limit_ms(progress, now, gone_ms, back_ms):
+            progress = await self.api.progress_ms(run.id, deadline_s=DEADLINE_S)
+            if progress is not None and progress < self._limit_ms(progress, now, gone_ms, back_ms):
                 found.append((run, progress))
         return found
 
@@ -160,8 +190,8 @@ class RunsProbe:
             return {"kind": "cloud"}
         if previous.get("kind") is not None and now - _number(previous, "kind_ms") < KIND_EVERY_MS:
             return {"kind": previous["kind"], "kind_ms": previous.get("kind_ms")}
-        dev = await self.api.is_dev(deadline_s=DEADLINE_S)
-        return {"kind": {True: "dev", False: "start"}.get(dev) if dev is not None else None, "kind_ms": now}
+        kind = await self.api.kind(deadline_s=DEADLINE_S)
+        return {"kind": {"dev": "dev", "cloud": "start"}.get(kind or ""), "kind_ms": now}
 
     def _refused(self, refusal: Refusal, previous: Mapping[str, Any], now: int) -> Reading:
         """Nothing could be read; where we were is kept."""
@@ -239,5 +269,5 @@ def _last(found: _Found, previous: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(run: RunSeen, progress_ms: int) -> dict[str, Any]:
-    return {"id": run.id, "function": run.function, "app": run.app, "started_ms": run.started_ms,
+    return {"id": run.id, "function": run.function, "app": run.app, "queued_ms": run.queued_ms,
             "progress_ms": progress_ms}  # fmt: skip

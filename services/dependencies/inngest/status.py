@@ -96,7 +96,7 @@ def moving(store: Store, settings: Settings, name: str, now_ms: int) -> Moving:
     """How work moves in an environment. Raises UnknownEnvironment or StoreError."""
     environment = settings.environment(name)
     server = environment.server
-    own = name == "local" or (server is not None and server.pulsed)
+    own = environment.is_own or (server is not None and server.pulsed)
     with store.read() as connection:
         found = {c.probe: c for c in conditions.load(connection, name)}
         tallies = runs_store.tallies(connection, name, since_ms=now_ms - DAY_MS)
@@ -131,7 +131,7 @@ def moves_work(pulse: Condition | None, now_ms: int) -> bool:
 def _kind(environment: Environment, runs: Condition | None) -> Kind:
     server = environment.server
     if server is None:
-        return "none" if environment.name == "local" else "unasked"
+        return "none" if environment.is_own else "unasked"
     if server.persistent is not None:
         return "persistent" if server.persistent else "dev"
     seen = runs.detail.get("kind") if runs is not None else None
@@ -139,7 +139,7 @@ def _kind(environment: Environment, runs: Condition | None) -> Kind:
 
 
 def _why_not(environment: Environment) -> str:
-    if environment.name == "local":
+    if environment.is_own:
         return ""
     if environment.simulated:
         return "It is simulated, and its made-up key is shown to nobody."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -37,11 +38,12 @@ class SyncProbe:
     worker_url: str
     declared: tuple[tuple[str, str], ...]
     interval_s: float
+    siblings: Callable[[], Sequence[str]] = tuple  # where the other workers of this installation are
     deadline_s: float = DEADLINE_S + 1
     name: str = NAME
 
     @classmethod
-    def from_settings(cls, environment: Environment) -> SyncProbe:
+    def from_settings(cls, environment: Environment, siblings: Callable[[], Sequence[str]] = tuple) -> SyncProbe:
         """The probe of an environment whose Inngest server our worker is synced with."""
         server = environment.server
         assert server is not None  # noqa: S101 - the registry has checked
@@ -50,22 +52,30 @@ class SyncProbe:
             worker_url=server.worker_url,
             declared=server.declared,
             interval_s=environment.intervals.inngest_pulse,
+            siblings=siblings,
         )
 
     async def run(self, previous: Mapping[str, Any]) -> Reading:  # noqa: ARG002 - nothing to remember
         """Compare once."""
         found = await registered(self.api)
         if isinstance(found, Refusal):
-            code = "no_answer" if found.code in {"no_answer", "limited"} else "no_api"
+            code = {"no_answer": "no_answer", "limited": "no_answer", "wrong_kind": "wrong_kind",
+                    "key_refused": "key_refused"}.get(found.code, "no_api")  # fmt: skip
             return Reading(code=f"sync.{code}", words={"why": found.why}, detail={"declared": _shown(self.declared)})
-        return self._compared(found)
+        return await self._compared(found)
 
-    def _compared(self, found: Registered | None) -> Reading:
+    async def _compared(self, found: Registered | None) -> Reading:
         detail: dict[str, Any] = {"declared": _shown(self.declared), "worker_url": self.worker_url}
         if found is not None:
             detail |= {"url": found.url, "registered": _shown(found.functions)}
         code, words = verdict(found, self.declared, self.worker_url)
-        good = code == "sync.ok"
+        if (
+            code == "sync.repointed"
+            and found is not None
+            and is_one_of(found.url, await asyncio.to_thread(self.siblings))
+        ):
+            code = "sync.sibling"
+        good = code in {"sync.ok", "sync.sibling"}
         check = Check(name="inngest.registered", outcome="pass" if good else "fail", value=code, threshold="sync.ok")
         return Reading(code=code, detail=detail, words=words, checks=(check,))
 
@@ -105,6 +115,11 @@ Place = Literal["ours", "elsewhere"]
 def place(url: str, worker_url: str) -> Place:
     """Whether the registered address is this worker's. The server writes `localhost` for 127.0.0.1."""
     return "ours" if _address(url) == _address(worker_url) else "elsewhere"
+
+
+def is_one_of(url: str, workers: Iterable[str]) -> bool:
+    """Whether the registered address is that of one of these workers."""
+    return any(place(url, worker) == "ours" for worker in workers)
 
 
 def _address(url: str) -> tuple[str, int | None]:

@@ -8,16 +8,19 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services import clock
 from services.dependencies.inngest import sdk as inngest_sdk
 from services.dependencies.inngest.api import Api, rfc3339
 from services.dependencies.inngest.pulse import PulseProbe
-from services.dependencies.inngest.runs import PAGE, PAGES_AT_MOST, RunsProbe
+from services.dependencies.inngest.runs import DETAILS_AT_MOST, PAGE, PAGES_AT_MOST, RunsProbe
 from services.dependencies.inngest.sync import Registered, SyncProbe, verdict
+from services.dependencies.messages import advice
 from services.dependencies.model import Reading
 from tests.conftest import RawServer, Served
 
@@ -26,15 +29,18 @@ Serve = Callable[..., Served]
 
 
 class Fake:
-    """The parts of the API, with rows to give out and trouble to make."""
+    """The parts of the API as a server of v1.43 answers, with rows to give out and trouble to make."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "cloud") -> None:
+        self.kind = kind
         self.rows: list[dict[str, Any]] = []
         self.run: list[dict[str, Any]] = []  # what the pulse's event started, look by look
         self.status: dict[str, tuple[int, dict[str, str]]] = {}
         self.queries: list[dict[str, list[str]]] = []
         self.authorization: set[str | None] = set()
-        self.trace: dict[str, Any] = {}
+        self.trace: dict[str, Any] = {"data": {"rootSpan": {"startedAt": rfc3339(clock.now_ms() - 500_000)}}}
+        self.asked: list[str] = []
+        self.changes: list[tuple[str, str, bytes]] = []
         self.gql: Any = {"data": {"apps": [], "functions": []}}
 
     def app(self) -> Starlette:
@@ -42,13 +48,29 @@ class Fake:
             routes=[
                 Route("/e/{key}", self.event, methods=["POST"]), Route("/v2/runs", self.runs),
                 Route("/v2/events/{id}/runs", self.of_event), Route("/v2/runs/{id}/trace", self.traced),
-                Route("/v0/gql", self.graphql, methods=["POST"]), Route("/dev", self.dev),
-            ]
+                Route("/v2/runs/{id}", self.one), Route("/v2/runs/{id}/{what}", self.change, methods=["POST"]),
+                Route("/v0/gql", self.graphql, methods=["POST"]), Route("/health", self.health),
+            ],
+            middleware=[Middleware(Kind, kind=self.kind)],
         )  # fmt: skip
 
     def refused(self, name: str) -> Response | None:
         status, headers = self.status.get(name, (200, {}))
+        if status == 401:
+            return PlainTextResponse("Authentication failed", 401)  # as the server says it: no JSON
         return None if status == 200 else JSONResponse({"errors": []}, status, headers)
+
+    async def one(self, request: Request) -> Response:
+        """A run by itself: here, once it has ended, `startedAt` is when it really began."""
+        self.asked.append(request.path_params["id"])
+        found = next((r for r in [*self.rows, *self.run] if r and r["id"] == request.path_params["id"]), None)
+        if found is None:
+            return self.refused("one") or JSONResponse({"errors": [{"code": "not_found"}]}, 404)
+        return self.refused("one") or JSONResponse({"data": found | {"startedAt": found["began"]}} | FETCHED)
+
+    async def change(self, request: Request) -> Response:
+        self.changes.append((request.path_params["id"], request.path_params["what"], await request.body()))
+        return self.refused("change") or JSONResponse({"data": {"runId": "01NEW"}} | FETCHED)
 
     async def event(self, _request: Request) -> Response:
         return self.refused("event") or JSONResponse({"ids": ["01EVENT"], "status": 200})
@@ -56,7 +78,8 @@ class Fake:
     async def of_event(self, request: Request) -> Response:
         self.authorization.add(request.headers.get("authorization"))
         row = self.run.pop(0) if len(self.run) > 1 else self.run[0] if self.run else None
-        return self.refused("of_event") or JSONResponse(({"data": [row]} if row else {}) | {"page": {"hasMore": False}})
+        page = {"page": {"hasMore": False}} | FETCHED
+        return self.refused("of_event") or JSONResponse(({"data": [listed(row)]} if row else {}) | page)
 
     async def runs(self, request: Request) -> Response:
         query = {key: request.query_params.getlist(key) for key in request.query_params}
@@ -73,28 +96,52 @@ class Fake:
         start, limit = int(query.get("cursor", ["0"])[0]), int(query["limit"][0])
         part = found[start : start + limit]
         page = {"hasMore": start + limit < len(found), "cursor": str(start + limit), "limit": limit}
-        return JSONResponse(({"data": part} if part else {}) | {"page": page})
+        return JSONResponse(({"data": [listed(r) for r in part]} if part else {}) | {"page": page} | FETCHED)
 
     async def traced(self, _request: Request) -> Response:
-        return JSONResponse(self.trace)
+        return self.refused("trace") or JSONResponse(self.trace | FETCHED)
 
     async def graphql(self, _request: Request) -> Response:
         return self.refused("gql") or JSONResponse(self.gql)
 
-    async def dev(self, _request: Request) -> Response:
-        return JSONResponse({}, 404)
+    async def health(self, _request: Request) -> Response:
+        return JSONResponse({"status": 200, "message": "OK"})
+
+
+# Every answer says when it was given, and every one carries the kind of the server in a header.
+FETCHED = {"metadata": {"fetchedAt": rfc3339(clock.now_ms())}}
+
+
+class Kind:
+    """ASGI middleware that adds the header."""
+
+    def __init__(self, app: ASGIApp, kind: str) -> None:
+        self._app, self._kind = app, kind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._kind:
+                message["headers"] = [*message["headers"], (b"x-inngest-server-kind", self._kind.encode())]
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+def listed(found: dict[str, Any]) -> dict[str, Any]:
+    """A row as lists have it: `startedAt` is when it was scheduled, a few ms after it was queued."""
+    return {key: value for key, value in found.items() if key != "began"}
 
 
 def row(id_: str, status: str, *, ended_s: float | None, began_s: float = 5, **more: Any) -> dict[str, Any]:
     now = clock.now_ms()
     ended = {} if ended_s is None else {"endedAt": rfc3339(now - int(ended_s * 1000))}
     begun = int((ended_s or 0) * 1000 + began_s * 1000)
-    return {"id": id_, "status": status, "queuedAt": rfc3339(now - begun - 500), "startedAt": rfc3339(now - begun),
-            "app": {"id": "a"}, "function": {"id": "f", "name": "scan"}} | ended | more  # fmt: skip
+    return {"id": id_, "status": status, "queuedAt": rfc3339(now - begun - 500), "began": rfc3339(now - begun),
+            "startedAt": rfc3339(now - begun - 496), "app": {"id": "a"}, "function": {"id": "f", "name": "scan"}} | ended | more  # fmt: skip
 
 
 def pulse(url: str, **more: Any) -> PulseProbe:
-    api = Api(url=url, key=SecretStr(KEY))
+    api = Api(url=url, key=SecretStr(KEY), cloud=True)
     made = PulseProbe(api=api, event_url=url, event_key=SecretStr("event-key-secret"), cloud=True, wait_slow_s=2,
                       interval_s=60, follow_s=1.5)  # fmt: skip
     return replace(made, **more)
@@ -131,7 +178,7 @@ def test_a_pulse_is_good_only_once_it_has_ended(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("rows", "code"),
     [
-        ([], "pulse.not_scheduled"),
+        ([], "pulse.unregistered"),
         ([row("r", "QUEUED", ended_s=None) | {"startedAt": None}], "pulse.not_started"),
         ([row("r", "RUNNING", ended_s=None)], "pulse.not_finished"),
         ([row("r", "FAILED", ended_s=1)], "pulse.failed"),
@@ -145,7 +192,8 @@ def test_where_a_pulse_stopped_is_told(serve: Serve, rows: list[dict[str, Any]],
     moved = code == "pulse.slow"
     assert found.code == code
     assert found.measures[0].good is moved
-    assert found.measures[1].good is (code in {"pulse.not_finished", "pulse.failed"}), "those were started in time"
+    in_time = {"pulse.failed": True, "pulse.not_finished": None}  # of a run in progress no answer says when it began
+    assert found.measures[1].good is in_time.get(code, False)
     assert found.checks[0].outcome == ("pass" if moved else "fail")
 
 
@@ -178,7 +226,7 @@ def test_nothing_of_the_keys_is_left_in_a_reading(raw_server: Callable[..., RawS
 
 
 def runs(url: str, **more: Any) -> RunsProbe:
-    made = RunsProbe(api=Api(url=url, key=SecretStr(KEY)), cloud_service=False, app_id=None, moved_within_s=3600,
+    made = RunsProbe(api=Api(url=url, key=SecretStr(KEY), cloud=True), cloud_service=False, app_id=None, moved_within_s=3600,
                      stuck_after_s=60, judges_movement=True, interval_s=60)  # fmt: skip
     return replace(made, **more)
 
@@ -264,7 +312,9 @@ def test_what_can_t_be_read_is_unknown_and_forgets_nothing(serve: Serve, status:
 def test_a_malformed_key_is_told_and_sent_nowhere(serve: Serve) -> None:
     fake = Fake()
     url = serve(fake.app()).url
-    assert look(runs(url, api=Api(url=url, key=SecretStr("signkey-prod-not-hex")))).code == "runs.key_refused"
+    assert (
+        look(runs(url, api=Api(url=url, key=SecretStr("signkey-prod-not-hex"), cloud=True))).code == "runs.key_refused"
+    )
     assert fake.queries == []
 
 
@@ -275,6 +325,9 @@ def test_a_run_without_progress_is_stuck_and_one_that_sleeps_is_not(serve: Serve
     found = look(probe)
     assert (found.code, [s["id"] for s in found.detail["stuck"]]) == ("runs.stuck", ["old"])
     assert found.words["run"] == "old"
+    fake.status["trace"] = (404, {})
+    assert look(probe).detail["stuck"] == [], "what its trace doesn't tell is not known"
+    fake.status.clear()
     fake.trace = {
         "data": {"rootSpan": {"children": [{"stepInfo": {"sleepUntil": rfc3339(clock.now_ms() + 3_600_000)}}]}}
     }
@@ -324,9 +377,76 @@ def test_a_server_that_lists_nothing_is_no_fault_of_ours(serve: Serve) -> None:
     fake = Fake()
     fake.status["gql"] = (404, {})
     url = serve(fake.app()).url
-    probe = SyncProbe(api=Api(url=url, key=None), worker_url="http://127.0.0.1:8502", declared=SERVED, interval_s=60)
+    probe = SyncProbe(
+        api=Api(url=url, key=None, cloud=True), worker_url="http://127.0.0.1:8502", declared=SERVED, interval_s=60
+    )
     assert look(probe).code == "sync.no_api"
     fake.status.clear()
     assert look(probe).code == "sync.absent"
     fake.gql = {"errors": ["x"], "data": None}
     assert look(probe).code == "sync.no_api"
+
+
+def test_when_a_run_began_is_asked_of_the_run_for_a_list_does_not_tell(serve: Serve) -> None:
+    """Seen with v1.43: four runs of 6 s, one at a time. The lists said that each waited 0.004 s."""
+    fake = Fake()
+    fake.rows = [row(f"r{n}", "COMPLETED", ended_s=40 - n) for n in range(DETAILS_AT_MOST + 5)]
+    for n, found in enumerate(fake.rows):
+        found["queuedAt"] = rfc3339(clock.now_ms() - 40_000 + n * 1000 - 5_000 - n * 6_000)
+    probe = runs(serve(fake.app()).url)
+    first = look(probe)
+    waits = {run.id: run.wait_s for run in first.runs}
+    assert [waits[f"r{n}"] for n in range(5)] == [None] * 5, "those that were not asked are not known, never 0"
+    assert waits["r10"] == pytest.approx(60, abs=1)
+    assert len(fake.asked) == DETAILS_AT_MOST
+    again = look(probe, dict(first.detail))
+    assert len(fake.asked) == DETAILS_AT_MOST + 5, "each run once"
+    fake.status["one"] = (500, {})
+    fake.rows.append(row("new", "COMPLETED", ended_s=1))
+    assert {run.id: run.wait_s for run in look(probe, dict(again.detail)).runs}["new"] is None
+
+
+def test_a_server_of_the_other_kind_is_named_as_such(serve: Serve) -> None:
+    """It answers 401 as plain text, which says nothing; its header does."""
+    fake = Fake(kind="dev")
+    fake.status |= dict.fromkeys(("runs", "event", "gql", "of_event"), (401, {}))
+    url = serve(fake.app()).url
+    probe = SyncProbe(api=Api(url=url, key=SecretStr(KEY), cloud=True), worker_url="", declared=SERVED, interval_s=60)
+    for found in (look(runs(url)), look(pulse(url)), look(probe)):
+        assert found.code.endswith(".wrong_kind")
+        assert found.words["why"] == "a dev server"
+    fake.status.pop("event")
+    assert look(pulse(url)).code == "pulse.wrong_kind"
+
+
+def test_a_server_that_takes_events_and_creates_no_run_is_told_by_its_cause(serve: Serve) -> None:
+    fake = Fake()
+    fake.gql = {"data": {"apps": [{"name": "greenlight-worker", "url": "http://localhost:8502/inngest"}],
+                         "functions": [{"slug": f"greenlight-worker-{name}", "triggers": [{"value": value}]}
+                                       for name, value in SERVED]}}  # fmt: skip
+    url = serve(fake.app()).url
+    found = look(pulse(url, worker_url="http://127.0.0.1:8502", declared=SERVED))
+    assert found.code == "pulse.none_created"
+    assert "Redis 7" in advice(found.code, found.words).fix
+    assert look(pulse(url, worker_url="http://127.0.0.1:9", declared=SERVED)).code == "pulse.not_scheduled"
+
+
+def test_a_sibling_of_ours_took_nothing_over(serve: Serve) -> None:
+    fake = Fake()
+    fake.gql = {"data": {"apps": [{"name": "greenlight-worker", "url": "http://localhost:8503/inngest"}]}}
+    probe = SyncProbe(api=Api(url=serve(fake.app()).url, key=None, cloud=True), worker_url="http://127.0.0.1:8502",
+                      declared=(), interval_s=60)  # fmt: skip
+    assert look(probe).code == "sync.repointed"
+    found = look(replace(probe, siblings=lambda: ["http://127.0.0.1:8503"]))
+    assert (found.code, found.checks[0].outcome) == ("sync.sibling", "pass")
+
+
+def test_what_a_server_says_of_a_cancelled_run_s_end_is_waited_for(serve: Serve) -> None:
+    """Seen with v1.43: it lies about 10 s in the future."""
+    fake = Fake()
+    fake.rows = [row("r", "CANCELLED", ended_s=-10)]
+    probe = runs(serve(fake.app()).url)
+    found = look(probe)
+    assert found.code == "runs.none_completed"
+    fake.rows[0]["endedAt"] = rfc3339(clock.now_ms() - 1000)
+    assert {run.id for run in look(probe, dict(found.detail)).runs} == {"r"}

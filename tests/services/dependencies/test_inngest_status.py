@@ -63,11 +63,10 @@ def test_a_pulse_goes_where_the_worker_s_own_server_and_event_key_are(tmp_path: 
     own = {"INNGEST_BASE_URL": "http://127.0.0.1:8288", "INNGEST_SIGNING_KEY": "abcd", EVENT: "e"}
     url = 'inngest = { api_url = "http://127.0.0.1:8288" }'
     (shared,) = settings(tmp_path, url, **own).environments
-    (other_key,) = settings(tmp_path, url, **own | {EVENT: "f"}).environments
-    (cloud,) = settings(tmp_path, "", **own).environments
-    assert [e.server.pulsed for e in (shared, other_key, cloud) if e.server] == [True, False, False]
-    (installation,) = settings(tmp_path, "", **own).pulsed
-    assert installation.name.startswith("_"), "no environment shares it, but the hand-over needs a pulse"
+    other_key, _ = settings(tmp_path, url, **own | {EVENT: "f"}).environments
+    cloud, beside = settings(tmp_path, "", **own).environments
+    assert [e.server.pulsed for e in (shared, other_key, cloud, beside) if e.server] == [True, False, False, True]
+    assert beside.is_own, "no environment shares it, but the hand-over needs a pulse"
 
 
 def test_stuck_runs_come_with_commands_that_name_the_key_and_don_t_hold_it(sqlite_store: Store, tmp_path: Path) -> None:

@@ -107,7 +107,6 @@ def test_settings_never_print_a_secret(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("not toml [", "not valid TOML"),
-        ("", "no environment is listed"),
         ('[[environments]]\nname="a"\nbase_url="http://x"\n' * 2, "two environments are named"),
         ('[[environments]]\nname="a"\nbase_url="http://x"\nenv_file="none.env"\n', "does not exist"),
         ('[[environments]]\nname="a"\nbase_url="http://x"\nenv_file="f"\nenv_prefix="F_"\n', "keep one of them"),
@@ -182,6 +181,27 @@ def test_white_space_around_a_variable_of_the_process_means_nothing(tmp_path: Pa
     settings = load({"GREENLIGHT_DATA": str(tmp_path), "GREENLIGHT_API_TOKEN": "planted-token\n"}, root=tmp_path)
     assert settings.api_token is not None
     assert settings.api_token.get_secret_value() == "planted-token"
+
+
+@pytest.mark.parametrize("text", ["", "[replay]\nconcurrency = 4\n", '[access]\ndefault_role = "operator"\n'])
+def test_a_file_without_environments_keeps_the_stack_s_own(tmp_path: Path, text: str) -> None:
+    settings = load(write(tmp_path, text))
+    assert settings.names == ("local",)
+    assert settings.is_first_start
+
+
+def test_the_stack_s_own_stays_beside_listed_environments_where_it_has_a_server(tmp_path: Path) -> None:
+    table = '[[environments]]\nname = "{}"\nbase_url = "http://x"\n'
+    server = {"INNGEST_BASE_URL": "http://127.0.0.1:8288", "INNGEST_SIGNING_KEY": "ab", "INNGEST_EVENT_KEY": "e"}
+    assert load(write(tmp_path, table.format("p"))).names == ("p",)
+    beside = load(write(tmp_path, table.format("p")) | server)
+    assert beside.names == ("p", "local")
+    assert [e.name for e in beside.pulsed] == ["local"]
+    assert not beside.is_first_start
+    assert load(write(tmp_path, table.format("local")) | server).names == ("local", "greenlight")
+    shared = table.format("p") + 'env_prefix = "P_"\ninngest = { api_url = "http://127.0.0.1:8288" }\n'
+    keys = {f"P_{name}": value for name, value in server.items() if name != "INNGEST_BASE_URL"}
+    assert load(write(tmp_path, shared) | server | keys).names == ("p",), "its pulse is seen there already"
 
 
 def test_the_example_shows_every_setting() -> None:

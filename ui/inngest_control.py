@@ -1,0 +1,98 @@
+"""Cancel a stuck run, or run a stuck or failed one again. By name; the worker does it, and its result stands here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html import escape
+
+import streamlit as st
+
+from services import clock, requests
+from services.access import local_operator, plain
+from services.dependencies.inngest import control
+from services.dependencies.inngest.control import Change, What
+from services.dependencies.inngest.status import Moving, moving
+from services.errors import GreenlightError
+from services.store.jobs import Job
+from ui import cached, html, present, signin, widgets
+
+JOB = "run-change-job"
+SAYS: dict[What, str] = {
+    "cancel": "Work that it has not done yet is not done. What it has done stays done.",
+    "rerun": "Steps that completed may run once more. If they send messages or book something, so does this.",
+}
+
+
+def show(environment: str) -> None:
+    """The choice of a run and what to do with it; nothing where no run is stuck or has failed."""
+    _followed(environment)
+    found = moving(cached.store(), cached.settings(), environment, clock.now_ms())
+    runs = _choices(found)
+    if not runs:
+        return
+    with st.expander(f"Cancel or run again: {len(runs)} stuck or failed runs", icon=":material/replay:"):
+        if why := control.why_not(cached.settings().environment(environment)):
+            st.caption(why)
+            return
+        picked = st.selectbox("Run", list(runs), format_func=lambda id_: runs[id_][1], key="run-change-picked")
+        function, _, is_stuck = runs[picked]
+        step = st.text_input("From step (optional)", max_chars=200, key="run-change-step",
+                             help="Its name as the code has it. Empty: from the beginning.").strip()  # fmt: skip
+        row = st.container(horizontal=True)
+        allowed = signin.may(control.ACTION)
+        if is_stuck and row.button("Cancel the run", icon=":material/cancel:", key="run-change-cancel", **allowed):
+            _ask(environment, Change(what="cancel", run_id=picked, function=function))
+        label = f"Run again from step {step}" if step else "Run again"
+        if row.button(label, icon=":material/replay:", key="run-change-rerun", **allowed):
+            _ask(environment, Change(what="rerun", run_id=picked, function=function, step=step))
+
+
+def _choices(found: Moving) -> dict[str, tuple[str, str, bool]]:
+    """By id: function, words, and whether it is stuck."""
+    zone = widgets.zone()
+    stuck = {run.id: (run.function, run.since_ms, True) for run in found.stuck}
+    failed = {run.run_id: (run.function, run.at_ms, False) for run in found.failures}
+    words = {True: "stuck · {} · since {} · {}", False: "failed · {} · {} · {}"}
+    return {
+        id_: (function, words[is_stuck].format(function, present.moment(at_ms, zone, short=True), id_), is_stuck)
+        for id_, (function, at_ms, is_stuck) in (failed | stuck).items()
+    }
+
+
+def _ask(environment: str, change: Change) -> None:
+    @st.dialog(f"{'Cancel a run' if change.what == 'cancel' else 'Run again'} in {environment}")
+    def confirm() -> None:
+        html.show(html.block(f"<p>{escape(str(change))}</p><p>{escape(SAYS[change.what])}</p>"))
+        me = signin.person()
+        with st.form("run-change", border=False):
+            own = me.name if me.verified else st.text_input("Your name", max_chars=120)
+            sent = st.form_submit_button("Cancel the run" if change.what == "cancel" else "Run again", type="primary")
+        if not sent:
+            return
+        person = me if me.verified else local_operator(own) if plain(own) else replace(me, name="")
+        try:
+            job = control.ask(cached.store(), cached.settings().environment(environment), change, by=person)
+        except GreenlightError as error:
+            html.show(html.answer("unknown", "Nothing was asked for.", str(error)))
+            return
+        st.session_state[JOB] = (environment, job.id, str(change))
+        st.rerun()
+
+    confirm()
+
+
+@st.fragment(run_every=1.0)
+@widgets.guarded
+def _followed(environment: str) -> None:
+    """The last request of this visitor for this environment, and how far it is."""
+    asked = st.session_state.get(JOB)
+    if asked is None or asked[0] != environment:
+        return
+    job = requests.find(cached.store(), asked[1])
+    if job is None:
+        return
+    html.show(html.answer(_state(job), asked[2], widgets.job_words(job)))
+
+
+def _state(job: Job) -> str:
+    return {"done": "ok", "failed": "fail"}.get(job.state, "unknown")
