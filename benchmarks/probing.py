@@ -61,7 +61,7 @@ async def _ours(port: int) -> tuple[float, int, int]:
         Environment(name=f"e{n}", base_url=f"http://127.0.0.1:{port}", intervals=Intervals(readiness=INTERVAL_S))
         for n in range(TARGETS)
     )
-    vars(collector_module)["probes_of"] = lambda environment, _beats: (ReadinessProbe.from_settings(environment),)
+    vars(collector_module)["probes_of"] = lambda environment, *_: (ReadinessProbe.from_settings(environment),)
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(f"sqlite:///{Path(folder) / 'greenlight.db'}")
         migrate(store)

@@ -10,6 +10,7 @@ import streamlit as st
 from services import clock, requests
 from services.access import local_operator, plain
 from services.dependencies.inngest import control
+from services.dependencies.inngest import runs as inngest_runs
 from services.dependencies.inngest.control import Change, What
 from services.dependencies.inngest.status import Moving, moving
 from services.errors import GreenlightError
@@ -52,6 +53,10 @@ def _choices(found: Moving) -> dict[str, tuple[str, str, bool]]:
     zone = widgets.zone()
     stuck = {run.id: (run.function, run.since_ms, True) for run in found.stuck}
     failed = {run.run_id: (run.function, run.at_ms, False) for run in found.failures}
+    listed = found.current.get(inngest_runs.NAME)
+    newest = listed.detail.get("newest") if listed is not None else None
+    if listed is not None and isinstance(newest, dict) and newest.get("status") == "FAILED":
+        failed.setdefault(str(newest["id"]), (str(newest["function"]), listed.at_ms, False))
     words = {True: "stuck · {} · since {} · {}", False: "failed · {} · {} · {}"}
     return {
         id_: (function, words[is_stuck].format(function, present.moment(at_ms, zone, short=True), id_), is_stuck)

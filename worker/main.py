@@ -252,7 +252,7 @@ class _Process:
         return await self._watch.validate(job.environment, progress)
 
     async def _change_run(self, job: Job, progress: Progress) -> str:
-        """Cancel a run, or run it again; then read the list of runs anew."""
+        """Cancel a run, or run it again; then read the list of runs again."""
         try:
             done = await control.carry_out(self._settings.environment(job.environment), job, progress)
         except NotChanged as error:

@@ -37,10 +37,15 @@ class Runs:
     def routes(self) -> list[Route]:
         """To be added to an application."""
         return [
+            Route("/health", self.health),
             Route("/v2/runs", self.listed),
             Route("/v2/runs/{id}", self.one),
             Route("/v2/runs/{id}/rerun", self.rerun, methods=["POST"]),
         ]
+
+    async def health(self, _request: Request) -> Response:
+        """Alive, and of which kind."""
+        return _answer({"status": 200, "message": "OK"})
 
     async def listed(self, request: Request) -> Response:
         """A page of runs."""

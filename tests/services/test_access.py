@@ -11,6 +11,8 @@ import pytest
 
 from services import access, requests
 from services.access import LEAST, ROLES, Action, Forbidden, Person
+from services.dependencies.inngest import control
+from services.dependencies.inngest.control import Change
 from services.envs import writing
 from services.errors import SettingsError
 from services.evidence import decisions
@@ -66,6 +68,7 @@ def calls(store: Store, settings: Settings, tmp_path: Path) -> dict[str, Callabl
         "rescore": lambda p: runs.rescore(store, "none", by=p),
         "waive": lambda p: decisions.waive_canaries(store, local, p, note="x", days=1),
         "write_env": lambda p: writing.write(preview, clock.now(), by=p),
+        "runs": lambda p: control.ask(store, local, Change(what="cancel", run_id="x"), by=p),
         "configure": lambda p: requests.try_draft(store, settings, "local", 1, by=p),
     }  # fmt: skip
 
@@ -92,6 +95,7 @@ def test_every_service_asks_the_role_before_it_does_anything(sqlite_store: Store
                         or "none'" in str(error)
                         or "confirmed this already" in str(error)
                         or ("verdict" in str(error))
+                        or "Inngest server" in str(error)
                     ), error
 
 

@@ -43,7 +43,7 @@ def run(
     *,
     holds: bool = True,
 ) -> tuple[list[Observation], Collector]:
-    monkeypatch.setattr(module, "probes_of", lambda _environment, _beats=None: probes)
+    monkeypatch.setattr(module, "probes_of", lambda *_: probes)
     monkeypatch.setattr(module, "GRACE_S", 0.1)
     seen: list[Observation] = []
     environment = Environment(name="e", base_url="http://127.0.0.1:1")
@@ -97,7 +97,7 @@ def test_a_probe_is_given_what_it_saw_last(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_asked_to_look_soon_it_does_not_wait_for_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, other = FakeProbe(name="inngest.sync", interval_s=3600), FakeProbe(interval_s=3600)
-    monkeypatch.setattr(module, "probes_of", lambda _environment, _beats=None: [asked, other])
+    monkeypatch.setattr(module, "probes_of", lambda *_: [asked, other])
     seen: list[Observation] = []
     environment = Environment(name="e", base_url="http://127.0.0.1:1")
     made = Collector((environment,), sink=seen.append, lag=LagMeter(), holds=lambda _: True, first_look_within_s=0.01)
@@ -116,7 +116,7 @@ def test_asked_to_look_soon_it_does_not_wait_for_the_interval(monkeypatch: pytes
 
 def test_probe_now_looks_at_everything_once_and_tells_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     probes = [FakeProbe(name=f"p{n}", interval_s=100) for n in range(3)]
-    monkeypatch.setattr(module, "probes_of", lambda _environment, _beats=None: probes)
+    monkeypatch.setattr(module, "probes_of", lambda *_: probes)
     seen: list[Observation] = []
     told: list[tuple[int, int]] = []
     made = Collector(

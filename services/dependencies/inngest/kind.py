@@ -74,6 +74,7 @@ INNGEST = Kind(
     },
     breaks={"inngest": "Inngest could not call the application as it should"},
     strict=("inngest",),
+    states={"runs.newest_failed": "a run failed", "runs.stuck": "runs stuck", "pulse.slow": "late"},
     rules=(
         RuleWords(
             id="inngest", title="Inngest is in order, and work was seen moving", step="inngest",
