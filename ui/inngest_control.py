@@ -12,7 +12,7 @@ from services.access import local_operator, plain
 from services.dependencies.inngest import control
 from services.dependencies.inngest import runs as inngest_runs
 from services.dependencies.inngest.control import Change, What
-from services.dependencies.inngest.status import Moving, moving
+from services.dependencies.inngest.status import moving
 from services.errors import GreenlightError
 from services.store.jobs import Job
 from ui import cached, html, present, signin, widgets
@@ -26,12 +26,13 @@ SAYS: dict[What, str] = {
 
 def show(environment: str) -> None:
     """The choice of a run and what to do with it; nothing where no run is stuck or has failed."""
-    _followed(environment)
-    found = moving(cached.store(), cached.settings(), environment, clock.now_ms())
-    runs = _choices(found)
+    if JOB in st.session_state:
+        _followed(environment)
+    runs = _choices(environment, widgets.zone_name())
     if not runs:
         return
-    with st.expander(f"Cancel or run again: {len(runs)} stuck or failed runs", icon=":material/replay:"):
+    count = "a run is stuck or failed" if len(runs) == 1 else f"{len(runs)} runs are stuck or failed"
+    with st.expander(f"Cancel or run again: {count}", icon=":material/replay:"):
         if why := control.why_not(cached.settings().environment(environment)):
             st.caption(why)
             return
@@ -48,9 +49,10 @@ def show(environment: str) -> None:
             _ask(environment, Change(what="rerun", run_id=picked, function=function, step=step))
 
 
-def _choices(found: Moving) -> dict[str, tuple[str, str, bool]]:
+@st.cache_data(ttl=cached.FRESH_S, max_entries=50, show_spinner=False)
+def _choices(environment: str, zone_name: str) -> dict[str, tuple[str, str, bool]]:
     """By id: function, words, and whether it is stuck."""
-    zone = widgets.zone()
+    found, zone = moving(cached.store(), cached.settings(), environment, clock.now_ms()), present.zone(zone_name)
     stuck = {run.id: (run.function, run.since_ms, True) for run in found.stuck}
     failed = {run.run_id: (run.function, run.at_ms, False) for run in found.failures}
     listed = found.current.get(inngest_runs.NAME)
