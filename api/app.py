@@ -21,6 +21,7 @@ from runtime.body_limit import BodyLimit
 from services import access, clock, export, redact
 from services.access import Forbidden, Person
 from services.dependencies.inngest import status
+from services.deploys import view as deployments
 from services.errors import SettingsError, StoreError, StoreRejected, UnknownEnvironment
 from services.health import view
 from services.settings import Settings
@@ -178,6 +179,11 @@ def _facts(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callabl
     def inngest(name: str) -> dict[str, Any]:
         """How work moves through Inngest: pulse, registration, runs of the last day, stuck ones, schedules."""
         return status.document(status.moving(get_store(), settings, name, clock.now_ms()))
+
+    @app.get("/api/v1/environments/{name}/deploys", dependencies=[Depends(guard)])
+    def deploys(name: str) -> dict[str, Any]:
+        """Whether now is a good moment to deploy, what a deploy would cut, the settings, and past deploys."""
+        return deployments.document(deployments.view(get_store(), settings, name, clock.now_ms()))
 
 
 def _time(milliseconds: int | None) -> str | None:

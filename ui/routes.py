@@ -30,6 +30,11 @@ def env_diff() -> StreamlitPage:
     return st.Page(PAGES / "env_diff.py", title="Env diff", icon=":material/difference:")
 
 
+def deployments() -> StreamlitPage:
+    """Deployments, at /deployments."""
+    return st.Page(PAGES / "deployments.py", title="Deployments", icon=":material/rocket_launch:")
+
+
 def environments() -> StreamlitPage:
     """Environments, at /environments."""
     return st.Page(PAGES / "environments.py", title="Environments", icon=":material/dns:")

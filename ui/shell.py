@@ -16,7 +16,7 @@ if signin.passed():
     page = st.navigation(
         {
             "Watch": [routes.overview(), routes.dependency_health(), routes.slo_trends()],
-            "Prove": [routes.replay_harness()],
+            "Prove": [routes.replay_harness(), routes.deployments()],
             "Change": [routes.strict_mode_checklist(), routes.env_diff(), routes.environments()],
             "Help": [routes.docs()],
         }

@@ -32,6 +32,7 @@ class Blanks(TypedDict):
 BLANKS = tuple(Blanks.__annotations__)
 PAGES = (
     "dependency_health",
+    "deployments",
     "docs",
     "env_diff",
     "environments",

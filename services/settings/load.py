@@ -98,6 +98,8 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT, text:
         access=parsed.access,
         policy=parsed.policy,
         network=parsed.network,
+        deploys=parsed.deploys,
+        settings_dir=path.parent.resolve(),
         access_tokens=installation.access_tokens(parsed.access, variables),
         drain_seconds=drain,
         worker_port=worker_port,

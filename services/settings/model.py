@@ -523,6 +523,14 @@ class Replay(Table):
     judge: JudgeTable | None = None
 
 
+class Deploys(Table):
+    """Where the platform's settings of the watched application are written."""
+
+    files: tuple[Annotated[str, Field(max_length=400)], ...] = Field(
+        (), max_length=10, description="railway.json, railway.toml or .railway/railway.ts, read as text, never run."
+    )
+
+
 class SettingsFile(Table):
     """The whole of `greenlight.toml`."""
 
@@ -535,6 +543,7 @@ class SettingsFile(Table):
     access: Access = Access()
     policy: Policy = Policy()
     network: Network = Network()
+    deploys: Deploys = Deploys()
     environments: tuple[EnvironmentTable, ...] = ()
 
     @model_validator(mode="after")
@@ -603,6 +612,8 @@ class Settings(Table):
     access: Access = Access()
     policy: Policy = Policy()
     network: Network = Network()
+    deploys: Deploys = Deploys()
+    settings_dir: Path = Path()  # where the settings file is: other files are named relative to it
     access_tokens: dict[str, SecretStr] = Field(default_factory=dict)  # by name: the secrets of [access] tokens
     drain_seconds: float = 30.0
     worker_port: int = 8502

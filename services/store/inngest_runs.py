@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -93,6 +94,39 @@ def tallies(connection: Connection, environment: str, *, since_ms: int) -> tuple
         .order_by(counted["failed"].desc(), table.c.function)
     )
     return tuple(Tally(**row._mapping) for row in rows)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Durations:
+    """How long finished runs of a function took from queued to ended, in seconds, shortest first."""
+
+    function: str
+    all_s: tuple[float, ...]
+
+    @property
+    def longest_s(self) -> float:
+        """The longest."""
+        return self.all_s[-1]
+
+    def at(self, share: float) -> float:
+        """The smallest that at least that share of runs did not exceed."""
+        return self.all_s[max(0, math.ceil(share * len(self.all_s)) - 1)]
+
+
+def durations(connection: Connection, environment: str, *, since_ms: int, limit: int = 20_000) -> tuple[Durations, ...]:
+    """By function, the slowest first; of runs whose beginning is known, that completed or failed, the newest."""
+    rows = connection.execute(
+        select(table.c.function, table.c.wait_s, table.c.took_s)
+        .where(table.c.environment == environment, table.c.at_ms >= since_ms, table.c.status != "CANCELLED",
+               table.c.took_s.is_not(None))
+        .order_by(table.c.at_ms.desc())
+        .limit(limit)
+    )  # fmt: skip
+    found: dict[str, list[float]] = {}
+    for function, wait_s, took_s in rows:
+        found.setdefault(function, []).append((wait_s or 0.0) + took_s)
+    made = (Durations(function=name, all_s=tuple(sorted(values))) for name, values in found.items())
+    return tuple(sorted(made, key=lambda item: -item.longest_s))
 
 
 def failures(connection: Connection, environment: str, *, since_ms: int, limit: int = 20) -> tuple[Ended, ...]:

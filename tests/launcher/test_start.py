@@ -108,7 +108,7 @@ def pids_of(data: Path) -> list[int]:
 
 def redis_pid(stack: Started) -> int:
     """The process of the stack's Redis, which names only its port."""
-    address = f"redis-server 127.0.0.1:{stack.note()['redis_port']}".encode()
+    address = f"-server 127.0.0.1:{stack.note()['redis_port']}".encode()
     return next(
         int(entry.name)
         for entry in Path("/proc").iterdir()

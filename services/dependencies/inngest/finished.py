@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from services.dependencies.inngest.pulse import SUCCESS, WAIT
+from services.dependencies.inngest.pulse import PULSES, SUCCESS, WAIT
 from services.dependencies.run import Observation
 from services.store import inngest_runs
 from services.store.samples import Sample
 
-PULSES = ("pulse", "greenlight-worker-pulse")  # our own, which the pulse's probe has counted already
 RUN_SPEAKS_S = 3600  # for so long does a finished run say that work moves, where no other comes
 
 

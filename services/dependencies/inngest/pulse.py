@@ -30,6 +30,7 @@ SUCCESS, WAIT = "inngest_run_success", "inngest_queue_wait"
 FOLLOW_S = 20.0
 ACCEPT_S = 5.0
 PAUSES_S = (0.1, 0.2, 0.3, 0.5, 1.0)  # pauses between reads of the run; the last one repeats
+PULSES = ("pulse", "greenlight-worker-pulse")  # functions of our own, which the probe counts itself
 NO_EVENT_KEY = "NO_EVENT_KEY_SET"  # what the SDK sends to a dev server, which takes any
 UNSEEN = frozenset({"pulse.api_refused", "pulse.no_api", "pulse.unseen"})  # sent, but its end can't be read
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from services import clock
 from services.clock import DAY_MS, SKEW_MS
 from services.dependencies.inngest.api import OPEN, Api, Refusal, rfc3339
-from services.dependencies.inngest.pulse import MOVES
+from services.dependencies.inngest.pulse import MOVES, PULSES
+from services.dependencies.messages import advice
 from services.dependencies.model import FINAL, Check, Reading, RunSeen
 from services.evidence.model import Outcome
 
@@ -32,6 +33,7 @@ DETAILS_AT_MOST = 25  # runs asked one by one for when they began; of more than 
 DETAILS_AT_ONCE = 5
 DETAIL_DEADLINE_S = 3.0
 AFTER_OUTAGE_S = 180  # a server that kept a run in progress takes it up again well within this time
+RUNNING_SHOWN = 50
 KIND_EVERY_MS = 600_000
 DEADLINE_S = 10.0
 
@@ -85,7 +87,7 @@ class RunsProbe:
         if found.refusal is not None and not found.runs:
             return self._refused(found.refusal, previous, now)
         asked = await self._ask_when_begun(found, previous)
-        waiting = await self._open(now)
+        waiting = await _open(self.api, self.app_id, now)
         if isinstance(waiting, Refusal):
             return self._refused(waiting, previous, now)
         gone_ms, back_ms = _outage(previous, now)
@@ -95,6 +97,7 @@ class RunsProbe:
             "read": len(found.runs),
             "mid_run": found.unfinished,
             "open": len(waiting),
+            "running": [list(run) for run in _working(waiting)[:RUNNING_SHOWN]],
             "newest_completed_ms": _newest(found, previous, now),
             "newest": _last(found, previous),
             "gone_ms": gone_ms,
@@ -155,12 +158,6 @@ class RunsProbe:
 
         await asyncio.gather(*(ask(run) for run in chosen))
         return [id_ for id_ in found.runs if id_ in known or any(id_ == run.id for run in chosen)]
-
-    async def _open(self, now: int) -> tuple[RunSeen, ...] | Refusal:
-        query = {"status": OPEN, "from": rfc3339(now - OPEN_SINCE_MS), "until": rfc3339(now + 60_000),
-                 "timeField": "queuedAt", "appId": self.app_id, "limit": PAGE, "order": "ASC"}  # fmt: skip
-        page = await self.api.runs(query, deadline_s=DEADLINE_S)
-        return page if isinstance(page, Refusal) else page.runs
 
     async def _stuck(
         self, waiting: Sequence[RunSeen], now: int, gone_ms: int, back_ms: int
@@ -226,6 +223,27 @@ class RunsProbe:
         if not self.judges_movement:
             return (own,)
         return (own, Check(name=MOVES, outcome=moves, value=age_s, threshold=self.moved_within_s))
+
+
+async def at_work(environment: Environment) -> list[tuple[str, str, int]] | str:
+    """Runs that have not ended, as (id, function, queued_ms), asked now; or, in a sentence, why it is not known."""
+    if environment.server is None:
+        return "Greenlight does not know this environment's Inngest server: set inngest.api_url."
+    found = await _open(Api.from_settings(environment), environment.inngest.app_id, clock.now_ms())
+    if isinstance(found, Refusal):
+        return str(advice(f"runs.{found.code}", {"why": found.why, "seconds": found.wait_s}))
+    return _working(found)
+
+
+async def _open(api: Api, app_id: str | None, now: int) -> tuple[RunSeen, ...] | Refusal:
+    query = {"status": OPEN, "from": rfc3339(now - OPEN_SINCE_MS), "until": rfc3339(now + 60_000),
+             "timeField": "queuedAt", "appId": app_id, "limit": PAGE, "order": "ASC"}  # fmt: skip
+    page = await api.runs(query, deadline_s=DEADLINE_S)
+    return page if isinstance(page, Refusal) else page.runs
+
+
+def _working(runs: Sequence[RunSeen]) -> list[tuple[str, str, int]]:
+    return [(r.id, r.function, r.queued_ms) for r in runs if r.queued_ms is not None and r.function not in PULSES]
 
 
 def _kept(previous: Mapping[str, Any]) -> dict[str, Any]:

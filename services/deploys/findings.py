@@ -1,0 +1,147 @@
+"""What is wrong with a deployment's settings, and which values cure it. Pure. Source: railway.md, domain.md §6."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, get_args
+
+from services.advice import Advice
+from services.deploys.platform import SECONDS, TITLES, UNREAD_FROM, Field, Platform
+
+Severity = Literal["error", "warning"]
+MESSAGES: Mapping[str, Mapping[str, str]] = tomllib.loads(Path(__file__).with_name("messages.toml").read_text())
+SHELL = re.compile(r"^\s*(?:npm|yarn|pnpm|npx|bun)\b|^\s*(?:\S*/)?(?:ba|da)?sh\s+-c\b(?!\s*['\"]?\s*exec\b)|&&|;|\|")
+WORKER = re.compile(r"\bworker\b|\bcelery\b|\brq\b|\bdramatiq\b", re.IGNORECASE)
+WEB = re.compile(r"\b(?:uvicorn|gunicorn|hypercorn|next|flask|streamlit)\b", re.IGNORECASE)
+SEVERAL = re.compile(r"(?<![&>])&(?!&)|\b(?:honcho|foreman|supervisord|concurrently|overmind|pm2)\b")
+MOST_COST = 1.9  # times the cost of one version; the goal is below 2, which is two versions all the time
+# Overlap and draining, in seconds. Source: domain.md §6.
+USUAL, WORKER_ALONE, WEB_ALONE = (300, 180), (600, 300), (20, 30)
+CONNECT = 'connect([(client, functions)], instance_id=os.environ["RAILWAY_REPLICA_ID"])'
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing to change; `field` where it is about one setting."""
+
+    code: str
+    severity: Severity
+    advice: Advice
+    field: Field | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remedy:
+    """One way out: its name (A, B, C), when it is enough, and the lines to set."""
+
+    name: str
+    title: str
+    when: str
+    lines: tuple[str, ...]
+
+
+def findings(found: Platform, now: datetime, *, deploys_a_month: float | None) -> tuple[Finding, ...]:
+    """Errors first."""
+    made = [*_unread(found), *_seconds(found, now), *_only_in_file(found, now), *_effects(found, now)]
+    made += _cost(found, now, deploys_a_month)
+    return tuple(sorted(made, key=lambda finding: get_args(Severity).index(finding.severity)))
+
+
+def _unread(found: Platform) -> Iterator[Finding]:
+    for item in found.unread:
+        yield _made("unread", source=item.source, why=item.why)
+
+
+def _seconds(found: Platform, now: datetime) -> Iterator[Finding]:
+    fields: tuple[Field, ...] = ("overlap", "draining")
+    for field in fields:
+        value = found.effective(field, now)
+        if value is None:
+            yield _made(f"{field}_unset", field)
+        elif not value.is_number:
+            yield _made(f"{field}_no_number", field, source=value.source)
+    for value in found.values:
+        if value.is_text and value.ends is not None and now < value.ends:
+            yield _made("number_as_text", value.field, source=value.source, field=TITLES[value.field].lower())
+
+
+def _only_in_file(found: Platform, now: datetime) -> Iterator[Finding]:
+    """Settings that stand only in a file that stops being read."""
+    lasting = {value.field for value in found.values if value.ends is None}
+    only = [value for value in found.values if value.ends is not None and value.field not in lasting]
+    if not only:
+        return
+    lost = [value.field for value in only if value.field in SECONDS]
+    then = " Overlap and draining are then 0." if len(lost) > 1 else f" {lost[0].title()} is then 0." if lost else ""
+    yield _made(
+        "only_in_file_soon" if now < UNREAD_FROM else "only_in_file",
+        source=" and ".join(sorted({value.source.partition(",")[0] for value in only})),
+        fields=", ".join(sorted({TITLES[value.field].partition(",")[0].lower() for value in only})),
+        days=str((UNREAD_FROM - now).days), then=then,
+    )  # fmt: skip
+
+
+def _effects(found: Platform, now: datetime) -> Iterator[Finding]:
+    """Settings that undo each other."""
+    start, restart, sleeps = (found.effective(field, now) for field in ("start", "restart", "sleeps"))
+    command = start.value if start is not None else ""
+    is_worker = bool(WORKER.search(command))
+    if found.effective("volume", now) is not None:
+        yield _made("volume", "volume")
+    if command and SHELL.search(command) and not command.lstrip().startswith("exec "):
+        yield _made("shell", "start")
+    if is_worker and restart is not None and restart.value == "ON_FAILURE":
+        yield _made("on_failure", "restart")
+    if is_worker and sleeps is not None and sleeps.value.lower() == "true":
+        yield _made("sleeps", "sleeps")
+    if is_worker and SEVERAL.search(command) and WEB.search(command):
+        yield _made("together", "start")
+
+
+def _cost(found: Platform, now: datetime, deploys_a_month: float | None) -> Iterator[Finding]:
+    if deploys_a_month is None:
+        return
+    factor = cost_factor(found.seconds("overlap", now), deploys_a_month)
+    if factor >= MOST_COST:
+        yield _made("cost", "overlap", deploys=f"{deploys_a_month:.0f}", factor=f"{factor:.1f}")
+
+
+def cost_factor(overlap_s: int, deploys_a_month: float) -> float:
+    """Cost of a month beside one without overlap: two versions run for `overlap_s` at each deploy, so it is 1 to 2."""
+    return 1 + min(1.0, deploys_a_month * overlap_s / (30 * 86_400))
+
+
+def remedies(longest_s: float | None) -> tuple[Remedy, ...]:
+    """The three ways, in order; `longest_s` is how long the longest background run took, None where it isn't known.
+
+    Where the usual seconds don't cover it, as many as it needs, rounded up to half minutes, half of them as overlap.
+    """
+    overlap, draining = USUAL
+    if longest_s is not None and longest_s > overlap + draining:
+        overlap = draining = math.ceil(longest_s / 60) * 30
+    known = "" if longest_s is None else f" The longest that was measured took {longest_s / 60:.1f} min."
+    enough = f"Enough for runs of up to {(overlap + draining) // 60} min.{known}"
+    apart = f"Where web and worker share a service. The web keeps {WEB_ALONE[0]} and {WEB_ALONE[1]}."
+    longer = "For longer runs: with a second worker connected, a deploy pauses nothing."
+    return (
+        Remedy(name="A", title="Two variables", when=enough, lines=_lines(overlap, draining)),
+        Remedy(name="B", title="A service for the worker alone", when=apart, lines=_lines(*WORKER_ALONE)),
+        Remedy(name="C", title="Inngest Connect, two workers", when=longer, lines=("# two replicas, each:", CONNECT)),
+    )
+
+
+def _lines(overlap: int, draining: int) -> tuple[str, ...]:
+    return (f"RAILWAY_DEPLOYMENT_OVERLAP_SECONDS={overlap}", f"RAILWAY_DEPLOYMENT_DRAINING_SECONDS={draining}")
+
+
+def _made(code: str, about: Field | None = None, /, **words: str) -> Finding:
+    row = MESSAGES[code]
+    severity: Severity = "error" if row["severity"] == "error" else "warning"
+    return Finding(code=code, severity=severity, field=about,
+                   advice=Advice(what=row["what"].format_map(words), fix=row["fix"]))  # fmt: skip

@@ -1,0 +1,178 @@
+"""Whether now is a good moment; what a deploy would cut; what past ones did."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts import deploy_gate
+from services import clock
+from services.deploys import gate, history
+from services.deploys.forecast import forecast, upper
+from services.deploys.light import light, words
+from services.deploys.view import document, view
+from services.settings import load
+from services.store import Store, deploys, inngest_runs, spans
+from services.store.deploys import Deploy
+from services.store.inngest_runs import Durations
+from services.store.spans import ENVIRONMENT, Span
+from tests.conftest import Served
+from tests.services.dependencies.test_inngest_control import environment
+from tests.services.dependencies.test_inngest_server import KEY, Fake, row
+from tests.services.dependencies.test_inngest_status import told
+
+NOW = 1_800_000_000_000
+Serve = Callable[..., Served]
+
+
+def test_nothing_at_work_is_clear_and_says_so() -> None:
+    found = light([], {}, as_of_ms=NOW)
+    assert found.clear is True
+    assert words(found)[0] == "Nothing is at work: a deploy interrupts nothing now."
+
+
+def test_the_time_left_is_read_off_runs_that_took_longer() -> None:
+    took = {"scan": [10.0] * 50 + [100, 110, 120, 130, 200]}
+    found = light([("r", "scan", NOW - 60_000)], took, as_of_ms=NOW)
+    assert (found.clear_in_s, found.within_s) == (60, 70)
+    assert "clear in about 60 s, 8 of 10 times within 70 s" in words(found)[0]
+    found = light([("r", "scan", NOW - 60_000), ("old", "scan", NOW - 150_000)], took, as_of_ms=NOW)
+    assert (found.oldest_ms, found.clear_in_s) == (NOW - 150_000, 60)
+
+
+def test_too_little_known_is_said_and_never_a_number() -> None:
+    for took in ({}, {"scan": [1.0, 2.0]}, {"scan": [1.0] * 40}):
+        found = light([("r", "scan", NOW - 60_000)], took, as_of_ms=NOW)
+        assert (found.clear, found.clear_in_s) == (False, None)
+        assert "too few such runs are known" in words(found)[0]
+
+
+def test_waiting_has_a_latest_moment() -> None:
+    took = {"scan": [5000.0, 5001, 5002, 5003, 5004]}
+    assert "costs more than it saves" in words(light([("r", "scan", NOW)], took, as_of_ms=NOW))[1]
+
+
+def test_of_few_runs_little_follows() -> None:
+    (few,) = forecast([Durations(function="f", all_s=(1.0,) * 10)], 60)
+    assert (few.risk, few.longer) == ("not_seen", 0)
+    assert few.at_most == pytest.approx(0.2775, abs=1e-3)
+    (many,) = forecast([Durations(function="f", all_s=(1.0,) * 5000)], 60)
+    assert many.risk == "safe"
+    (some,) = forecast([Durations(function="f", all_s=(1.0,) * 90 + (100.0,) * 10)], 60)
+    assert (some.risk, some.longer) == ("at_risk", 10)
+    assert forecast([Durations(function="f", all_s=(1.0, 100.0, 101.0))], 60)[0].risk == "cut"
+    assert upper(0, 0) == 1.0
+
+
+def test_what_came_after_a_deploy_is_measured_and_no_more(sqlite_store: Store) -> None:
+    at = NOW - 3_600_000 * 5
+
+    def span(state: str, low: int, high: int) -> Span:
+        return Span(environment="p", probe=ENVIRONMENT, state=state, code="", from_ms=at + low, until_ms=at + high)
+
+    with sqlite_store.write() as connection:
+        for version, when in (("one", at), ("two", at + 3_600_000 * 2), ("three", NOW - 1000)):
+            deploys.note(connection, Deploy(environment="p", at_ms=when, version=version, source="seen"))
+        spans.insert_all(connection, [span("not_ready", 0, 42_000), span("ready", 42_000, 3_600_000)])
+    with sqlite_store.read() as connection:
+        newest, second, first = history.read(connection, "p", NOW)
+    assert (first.gap_s, first.healthy_after_s, first.is_confirmed) == (42, 42, True)
+    assert (second.gap_s, second.is_confirmed) == (None, None), "nobody looked"
+    assert newest.is_confirmed is None, "its 15 minutes are not over"
+    assert history.a_month((newest, second, first), NOW) == pytest.approx(3 * 30 / 7)
+    assert history.a_month((newest,), NOW) is None
+
+
+SETTINGS = """
+[deploys]
+files = ["railway.json"]
+[[environments]]
+name = "p"
+base_url = "http://p"
+env_file = "p.env"
+inngest = {{ api_url = "{url}" }}
+"""
+
+
+def settings_file(folder: Path, url: str) -> dict[str, str]:
+    (folder / "p.env").write_text(f"INNGEST_SIGNING_KEY={KEY}\n")
+    (folder / "railway.json").write_text('{"deploy": {"overlapSeconds": 30}}')
+    (folder / "greenlight.toml").write_text(SETTINGS.format(url=url))
+    return {"GREENLIGHT_CONFIG": str(folder / "greenlight.toml"), "GREENLIGHT_DATA": str(folder / "data")}
+
+
+def test_the_page_s_model_is_read_from_store_and_files(sqlite_store: Store, tmp_path: Path) -> None:
+    settings = load(settings_file(tmp_path, "http://127.0.0.1:9"))
+    found = view(sqlite_store, settings, "p", clock.now_ms())
+    assert found.light.clear is None
+    told(sqlite_store, "inngest.runs", "runs.ok", running=[["01A", "scan", clock.now_ms() - 5000]])
+    found = view(sqlite_store, settings, "p", clock.now_ms())
+    assert (found.light.clear, found.light.at_work[0].function) == (False, "scan")
+    assert view(sqlite_store, settings, "p", clock.now_ms() + 3_600_000).light.clear is None, "too old to speak for now"
+    made = json.loads(json.dumps(document(found)))
+    assert made["light"]["in_flight"][0]["run_id"] == "01A"
+    assert {"draining_unset"} <= {item["code"] for item in made["findings"]}
+
+
+def test_the_gate_waits_until_nothing_is_at_work(serve: Serve) -> None:
+    fake = Fake()
+    fake.rows = [row("01A", "RUNNING", ended_s=None)]
+    seen = []
+
+    def progress(found: object) -> None:
+        seen.append(found)
+        fake.rows.clear()
+
+    at = environment(serve(fake.app()).url)
+    found = asyncio.run(gate.wait(at, None, wait_s=60, progress=progress, pause_s=0.01))
+    assert (found.clear, len(seen)) == (True, 1)
+    fake.rows = [row("01A", "RUNNING", ended_s=None), row("p", "RUNNING", ended_s=None, function={"name": "pulse"})]
+    found = asyncio.run(gate.wait(at, None, wait_s=0, progress=progress, pause_s=0.01))
+    assert [run.run_id for run in found.at_work] == ["01A"], "our own pulse interrupts nobody"
+
+
+@pytest.mark.parametrize(
+    ("rows", "status", "exit_", "clear"),
+    [([], 200, 0, True), ([row("01A", "RUNNING", ended_s=None)], 200, 1, False), ([], 401, 3, None)],
+)
+def test_the_command_line_s_status_is_for_pipelines(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    rows: list[dict[str, object]], status: int, exit_: int, clear: bool | None,
+) -> None:  # fmt: skip
+    fake = Fake()
+    fake.rows, fake.status["runs"] = rows, (status, {})
+    for name, value in settings_file(tmp_path, serve(fake.app()).url).items():
+        monkeypatch.setenv(name, value)
+    assert deploy_gate.main(["--env", "p", "--json"]) == exit_
+    made = json.loads(capsys.readouterr().out)
+    assert (made["environment"], made["clear"]) == ("p", clear)
+    assert set(made) >= {"in_flight", "clear_in_s", "as_of"}
+    assert deploy_gate.main(["--env", "none"]) == 2
+
+
+@pytest.mark.parametrize("text", ["15", "x", "s", "25h", "1.5m", "٣m"])
+def test_a_time_that_is_none_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if text == "15":
+        assert deploy_gate._duration(text) == 15
+        return
+    with pytest.raises(SystemExit) as ended:
+        deploy_gate.main(["--env", "p", "--wait", text])
+    assert ended.value.code == 2
+    assert "write 90s, 15m or 1h" in capsys.readouterr().err
+
+
+def test_durations_are_by_function_and_only_of_runs_whose_beginning_is_known(sqlite_store: Store) -> None:
+    from services.dependencies.model import RunSeen
+
+    def run(number: int, begun: int | None) -> RunSeen:
+        return RunSeen(id=f"r{number}", app="a", function="scan", status="COMPLETED", queued_ms=NOW,
+                       started_ms=begun, ended_ms=NOW + 10_000 * number)  # fmt: skip
+
+    with sqlite_store.write() as connection:
+        inngest_runs.keep(connection, "p", [run(1, NOW + 1000), run(2, NOW + 2000), run(3, None)])
+    with sqlite_store.read() as connection:
+        (found,) = inngest_runs.durations(connection, "p", since_ms=NOW)
+    assert found.all_s == (10.0, 20.0)
+    assert (found.at(0.5), found.longest_s) == (10.0, 20.0)
