@@ -100,7 +100,12 @@ def _registered(found: Moving) -> str:
         for name in sorted({*served, *known})
     ]  # fmt: skip
     head = html.heading("Registered functions", "What Inngest calls, beside what this worker serves.")
-    address = f'<p class="dim" style="margin:0">Inngest calls {escape(str(sync.detail.get("url")))}</p>'
+    connected = sync.detail.get("connected")
+    way = f"Inngest calls {sync.detail.get('url')}"
+    if isinstance(connected, list):
+        names = ", ".join(f"{name} ({status.lower()})" for name, status in connected)
+        way = f"{len(connected)} workers are connected: {names}" if connected else "No worker is listed as connected."
+    address = f'<p class="dim" style="margin:0">{escape(way)}</p>'
     return (
         f'<div style="margin-top:.8rem">{head}{address}'
         f"{html.table(('Function', 'Served here', 'Registered', 'Compared'), rows)}</div>"

@@ -35,8 +35,8 @@ class InngestDoor:
     browser's fetch headers. Signatures are the SDK's matter, where there is a key.
     """
 
-    def __init__(self, app: ASGIApp, *, configured: bool) -> None:
-        self._app, self._configured = app, configured
+    def __init__(self, app: ASGIApp, *, configured: bool, connects: bool) -> None:
+        self._app, self._configured, self._connects = app, configured, connects
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on, or refuse."""
@@ -55,6 +55,8 @@ class InngestDoor:
         names = {name for name, _ in scope["headers"]}
         if names & {b"origin", b"sec-fetch-site", b"sec-fetch-mode"}:
             return 403, "A website may not call the worker's functions."
+        if self._connects and scope["method"] in {"POST", "PUT"}:
+            return 403, "This worker connects to Inngest (transport = connect), so nobody calls its functions here."
         if scope["method"] != "POST":
             return None
         if not self._configured:
@@ -94,6 +96,7 @@ def build(
     client: inngest.Inngest,
     served: list[inngest.Function[Any]],
     allowed_hosts: tuple[str, ...],
+    connects: bool = False,
 ) -> FastAPI:
     """The worker's application."""
     app = FastAPI(title="Greenlight worker", docs_url=None, redoc_url=None, openapi_url=None)
@@ -136,5 +139,5 @@ def build(
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     app.add_middleware(BodyLimit, most=MAX_CALL_BYTES)
-    app.add_middleware(InngestDoor, configured=own.inngest_configured)
+    app.add_middleware(InngestDoor, configured=own.inngest_configured, connects=connects)
     return app

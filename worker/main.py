@@ -27,6 +27,7 @@ from services.dependencies.inngest import control
 from services.dependencies.inngest.control import NotChanged
 from services.dependencies.inngest.pulse import NAME as PULSE
 from services.dependencies.inngest.runs import NAME as RUNS
+from services.dependencies.inngest.sync import CONNECTED
 from services.dependencies.inngest.sync import NAME as SYNC
 from services.dependencies.own_network import OwnNetwork
 from services.environments import trial
@@ -44,6 +45,7 @@ from services.verdict import view as verdicts
 from worker import app as worker_app
 from worker import functions, scheduled
 from worker.collector import Collector
+from worker.connection import Connection
 from worker.environments import EnvironmentWatch
 from worker.lag import LagMeter
 from worker.leases import Handler, JobFailed, Leases, Progress
@@ -61,6 +63,7 @@ log = logging.getLogger("worker")
 STORE_PATIENCE_S = 60.0
 SETTINGS_EVERY_S = 2.0
 KEEPS_OLD = "The settings file was changed, but can't be used as it is. The worker keeps the settings from before."
+SPARE_STEPS = 8  # beside those of replays: schedules, pulses, and what joins them together
 REGISTERED = frozenset({PULSE, SYNC})  # the probes that measure what the registration brings about
 CANCEL_S = 2.0
 END_S = 8.0  # beyond the drain time: by then an orderly stop has ended
@@ -140,7 +143,8 @@ class _Process:
         self._address = f"http://{host}:{port}"
         self._reached_at = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"
         declared = functions.declared(scheduled.crons(settings))
-        watched = tuple(_told(environment, self._reached_at, declared) for environment in settings.environments)
+        reached_at = CONNECTED if settings.durable.transport == "connect" else self._reached_at
+        watched = tuple(_told(environment, reached_at, declared) for environment in settings.environments)
         self._settings = settings = settings.model_copy(update={"environments": watched})
         self._parts = Parts()
         self._end = asyncio.Event()
@@ -168,6 +172,7 @@ class _Process:
         self._steps = Steps()
         # Of several environments with our Inngest server, the first one's collector is the worker that it calls.
         pulsed = next((e for e in watched if e.server is not None and e.server.pulsed), None)
+        self._served = functions.functions(self._client, self._schedule, self._replays, settings.durable, self._steps)
         self._registration = None if pulsed is None else self._register(pulsed)
         if self._registration is not None:
             self._replays.hand_over_by(self._send, self._hands_over)
@@ -184,7 +189,13 @@ class _Process:
             control.ACTION: self._change_run,
         }  # fmt: skip
 
-    def _register(self, environment: Environment) -> Registration:
+    def _register(self, environment: Environment) -> Registration | Connection:
+        if self._settings.durable.transport == "connect":
+            return Connection(
+                self._client, self._served, instance=self._leases.owner,
+                at_once=self._settings.durable.replay_concurrency + SPARE_STEPS,
+                told=lambda found: self._told_of_registration(environment.name, found),
+            )  # fmt: skip
         return Registration(
             environment, self._settings.own, workers=self._workers, address=self._reached_at,
             holds=lambda: self._leases.holds(environment.name),
@@ -351,10 +362,9 @@ class _Process:
                 parts=self._parts,
             ),
             client=self._client,
-            served=functions.functions(
-                self._client, self._schedule, self._replays, self._settings.durable, self._steps
-            ),
+            served=self._served,
             allowed_hosts=self._settings.portal.allowed_hosts,
+            connects=isinstance(self._registration, Connection),
         )
         config = uvicorn.Config(
             Counted(app, self._steps, worker_app.PATH),
@@ -396,14 +406,16 @@ class _Process:
         self._schedule.stop_claiming()
         self._replays.stop_claiming()
         server.should_exit = True  # no new call is accepted; steps that Inngest called are finished
-        held = {task for task in parts if task.get_name() in {"replays", "requests", "schedule"}}
+        connection = self._registration if isinstance(self._registration, Connection) else None
+        closing = [] if connection is None else [asyncio.create_task(connection.close())]
+        held = {task for task in parts if task.get_name() in {"replays", "requests", "schedule", "registration"}}
         for task in set(parts) - held - {t for t in parts if t.get_name() in {"writer", "lag"}}:
             task.cancel()
-        steps = self._steps.calls
+        steps = max(self._steps.calls, len(self._steps.bodies))
         if steps or self._replays.at_work:
             log.info("%d steps and %d replays are at work", steps, self._replays.at_work)
         idle = asyncio.create_task(self._until_idle(), name="idle")
-        await asyncio.wait([idle, serving], timeout=max(0.1, give_up - loop.time()), return_when=asyncio.ALL_COMPLETED)
+        await asyncio.wait([idle, serving, *closing], timeout=max(0.1, give_up - loop.time()))
         idle.cancel()
         self._steps.cutting = True
         for step in self._steps.bodies:
@@ -425,7 +437,7 @@ class _Process:
 
     async def _until_idle(self) -> None:
         while (  # noqa: ASYNC110 - counters of several parts, looked at for seconds
-            self._steps.calls or self._replays.at_work or self._leases.busy or self._schedule.busy
+            self._steps.calls or self._steps.bodies or self._replays.at_work or self._leases.busy or self._schedule.busy
         ):
             await asyncio.sleep(0.05)
 

@@ -496,6 +496,9 @@ class Soak(Table):
 class Durable(Table):
     """How our own worker's functions run on Inngest."""
 
+    transport: Literal["serve", "connect"] = Field(
+        "serve", description="How Inngest reaches this worker: it calls our address, or we connect to it."
+    )
     retries: int = Field(3, le=20, description="Of a run that fails; two or more.")
     replay_concurrency: int = Field(8, ge=1, le=1000, description="Cases of replays that Inngest runs side by side.")
 

@@ -28,16 +28,19 @@ from typing import Any
 import httpx
 import jcs
 import uvicorn
+from inngest.connect._internal import connect_pb2 as pb
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 FINAL = {"COMPLETED", "FAILED", "CANCELLED"}
 RETRY_S = float(os.environ.get("INNGEST_RETRY_INTERVAL", "15"))
 PING_S = 1.0
+LEASE_S = float(os.environ.get("STAND_IN_LEASE_S", "5"))  # two minutes with the real server
 
 
 def iso(at: float | None) -> str | None:
@@ -65,6 +68,8 @@ class Server:
         self.tasks: set[asyncio.Task[None]] = set()
         self.http = httpx.AsyncClient(timeout=120)
         self.trouble: dict[str, Any] = {}
+        self.connected: dict[str, dict[str, Any]] = {}  # by connection: its socket, instance, app, and what it works on
+        self.port = 0
 
     # -- life ---------------------------------------------------------------------------------------------------------
     @contextlib.asynccontextmanager
@@ -221,6 +226,8 @@ class Server:
             "event": run["event"], "events": [run["event"]], "steps": run["steps"], "use_api": False,
         }).encode()  # fmt: skip
         app = self.apps[run["app"]]
+        if app["method"] == "CONNECT":
+            return await self.call_connected(app["name"], run, step_id, body)
         headers = {"content-type": "application/json", "x-run-id": run["id"]} | self.signed(body)
         try:
             answer = await self.http.post(
@@ -229,6 +236,85 @@ class Server:
         except httpx.HTTPError as error:
             return 0, {"message": f"unreachable: {type(error).__name__}"}, False
         return answer.status_code, answer.json(), answer.headers.get("x-inngest-no-retry") == "true"
+
+    # -- workers that connect -----------------------------------------------------------------------------------------
+    async def connect_start(self, request: Request) -> Response:
+        if not self.opened(request):
+            return Response("Authentication failed", 401)
+        made = pb.StartResponse(
+            connection_id=secrets.token_hex(8), gateway_endpoint=f"ws://127.0.0.1:{self.port}/v0/connect",
+            gateway_group="g", session_token="s", sync_token="t",
+        )  # fmt: skip
+        return Response(made.SerializeToString(), media_type="application/protobuf")
+
+    async def gateway(self, ws: WebSocket) -> None:
+        """Hello, the worker's functions, ready; then its heartbeats, leases and replies, until it goes."""
+        await ws.accept(subprotocol="v0.connect.inngest.com")
+        await self.tell(ws, pb.GATEWAY_HELLO)
+        id_ = secrets.token_hex(8)
+        try:
+            while True:
+                message = pb.ConnectMessage.FromString(await ws.receive_bytes())
+                await self.heard(ws, id_, message)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            gone = self.connected.pop(id_, None)
+            for waiting in gone["pending"].values() if gone else ():
+                asyncio.get_running_loop().call_later(LEASE_S, lambda w=waiting: w.done() or w.set_result(None))
+
+    async def heard(self, ws: WebSocket, id_: str, message: Any) -> None:
+        if message.kind == pb.WORKER_CONNECT:
+            found = pb.WorkerConnectRequestData.FromString(message.payload)
+            for app in found.apps:
+                functions = json.loads(app.functions)
+                self.apps[app.app_name] = {"name": app.app_name, "url": f"ws://connect?app_name={app.app_name}",
+                                           "error": "", "method": "CONNECT", "functions": functions}  # fmt: skip
+                self.connected[id_] = {"ws": ws, "instance": found.instance_id, "app": app.app_name, "pending": {},
+                                       "paused": False}  # fmt: skip
+            self.save()
+            ready = pb.GatewayConnectionReadyData(heartbeat_interval="10s", extend_lease_interval="5s")
+            await self.tell(ws, pb.GATEWAY_CONNECTION_READY, ready.SerializeToString())
+        elif message.kind == pb.WORKER_HEARTBEAT:
+            await self.tell(ws, pb.GATEWAY_HEARTBEAT)
+        elif message.kind == pb.WORKER_PAUSE:
+            self.connected[id_]["paused"] = True
+        elif message.kind == pb.WORKER_REQUEST_EXTEND_LEASE:
+            lease = pb.WorkerRequestExtendLeaseData.FromString(message.payload)
+            ack = pb.WorkerRequestExtendLeaseAckData(request_id=lease.request_id, new_lease_id=secrets.token_hex(8))
+            await self.tell(ws, pb.WORKER_REQUEST_EXTEND_LEASE_ACK, ack.SerializeToString())
+        elif message.kind == pb.WORKER_REPLY:
+            reply = pb.SDKResponse.FromString(message.payload)
+            ack = pb.WorkerReplyAckData(request_id=reply.request_id)
+            await self.tell(ws, pb.WORKER_REPLY_ACK, ack.SerializeToString())
+            waiting = self.connected[id_]["pending"].pop(reply.request_id, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(reply)
+
+    @staticmethod
+    async def tell(ws: WebSocket, kind: Any, payload: bytes = b"") -> None:
+        await ws.send_bytes(pb.ConnectMessage(kind=kind, payload=payload).SerializeToString())
+
+    async def call_connected(self, app: str, run: dict[str, Any], step_id: str, body: bytes) -> tuple[int, Any, bool]:
+        """The least busy worker that takes work; with none, it is as if none listened."""
+        free = [w for w in self.connected.values() if w["app"] == app and not w["paused"]]
+        if not free:
+            return 0, {"message": "no worker is connected"}, False
+        worker = min(free, key=lambda w: len(w["pending"]))
+        asked = pb.GatewayExecutorRequestData(
+            request_id=secrets.token_hex(8), app_name=app, function_slug=run["slug"], step_id=step_id,
+            request_payload=body, run_id=run["id"], lease_id=secrets.token_hex(8), job_id=secrets.token_hex(8),
+        )  # fmt: skip
+        waiting = worker["pending"][asked.request_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self.tell(worker["ws"], pb.GATEWAY_EXECUTOR_REQUEST, asked.SerializeToString())
+        except (RuntimeError, WebSocketDisconnect):
+            return 0, {"message": "the worker went away"}, False
+        reply = await waiting
+        if reply is None:
+            return 0, {"message": "The worker stopped responding to the request."}, False
+        status = {pb.DONE: 200, pb.NOT_COMPLETED: 206}.get(reply.status, 500)
+        return status, json.loads(reply.body), reply.no_retry
 
     # -- its API ------------------------------------------------------------------------------------------------------
     def opened(self, request: Request) -> bool:
@@ -251,6 +337,7 @@ class Server:
             "name": found["appname"],
             "url": url,
             "error": "",
+            "method": "SERVE",
             "functions": found["functions"],
         }
         modified = before is None or before["functions"] != found["functions"] or before["url"] != url
@@ -373,13 +460,18 @@ class Server:
         return JSONResponse({"data": {"runId": new}} | self.fetched())
 
     async def graphql(self, _request: Request) -> Response:
-        apps = [{"name": a["name"], "url": a["url"], "method": "SERVE", "error": a["error"] or None,
+        apps = [{"name": a["name"], "url": a["url"], "method": a["method"], "error": a["error"] or None,
                  "functionCount": len(a["functions"])} for a in self.apps.values()]  # fmt: skip
         functions = [
             {"slug": f["id"], "triggers": [{"type": k.upper(), "value": v} for t in f["triggers"] for k, v in t.items() if v]}
             for a in self.apps.values() for f in a["functions"]
         ]  # fmt: skip
-        return JSONResponse({"data": {"apps": apps, "functions": functions}})
+        workers = [
+            {"node": {"instanceId": w["instance"], "status": "DRAINING" if w["paused"] else "READY"}}
+            for w in self.connected.values()
+        ]
+        found = {"apps": apps, "functions": functions, "workerConnections": {"edges": workers}}
+        return JSONResponse({"data": found})
 
     async def told(self, request: Request) -> Response:
         """Not the server's: every call that was made, for tests; POST makes trouble."""
@@ -403,6 +495,8 @@ class Server:
             routes=[
                 Route("/health", self.health),
                 Route("/fn/register", self.register, methods=["POST"]),
+                Route("/v0/connect/start", self.connect_start, methods=["POST"]),
+                WebSocketRoute("/v0/connect", self.gateway),
                 Route("/e/{key}", self.event, methods=["POST"]),
                 Route("/v2/runs", self.list_runs), Route("/v2/events/{id}/runs", self.event_runs),
                 Route("/v2/runs/{id}", self.one), Route("/v2/runs/{id}/trace", self.trace),
@@ -439,6 +533,7 @@ def main() -> int:
             print("Error: at least one event-key is required", file=sys.stderr)
             return 1
     server = Server(options.mode, options.sdk_url)
+    server.port = options.port
     config = uvicorn.Config(
         server.app(), host=options.host, port=options.port, log_level="warning", timeout_graceful_shutdown=1
     )

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from services.dependencies.inngest.api import Api, Refusal
+from services import clock
+from services.clock import DAY_MS
+from services.dependencies.inngest.api import Api, Refusal, rfc3339
 from services.dependencies.model import Check, Reading
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 NAME = "inngest.sync"
 APP_ID = "greenlight-worker"
 QUERY = "{ apps { name url method error functionCount } functions { slug triggers { type value } } }"
+WORKERS = (
+    '{ workerConnections(first: 40, orderBy: [{field: CONNECTED_AT, direction: DESC}], filter: {from: "FROM"}) '
+    "{ edges { node { instanceId status } } } }"
+)
 DEADLINE_S = 5.0
 SHOWN = 40
 
@@ -39,7 +45,7 @@ class SyncProbe:
     declared: tuple[tuple[str, str], ...]
     interval_s: float
     siblings: Callable[[], Sequence[str]] = tuple  # where the other workers of this installation are
-    deadline_s: float = DEADLINE_S + 1
+    deadline_s: float = 2 * DEADLINE_S + 1
     name: str = NAME
 
     @classmethod
@@ -66,15 +72,16 @@ class SyncProbe:
 
     async def _compared(self, found: Registered | None) -> Reading:
         detail: dict[str, Any] = {"declared": _shown(self.declared), "worker_url": self.worker_url}
+        if is_connected(self.worker_url):
+            detail["connected"] = await _connected(self.api)
         if found is not None:
             detail |= {"url": found.url, "registered": _shown(found.functions)}
         code, words = verdict(found, self.declared, self.worker_url)
-        if (
-            code == "sync.repointed"
-            and found is not None
-            and is_one_of(found.url, await asyncio.to_thread(self.siblings))
-        ):
-            code = "sync.sibling"
+        if code == "sync.repointed" and found is not None:
+            if is_connected(found.url) != is_connected(self.worker_url):
+                code, words = "sync.two_ways", {"ours": _way(self.worker_url), "theirs": _way(found.url)}
+            elif is_one_of(found.url, await asyncio.to_thread(self.siblings)):
+                code = "sync.sibling"
         good = code in {"sync.ok", "sync.sibling"}
         check = Check(name="inngest.registered", outcome="pass" if good else "fail", value=code, threshold="sync.ok")
         return Reading(code=code, detail=detail, words=words, checks=(check,))
@@ -100,6 +107,16 @@ async def registered(api: Api) -> Registered | Refusal | None:
     )
 
 
+async def _connected(api: Api) -> list[list[str]]:
+    """The workers that are connected: instance and status; [] where the server doesn't say."""
+    since = rfc3339(clock.now_ms() - DAY_MS)
+    data = await api.graphql(WORKERS.replace("FROM", since), deadline_s=DEADLINE_S)
+    edges = (data.get("workerConnections") or {}).get("edges") if not isinstance(data, Refusal) else None
+    nodes = [edge.get("node") for edge in edges if isinstance(edge, dict)] if isinstance(edges, list) else []
+    found = [(str(n.get("instanceId"))[:80], str(n.get("status"))[:20]) for n in nodes if isinstance(n, dict)]
+    return [[name, status] for name, status in found if status != "DISCONNECTED"][:SHOWN]
+
+
 def _function(item: Mapping[str, Any]) -> tuple[str, str] | None:
     slug = item.get("slug")
     if not isinstance(slug, str) or not slug.startswith(f"{APP_ID}-"):
@@ -109,12 +126,23 @@ def _function(item: Mapping[str, Any]) -> tuple[str, str] | None:
     return slug.removeprefix(f"{APP_ID}-")[:80], ", ".join(values)[:120]
 
 
+CONNECTED = "ws://connect"  # what stands in the place of an address where workers connect
 Place = Literal["ours", "elsewhere"]
 
 
 def place(url: str, worker_url: str) -> Place:
-    """Whether the registered address is this worker's. The server writes `localhost` for 127.0.0.1."""
+    """Whether the registered address is this worker's. The server writes `localhost` for 127.0.0.1.
+
+    Workers that connect have no address: `ws://connect?app_name=…` is all of them.
+    """
+    if is_connected(worker_url):
+        return "ours" if is_connected(url) else "elsewhere"
     return "ours" if _address(url) == _address(worker_url) else "elsewhere"
+
+
+def is_connected(url: str) -> bool:
+    """Whether this stands for workers that connect."""
+    return url.startswith((CONNECTED, "wss://connect"))
 
 
 def is_one_of(url: str, workers: Iterable[str]) -> bool:
@@ -145,6 +173,10 @@ def verdict(
         return "sync.error", {"why": found.error}
     difference = _difference(dict(found.functions), dict(declared)) if declared else ""
     return ("sync.differs", {"difference": difference}) if difference else ("sync.ok", {})
+
+
+def _way(url: str) -> str:
+    return "connects" if is_connected(url) else "is served"
 
 
 def _difference(known: Mapping[str, str], served: Mapping[str, str]) -> str:
