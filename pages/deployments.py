@@ -20,6 +20,6 @@ def body() -> None:
 
 widgets.tab("Deployments", chosen)
 body()
-deployments.remedies(deployments.cached_view(chosen))
+deployments.ways(deployments.cached_view(chosen))
 deployments.downloads(chosen)
 st.caption("Refreshes by itself. Files are read as text and never run; of variables, only the platform's own are read.")

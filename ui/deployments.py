@@ -134,10 +134,10 @@ def _confirmed(past: Past) -> str:
     return html.badge(state, word=word)
 
 
-def remedies(found: Deployments) -> None:
+def ways(found: Deployments) -> None:
     """The three ways, each with the lines to copy."""
     html.show(html.block(html.heading("Ways to interrupt nothing", "In this order; each names what it is enough for.")))
-    for way in found.remedies:
+    for way in found.ways:
         with st.expander(f"{way.name}. {way.title}"):
             st.caption(way.when)
             st.code("\n".join(way.lines), language=None)

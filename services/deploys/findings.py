@@ -37,7 +37,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Remedy:
+class Way:
     """One way out: its name (A, B, C), when it is enough, and the lines to set."""
 
     name: str
@@ -117,7 +117,7 @@ def cost_factor(overlap_s: int, deploys_a_month: float) -> float:
     return 1 + min(1.0, deploys_a_month * overlap_s / (30 * 86_400))
 
 
-def remedies(longest_s: float | None) -> tuple[Remedy, ...]:
+def ways(longest_s: float | None) -> tuple[Way, ...]:
     """The three ways, in order; `longest_s` is how long the longest background run took, None where it isn't known.
 
     Where the usual seconds don't cover it, as many as it needs, rounded up to half minutes, half of them as overlap.
@@ -130,9 +130,9 @@ def remedies(longest_s: float | None) -> tuple[Remedy, ...]:
     apart = f"Where web and worker share a service. The web keeps {WEB_ALONE[0]} and {WEB_ALONE[1]}."
     longer = "For longer runs: with a second worker connected, a deploy pauses nothing."
     return (
-        Remedy(name="A", title="Two variables", when=enough, lines=_lines(overlap, draining)),
-        Remedy(name="B", title="A service for the worker alone", when=apart, lines=_lines(*WORKER_ALONE)),
-        Remedy(name="C", title="Inngest Connect, two workers", when=longer, lines=("# two replicas, each:", CONNECT)),
+        Way(name="A", title="Two variables", when=enough, lines=_lines(overlap, draining)),
+        Way(name="B", title="A service for the worker alone", when=apart, lines=_lines(*WORKER_ALONE)),
+        Way(name="C", title="Inngest Connect, two workers", when=longer, lines=("# two replicas, each:", CONNECT)),
     )
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from services import clock
 from services.clock import DAY_MS
 from services.dependencies.inngest.runs import at_work
+from services.deploys import jobs
 from services.deploys.light import Light, light
 from services.deploys.view import SINCE_DAYS
 from services.errors import StoreError
 from services.settings.model import Environment
 from services.store import Store, inngest_runs
-from services.store.inngest_runs import Durations
 
 PAUSE_S = 5.0
 
@@ -25,9 +26,8 @@ async def wait(
     """The first light that is clear, or the last one when the time is over. Without a store nothing is expected."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + wait_s
-    durations = await asyncio.to_thread(_durations, environment.name, store)
     while True:
-        found = await look(environment, durations)
+        found = await look(environment, store)
         left = give_up - loop.time()
         if found.clear or left <= 0:
             return found
@@ -35,22 +35,25 @@ async def wait(
         await asyncio.sleep(min(pause_s, left))
 
 
-async def look(environment: Environment, durations: dict[str, tuple[float, ...]]) -> Light:
-    """What is at work now, as Inngest lists it."""
+async def look(environment: Environment, store: Store | None) -> Light:
+    """What is at work now: runs as Inngest lists them, and jobs that report to us."""
     found = await at_work(environment)
+    running, took = await asyncio.to_thread(_kept, environment, store)
     now = clock.now_ms()
     if isinstance(found, str):
-        return Light(clear=None, as_of_ms=now, why=found)
-    return light(found, durations, as_of_ms=now)
+        return replace(light(running, took, as_of_ms=now), clear=None, why=found)
+    return light([*running, *found], took, as_of_ms=now)
 
 
-def _durations(name: str, store: Store | None) -> dict[str, tuple[float, ...]]:
+def _kept(environment: Environment, store: Store | None) -> tuple[jobs.Running, Mapping[str, Sequence[float]]]:
+    """Jobs at work, and how long runs and jobs took; nothing where the store can't be read."""
     if store is None:
-        return {}
+        return [], {}
     try:
         with store.read() as connection:
             since = clock.now_ms() - SINCE_DAYS * DAY_MS
-            found: tuple[Durations, ...] = inngest_runs.durations(connection, name, since_ms=since)
+            durations = inngest_runs.durations(connection, environment.name, since_ms=since)
+            running, took = jobs.read(connection, environment)
     except StoreError:
-        return {}
-    return {item.function: item.all_s for item in found}
+        return [], {}
+    return running, {d.function: d.all_s for d in durations} | took

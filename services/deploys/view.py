@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from services import clock
 from services.clock import DAY_MS
-from services.deploys import history
-from services.deploys.findings import Finding, Remedy, cost_factor, findings, remedies
+from services.deploys import history, jobs
+from services.deploys.findings import Finding, Way, cost_factor, findings, ways
 from services.deploys.forecast import Forecast, forecast
 from services.deploys.history import Past
 from services.deploys.light import Light, light
@@ -34,7 +34,7 @@ class Deployments:
     light: Light
     platform: Platform
     findings: tuple[Finding, ...]
-    remedies: tuple[Remedy, ...]
+    ways: tuple[Way, ...]
     past: tuple[Past, ...]
     forecast: tuple[Forecast, ...]
     granted_s: int  # overlap and draining together
@@ -53,6 +53,7 @@ def view(store: Store, settings: Settings, name: str, now_ms: int) -> Deployment
         durations = inngest_runs.durations(connection, name, since_ms=now_ms - SINCE_DAYS * DAY_MS)
         past = history.read(connection, name, now_ms)
         changed = decisions.history(connection, name, "run")
+        own = jobs.read(connection, environment)
     rate = history.a_month(past, now_ms)
     overlap = platform.seconds("overlap", now)
     granted = overlap + platform.seconds("draining", now)
@@ -61,10 +62,10 @@ def view(store: Store, settings: Settings, name: str, now_ms: int) -> Deployment
         environment=name,
         simulated=environment.simulated,
         as_of_ms=now_ms,
-        light=_light(environment, found, durations, now_ms),
+        light=_light(environment, found, durations, own, now_ms),
         platform=platform,
         findings=findings(platform, now, deploys_a_month=rate),
-        remedies=remedies(longest),
+        ways=ways(longest),
         past=past,
         forecast=forecast(durations, granted),
         granted_s=granted,
@@ -75,17 +76,23 @@ def view(store: Store, settings: Settings, name: str, now_ms: int) -> Deployment
 
 
 def _light(
-    environment: Environment, found: conditions.Condition | None, durations: Sequence[Durations], now_ms: int
-) -> Light:
+    environment: Environment, found: conditions.Condition | None, durations: Sequence[Durations],
+    own: tuple[jobs.Running, Mapping[str, Sequence[float]]], now_ms: int,
+) -> Light:  # fmt: skip
+    """Runs as the worker read them last, and jobs that report. Where runs aren't known, jobs alone are listed."""
+    running, took = own
+    as_of_ms, why = now_ms, ""
     if environment.server is None:
         why = "Greenlight does not know this environment's Inngest server: set inngest.api_url."
-        return Light(clear=None, as_of_ms=now_ms, why=why)
-    if found is None or "running" not in found.detail:
-        return Light(clear=None, as_of_ms=now_ms, why="Its list of runs was not read yet.")
-    if reading_is_stale(found.at_ms, found.interval_s, now_ms) or found.outcome == "unknown":
-        return Light(clear=None, as_of_ms=found.at_ms, why="Its list of runs could not be read lately.")
-    running = [(str(id_), str(function), int(at)) for id_, function, at in found.detail["running"]]
-    return light(running, {d.function: d.all_s for d in durations}, as_of_ms=found.at_ms)
+    elif found is None or "running" not in found.detail:
+        why = "Its list of runs was not read yet."
+    elif reading_is_stale(found.at_ms, found.interval_s, now_ms) or found.outcome == "unknown":
+        as_of_ms, why = found.at_ms, "Its list of runs could not be read lately."
+    else:
+        as_of_ms = found.at_ms
+        running = [*running, *((str(id_), str(function), int(at)) for id_, function, at in found.detail["running"])]
+    made = light(running, {d.function: d.all_s for d in durations} | dict(took), as_of_ms=as_of_ms)
+    return replace(made, clear=None, why=why) if why else made
 
 
 def document(found: Deployments) -> dict[str, Any]:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts import deploy_gate
 from services import clock
 from services.deploys import gate, history
 from services.deploys.forecast import forecast, upper
 from services.deploys.light import light, words
 from services.deploys.view import document, view
 from services.settings import load
-from services.store import Store, deploys, inngest_runs, spans
+from services.store import Store, deploys, heartbeats, inngest_runs, spans
 from services.store.deploys import Deploy
 from services.store.inngest_runs import Durations
 from services.store.spans import ENVIRONMENT, Span
@@ -116,6 +115,27 @@ def test_the_page_s_model_is_read_from_store_and_files(sqlite_store: Store, tmp_
     assert {"draining_unset"} <= {item["code"] for item in made["findings"]}
 
 
+def test_a_job_that_reports_is_at_work_from_its_start_to_its_end(sqlite_store: Store, tmp_path: Path) -> None:
+    variables = settings_file(tmp_path, "http://127.0.0.1:9")
+    file = tmp_path / "greenlight.toml"
+    table = '[[environments.dependencies]]\nname = "nightly"\nkind = "heartbeat"\nevery = "1d"\n'
+    file.write_text(file.read_text() + table)
+    settings = load(variables)
+    now = clock.now_ms()
+    with sqlite_store.write() as connection:
+        for n in range(6):
+            for signal, at in (("start", now - 1_000_000 + n * 1000), ("ok", now - 1_000_000 + n * 1000 + 400)):
+                heartbeats.append(connection, "p", "nightly", at_ms=at, signal=signal, exit_status=None, note="")  # type: ignore[arg-type]
+        heartbeats.append(connection, "p", "nightly", at_ms=now - 100, signal="start", exit_status=None, note="")
+    told(sqlite_store, "inngest.runs", "runs.ok", running=[])
+    found = view(sqlite_store, settings, "p", clock.now_ms()).light
+    (run,) = found.at_work
+    assert (found.clear, run.function) == (False, "nightly")
+    with sqlite_store.write() as connection:
+        heartbeats.append(connection, "p", "nightly", at_ms=now, signal="fail", exit_status=1, note="")
+    assert view(sqlite_store, settings, "p", clock.now_ms()).light.clear is True
+
+
 def test_the_gate_waits_until_nothing_is_at_work(serve: Serve) -> None:
     fake = Fake()
     fake.rows = [row("01A", "RUNNING", ended_s=None)]
@@ -131,36 +151,6 @@ def test_the_gate_waits_until_nothing_is_at_work(serve: Serve) -> None:
     fake.rows = [row("01A", "RUNNING", ended_s=None), row("p", "RUNNING", ended_s=None, function={"name": "pulse"})]
     found = asyncio.run(gate.wait(at, None, wait_s=0, progress=progress, pause_s=0.01))
     assert [run.run_id for run in found.at_work] == ["01A"], "our own pulse interrupts nobody"
-
-
-@pytest.mark.parametrize(
-    ("rows", "status", "exit_", "clear"),
-    [([], 200, 0, True), ([row("01A", "RUNNING", ended_s=None)], 200, 1, False), ([], 401, 3, None)],
-)
-def test_the_command_line_s_status_is_for_pipelines(
-    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    rows: list[dict[str, object]], status: int, exit_: int, clear: bool | None,
-) -> None:  # fmt: skip
-    fake = Fake()
-    fake.rows, fake.status["runs"] = rows, (status, {})
-    for name, value in settings_file(tmp_path, serve(fake.app()).url).items():
-        monkeypatch.setenv(name, value)
-    assert deploy_gate.main(["--env", "p", "--json"]) == exit_
-    made = json.loads(capsys.readouterr().out)
-    assert (made["environment"], made["clear"]) == ("p", clear)
-    assert set(made) >= {"in_flight", "clear_in_s", "as_of"}
-    assert deploy_gate.main(["--env", "none"]) == 2
-
-
-@pytest.mark.parametrize("text", ["15", "x", "s", "25h", "1.5m", "٣m"])
-def test_a_time_that_is_none_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    if text == "15":
-        assert deploy_gate._duration(text) == 15
-        return
-    with pytest.raises(SystemExit) as ended:
-        deploy_gate.main(["--env", "p", "--wait", text])
-    assert ended.value.code == 2
-    assert "write 90s, 15m or 1h" in capsys.readouterr().err
 
 
 def test_durations_are_by_function_and_only_of_runs_whose_beginning_is_known(sqlite_store: Store) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.deploys.findings import cost_factor, findings, remedies
+from services.deploys.findings import cost_factor, findings, ways
 from services.deploys.platform import Platform, read
 
 BEFORE, AFTER = datetime(2026, 11, 21, 12, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
@@ -134,14 +134,14 @@ def test_the_cost_of_overlap_is_the_share_of_a_month_in_which_two_versions_run(t
 
 
 def test_the_ways_out_name_seconds_that_cover_the_longest_run() -> None:
-    assert remedies(None)[0].lines == (
+    assert ways(None)[0].lines == (
         "RAILWAY_DEPLOYMENT_OVERLAP_SECONDS=300",
         "RAILWAY_DEPLOYMENT_DRAINING_SECONDS=180",
     )
     for longest in (481, 1000, 3599.5):
-        lines = remedies(longest)[0].lines
+        lines = ways(longest)[0].lines
         assert sum(int(line.partition("=")[2]) for line in lines) >= longest
-    assert [way.name for way in remedies(10)] == ["A", "B", "C"]
+    assert [way.name for way in ways(10)] == ["A", "B", "C"]
 
 
 def test_a_secret_beside_the_platform_s_variables_is_not_read(tmp_path: Path) -> None:
