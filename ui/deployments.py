@@ -91,8 +91,8 @@ def _settings(platform: Platform, now: datetime) -> str:
 def _forecast(found: Deployments) -> str:
     if not found.forecast:
         return (
-            '<p class="dim">No run was read whose beginning is known. It is read from Inngest: Dependency health says '
-            "whether that works.</p>"
+            '<p class="dim">No run was read whose beginning is known. They are read from the list of runs: '
+            "Dependency health says whether that works.</p>"
         )
     rows = [
         (escape(f.function), present.number(f.runs), present.seconds(f.p50_s), present.seconds(f.p95_s),

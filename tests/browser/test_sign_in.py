@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from services import clock
 from services.access import LEAST, ROLES, Action, Person, Role
+from services.dependencies.model import RunSeen
 from services.evidence import chain, decisions
 from services.evidence.model import Evidence
 from services.replay import golden, runs
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, deploys, jobs, replays
+from services.store import Store, deploys, inngest_runs, jobs, replays
 from services.store.migrate import migrate
 from services.verdict import sign_off as signing
 from tests import portal
@@ -44,7 +46,7 @@ def place(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         )
     )
     for role in ROLES:
-        (data / f"stage-{role}.env").write_text("ENVIRONMENT=staging\n")
+        (data / f"stage-{role}.env").write_text(f"ENVIRONMENT=staging\nINNGEST_SIGNING_KEY={'ab' * 32}\n")
         (data / f"stage-{role}.env").chmod(0o600)
     (data / ".streamlit").mkdir()
     (data / ".streamlit" / "secrets.toml").write_text(
@@ -135,12 +137,18 @@ class Acts:
             "sign_off": (f"strict_mode_checklist?env={self.prod}&step=go-{self.prod}", "Sign the Go"),
             "baseline": (f"replay_harness?run={self.run}", "Make it the baseline"),
             "rescore": (f"replay_harness?run={self.run}", "Score again"),
+            "runs": (f"dependency_health?env={self.stage}", "Run again"),
             "configure": ("environments", "Test it"),
             "write_env": (f"env_diff?view=write&env={self.stage}", "Write the file"),
         }[action]
         if action in {"request_go", "sign_off"}:
             self.make_go(asked=action == "sign_off")
+        if action == "runs":
+            self.make_failed_run()
         self.page.goto(f"{self.url}/{place}")
+        if action == "runs":
+            self.page.get_by_text("Cancel or run again").click()
+            self.page.wait_for_timeout(1000)  # it opens softly
         if action == "campaign":
             self.page.get_by_text("Campaigns, and what people decided").click()
             self.page.wait_for_timeout(1000)  # it opens softly
@@ -151,6 +159,14 @@ class Acts:
             self.page.get_by_label("Address of the application", exact=True).fill("http://127.0.0.1:9")
             self.page.get_by_role("button", name="Preview").click()
         return self.page.get_by_role("button", name=name)
+
+    def make_failed_run(self) -> None:
+        now = clock.now_ms()
+        failed = RunSeen(
+            id="01F", app="a", function="scan", status="FAILED", queued_ms=now, started_ms=now, ended_ms=now
+        )
+        with self.store.write() as connection:
+            inngest_runs.keep(connection, self.stage, [failed])
 
     def make_go(self, *, asked: bool) -> None:
         for name in ("stage", self.prod):
@@ -166,6 +182,8 @@ class Acts:
         if action == "maintenance":
             self.page.get_by_label("What for").fill("Move of Redis")
             self.page.get_by_role("button", name="Declare", exact=True).click()
+        elif action == "runs":
+            self.page.get_by_role("dialog").get_by_role("button", name="Run again", exact=True).click()
         elif action in {"confirm", "campaign", "waive", "request_go", "sign_off"}:
             self.page.get_by_label("Note").fill("minutes of 20 November")
             sent = "Sign the Go" if action == "sign_off" else "Confirm"
@@ -174,7 +192,7 @@ class Acts:
     def is_done(self, action: Action) -> bool:
         """Whether the store holds it, under this person's name."""
         with self.store.read() as connection:
-            if action in {"probe", "validate"}:
+            if action in {"probe", "validate", "runs"}:
                 where = self.prod if action == "probe" else self.stage
                 job = jobs.open_job(connection, kind=action, environment=where)
                 return job is not None and job.requested_by == self.who

@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 # What may name one, with its reason.
 EXCEPT = {
     "ui/inngest_status.py": "the panel of one kind, shown beside its row",
+    "ui/inngest_control.py": "the buttons of that panel",
     "ui/cached.py": "caches that panel",
     "ui/env_diff.py": "an example of a line in an env file",
     "ui/env_validate.py": "titles of what an env file's values are tried on",

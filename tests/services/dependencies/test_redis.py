@@ -149,7 +149,6 @@ def test_a_server_that_can_not_save(make_redis: MakeRedis, tmp_path: Path) -> No
     server = make_redis()
     client = redis.Redis.from_url(server.url)
     client.config_set("save", "3600 1")
-    client.config_set("dbfilename", "dump.rdb")
     (tmp_path / "redis-0" / "dump.rdb").mkdir()  # a folder in the snapshot's place
     (tmp_path / "redis-0" / "dump.rdb" / "x").touch()
     client.set("a", 1)
