@@ -21,5 +21,6 @@ def body() -> None:
 widgets.tab("Deployments", chosen)
 body()
 deployments.ways(deployments.cached_view(chosen))
+deployments.hook(chosen)
 deployments.downloads(chosen)
 st.caption("Refreshes by itself. Files are read as text and never run; of variables, only the platform's own are read.")

@@ -19,6 +19,7 @@ GreenlightError
 ├── UnreadableSource       env_files.document: an env file that can't be read
 ├── NotChanged             dependencies.inngest.control: a run that could not be cancelled or run again
 ├── NoReport               report.seal: a file that is no report
+├── UnknownHook            deploys.hooks: no environment has this address
 ├── UnknownHeartbeat       heartbeats: no job calls at this address
 ├── TooManyCalls           heartbeats: a job calls too often
 ├── WrongAgent             replay.agents: a specification that names no agent

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from datetime import datetime, tzinfo
 from html import escape
+from urllib.parse import urlsplit
 
 import streamlit as st
 
-from services import clock, export
+from services import access, clock, export
+from services.deploys import hooks
 from services.deploys import light as lights
 from services.deploys.forecast import Forecast
 from services.deploys.history import Past
 from services.deploys.platform import TITLES, Platform
 from services.deploys.view import Deployments, document, view
 from services.units import percent
-from ui import cached, html, present
+from ui import cached, html, present, signin
 
 RISKS = {
     "safe": ("ok", "safe"), "not_seen": ("unknown", "none cut so far"), "at_risk": ("degraded", "at risk"),
@@ -142,6 +144,20 @@ def ways(found: Deployments) -> None:
             st.caption(way.when)
             st.code("\n".join(way.lines), language=None)
     st.caption(LIMITS)
+
+
+def hook(environment: str) -> None:
+    """The address of the platform's webhook, for those who may set it up: it is a secret."""
+    with st.expander("The platform's webhook", icon=":material/webhook:"):
+        st.caption("Enter it in the platform's project settings. A call has this environment looked at at once; "
+                   "what it says is not read. Without it a deploy is seen at the next check of readiness.")  # fmt: skip
+        if why := access.why_not(signin.person(), "deploy"):
+            st.caption(f"The address is a secret. {why}")
+            return
+        parts = urlsplit(st.context.url or "")
+        origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else "https://<portal>"
+        base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+        st.code(origin + (f"/{base}" if base else "") + hooks.address(cached.settings(), environment), language=None)
 
 
 def downloads(environment: str) -> None:

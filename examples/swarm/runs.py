@@ -110,7 +110,7 @@ def _opened(request: Request, signing_key: str | None) -> bool:
 def _rows(app_id: str, low: datetime, high: datetime, failing: bool) -> Iterator[dict[str, Any]]:
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     due = epoch + (low - epoch) // EVERY * EVERY
-    newest = epoch + (high - epoch) // EVERY * EVERY
+    newest = epoch + (high - WAIT - TAKES - epoch) // EVERY * EVERY  # the last one that has ended
     while due + WAIT + TAKES <= high:
         ended = due + WAIT + TAKES
         if ended >= low:

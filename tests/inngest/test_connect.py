@@ -51,7 +51,8 @@ def test_a_worker_that_connects_moves_work_and_takes_no_calls(
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+# A killed worker's cases wait for its lease: a minute.
+@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.soak)])
 def test_the_end_of_one_of_two_workers_loses_nothing_and_repeats_no_finished_case(
     inngest: Make, start_worker: Start, serve: Callable[..., Served], tmp_path: Path, how: signal.Signals
 ) -> None:

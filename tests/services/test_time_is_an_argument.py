@@ -10,12 +10,12 @@ from tests.conftest import ROOT
 READS = {"now", "now_ms"}
 PROBES = {  # the moment of a measurement
     "dependencies/heartbeat/check.py", "dependencies/http_client.py", "dependencies/inngest/pulse.py",
-    "dependencies/inngest/route.py", "dependencies/inngest/runs.py", "dependencies/queue/probe.py",
-    "dependencies/run.py", "deploys/gate.py",
+    "dependencies/inngest/route.py", "dependencies/inngest/runs.py", "dependencies/inngest/sync.py",
+    "dependencies/queue/probe.py", "dependencies/run.py", "deploys/gate.py",
 }  # fmt: skip
 DEEDS = {  # the moment at which something was asked for, decided, run or written down
-    "crash.py", "dependencies/inngest/control.py", "evidence/decisions.py", "replay/report.py", "replay/runner.py", "replay/runs.py", "replay/start.py",
-    "report/exports.py", "report/make.py", "requests.py", "retention.py", "slo/history.py", "soak/reading.py",
+    "crash.py", "dependencies/inngest/control.py", "evidence/decisions.py", "replay/report.py", "replay/runner.py",
+    "replay/runs.py", "replay/start.py", "report/exports.py", "report/make.py", "requests.py", "retention.py", "slo/history.py", "soak/reading.py",
     "summary.py", "verdict/sign_off.py", "verdict/view.py",
 }  # fmt: skip
 

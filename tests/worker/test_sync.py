@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,6 +21,9 @@ from tests.patience import PATIENCE_S
 from tests.services.dependencies.test_inngest_server import KEY, SERVED, Fake
 from worker import sync
 from worker.sync import Registration
+
+# What the SDK 0.5.19 answers where a server refuses in plain text.
+REFUSED = {"code": "registration_failed", "message": "response is not valid JSON", "name": "RegistrationFailedError"}
 
 
 class OwnRoute:
@@ -86,6 +90,24 @@ def test_a_refusal_with_status_200_is_a_refusal_and_is_tried_again(
         "At least one function is invalid", "Failed request to the server refused", ""
     ]  # fmt: skip
     assert all(route.signatures), "in cloud mode strangers may not register us, so we sign"
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused", "said"),
+    [
+        ("dev", {}, "the Inngest server is a dev server, and this worker is set for the other kind: set INNGEST_DEV"),
+        ("cloud", {"runs": (401, {})}, "the Inngest server refuses INNGEST_SIGNING_KEY: compare it with the server's"),
+        ("cloud", {}, "response is not valid JSON"),
+    ],
+)
+def test_a_wrong_kind_or_key_is_named_where_the_sdk_says_only_that_no_json_came(
+    sqlite_store: Store, serve: Callable[..., Served], kind: str, refused: dict[str, Any], said: str
+) -> None:
+    route, fake, told = OwnRoute((500, REFUSED)), Fake(kind), list[dict[str, Any]]()
+    fake.status |= refused
+    made = registration(sqlite_store, serve(route.app()).url, serve(fake.app()).url, told)
+    run(made, lambda: bool(told))
+    assert told[0] == {"synced": False, "trouble": said}
 
 
 def test_a_worker_that_does_not_hold_the_environment_registers_nothing(
