@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from html import escape
 from typing import Any
-from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -70,9 +69,7 @@ def _address(environment: str, name: str) -> None:
     if refusal:
         st.caption(f"The address is a secret. {refusal}")
         return
-    parts = urlsplit(st.context.url or "")
-    origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else "https://<portal>"
-    url = origin + _base() + heartbeats.address(cached.settings(), environment, name)
+    url = widgets.whole_address(heartbeats.address(cached.settings(), environment, name))
     st.caption("A secret: a job that knows this address reports in this name. Send up to 10 kB of its output along.")
     st.code(
         f"curl -fsS -X POST {url}/start   # it starts (if you like)\n"
@@ -81,11 +78,6 @@ def _address(environment: str, name: str) -> None:
         f"curl -fsS -X POST {url}/$?      # by its exit status",
         language="bash",
     )
-
-
-def _base() -> str:
-    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{path}" if path else ""
 
 
 def _close() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import datetime, tzinfo
 from html import escape
-from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -17,7 +16,7 @@ from services.deploys.history import Past
 from services.deploys.platform import TITLES, Platform
 from services.deploys.view import Deployments, document, view
 from services.units import percent
-from ui import cached, html, present, signin
+from ui import cached, html, present, signin, widgets
 
 RISKS = {
     "safe": ("ok", "safe"), "not_seen": ("unknown", "none cut so far"), "at_risk": ("degraded", "at risk"),
@@ -154,10 +153,7 @@ def hook(environment: str) -> None:
         if why := access.why_not(signin.person(), "deploy"):
             st.caption(f"The address is a secret. {why}")
             return
-        parts = urlsplit(st.context.url or "")
-        origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else "https://<portal>"
-        base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-        st.code(origin + (f"/{base}" if base else "") + hooks.address(cached.settings(), environment), language=None)
+        st.code(widgets.whole_address(hooks.address(cached.settings(), environment)), language=None)
 
 
 def downloads(environment: str) -> None:

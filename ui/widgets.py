@@ -10,6 +10,7 @@ from datetime import tzinfo
 from html import escape
 from pathlib import Path
 from typing import Literal, ParamSpec
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -87,6 +88,14 @@ def theme_switch() -> None:
 def zone() -> tzinfo:
     """The same as a zone to evaluate with."""
     return present.zone(zone_name())
+
+
+def whole_address(path: str) -> str:
+    """A path of the portal's API as others reach it: under the address by which this visitor came."""
+    parts = urlsplit(st.context.url or "")
+    origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else "https://<portal>"
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return origin + (f"/{base}" if base else "") + path
 
 
 def quietly(words: Callable[P, str], *arguments: P.args, **named: P.kwargs) -> str:
