@@ -95,14 +95,17 @@ def simulated() -> str:
     return f'<span class="sim" title="{hint}">{symbol("science")} simulated</span>'
 
 
-def answer(state: str, what: str, then: str, *, mark: bool = False) -> str:
-    """The page's one sentence with its state, and the next step."""
+def answer(state: str, what: str, then: str, *, mark: bool = False, leads_to: str = "") -> str:
+    """The page's one sentence with its state, and the next step; `leads_to` is the address of its evidence."""
     seen = present.appearance(state)
     step = f'<p class="ink">{escape(then)}</p>' if then else ""
     note = f" {simulated()}" if mark else ""
+    said = f'<span class="ink">{escape(what)}</span>'
+    if leads_to:
+        said = f'<a class="ink plain" href="{leads_to}" target="_self">{escape(what)}</a>'
     return block(
         f'<div class="answer {seen.tone}" role="status"><div class="what">{symbol(seen.symbol)} '
-        f'<span class="ink">{escape(what)}</span>{note}</div>{step}</div>'
+        f"{said}{note}</div>{step}</div>"
     )
 
 

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from html import escape
 
+from services.clock import HOUR_MS
 from services.verdict.model import STATE_WORDS, Verdict
 from services.verdict.view import SignedGo, VerdictSummary
-from ui import html, present
+from ui import html, moment, present
 
 SloSentences = Mapping[str, tuple[str, str]]  # by environment: whether they are kept, as a state and as a sentence
 
 
 def answer(verdict: Verdict, then: str) -> str:
-    """A verdict as a page's one sentence, with why; and what to do next."""
+    """A verdict as a page's one sentence, with why, which leads to the evidence of the last hour; what to do next."""
     what = f"{STATE_WORDS[verdict.state]} for {verdict.environment}. {verdict.why}"
-    return html.answer(verdict.state, what, then, mark=verdict.simulated)
+    there = moment.address(verdict.environment, verdict.as_of_ms - HOUR_MS, verdict.as_of_ms)
+    return html.answer(verdict.state, what, then, mark=verdict.simulated, leads_to=there)
 
 
 def drift(go: SignedGo | None) -> str:

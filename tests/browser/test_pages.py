@@ -445,7 +445,7 @@ def test_a_ribbon_s_cell_leads_to_what_was_seen_then(scene: Scene, open_page: Op
     expect(dialog.get_by_text("What was seen")).to_be_visible()
     expect(dialog.get_by_role("row").filter(has_text="Redis").filter(has_text="down").first).to_be_visible()
     with page.expect_download() as waiting:
-        dialog.get_by_role("button", name="CSV").click()
+        dialog.get_by_role("button", name="CSV", exact=True).click()
     assert "redis.ping" in Path(waiting.value.path()).read_text()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
@@ -459,3 +459,12 @@ def test_a_time_that_is_none_opens_no_dialog(scene: Scene, open_page: Open, at: 
     settled(page)
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_text("Something went wrong")).to_have_count(0)
+
+
+def test_the_headline_leads_to_the_evidence_of_the_last_hour(scene: Scene, open_page: Open) -> None:
+    scene.all_well()
+    scene.beat()
+    page = open_page(scene.url)
+    page.locator(".answer a").first.click()
+    page.wait_for_url("**/dependency_health?env=production&at=*")
+    expect(page.get_by_role("dialog").get_by_text("What was seen")).to_be_visible()

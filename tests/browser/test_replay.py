@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from services.store import Store
 from services.store.migrate import migrate
 from tests import portal
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT, free_port, settled
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -52,6 +52,23 @@ def test_from_the_button_to_a_verdict_that_can_be_forwarded(place: str, open_pag
     assert "<script" not in report
     other.set_content(report)
     expect(other.locator("body")).to_contain_text("50 of 50")
+
+
+def test_a_run_is_compared_with_the_one_that_is_picked(place: str, open_page: Open) -> None:
+    page = open_page(f"{place}/replay_harness")
+    runs = []
+    for _ in range(2):
+        page.goto(f"{place}/replay_harness")
+        page.get_by_role("button", name="Start replay").click()
+        page.wait_for_url("**run=*")
+        expect(page.locator(".answer")).to_contain_text("50 of 50 cases passed")
+        runs.append(page.url.rpartition("run=")[2])
+    settled(page)
+    chooser = page.get_by_role("combobox", name="Compare with")
+    chooser.press_sequentially(runs[0][-8:])
+    page.get_by_role("option", name=runs[0]).click()
+    page.wait_for_url(f"**against={runs[0]}*")
+    expect(page.get_by_text(f"Compared with {runs[0]}").first).to_be_visible()
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(place: str, open_page: Open) -> None:
