@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from services import clock
+from services.evidence.model import Evidence
 from services.health.evaluate import NEVER
 from services.health.view import Card, EnvironmentView
 from services.verdict.model import Verdict
@@ -27,6 +28,11 @@ COLUMNS = (
 )
 
 
+EVIDENCE_COLUMNS = (
+    "number", "at", "check", "outcome", "value", "threshold", "finding", "version", "simulated", "hash",
+)  # fmt: skip
+
+
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """CSV with a header; a text cell that a spreadsheet could run as a formula gets an apostrophe before it."""
     out = io.StringIO()
@@ -43,6 +49,22 @@ def _safe(value: Any) -> Any:
     if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS):
         return "'" + value
     return value
+
+
+def evidence_row(number: int, hash_: str, record: Evidence) -> dict[str, Any]:
+    """A record of evidence with its place in the chain, as pages list it."""
+    return {
+        "number": number,
+        "at": clock.iso(record.at_ms),
+        "check": record.check,
+        "outcome": record.outcome,
+        "value": None if record.value is None else str(record.value),
+        "threshold": None if record.threshold is None else str(record.threshold),
+        "finding": record.code,
+        "version": record.version,
+        "simulated": record.simulated,
+        "hash": hash_[:12],
+    }
 
 
 def health_rows(view: EnvironmentView) -> list[dict[str, Any]]:

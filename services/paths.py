@@ -42,3 +42,12 @@ def database_address(variables: Mapping[str, str] | None = None, folder: Path | 
 def database_url(variables: Mapping[str, str] | None = None, folder: Path | None = None) -> str | None:
     """The SQLAlchemy URL of the store; None where `DATABASE_URL` is refused."""
     return database_address(variables, folder).url or None
+
+
+def stamp(path: Path) -> tuple[int, int] | None:
+    """What changes when a file does; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

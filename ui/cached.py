@@ -19,6 +19,7 @@ from services.envs.catalogue import load as load_catalogue
 from services.errors import SettingsError
 from services.health import view
 from services.paths import config_path
+from services.paths import stamp as file_stamp
 from services.replay import view as replay_view
 from services.report import make
 from services.report.document import Kind
@@ -61,7 +62,7 @@ def settings() -> Settings:
     if held is not None and time.monotonic() - held.looked_s < FRESH_S:
         return held.settings
     with _reading:
-        stamp = _stamp()
+        stamp = file_stamp(config_path())
         if _held is None:
             _held = _Held(load_and_prepare(), stamp, time.monotonic())
         elif _held.stamp != stamp:
@@ -99,14 +100,6 @@ def _taken_up(held: _Held, stamp: tuple[int, int] | None) -> _Held:
     changed = [f"[{name}]" for name in ("portal", "access") if getattr(new, name) != fixed[name]]
     said = f"Restart Greenlight to use the changed {' and '.join(changed)}." if changed else ""
     return _Held(new.model_copy(update=fixed), stamp, held.looked_s, said)
-
-
-def _stamp() -> tuple[int, int] | None:
-    try:
-        found = config_path().stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
 
 
 @cache

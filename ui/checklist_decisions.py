@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from html import escape
 
 import streamlit as st
 
-from services.access import local_operator, plain
 from services.errors import GreenlightError
 from services.evidence import decisions
 from services.evidence.decisions import Decision
@@ -130,12 +128,12 @@ def _covers(name: str) -> None:
 
 def _confirm(kind: str, name: str, words: str, holds: bool) -> None:
     """A confirmation holds name, time and note, and is shown as what it is: a person's word."""
-    environment, me = cached.settings().environment(name), signin.person()
+    environment = cached.settings().environment(name)
     html.show(html.block(f"<p>{escape(words)}</p>"))  # a name in it is no markup
     if kind == "sign_off" and holds:
         _covers(name)
     with st.form("confirm", border=False):
-        own = me.name if me.verified else st.text_input("Your name", max_chars=120)
+        person = signin.ask_name(signin.person())
         note = st.text_area(
             "Note", max_chars=1000, placeholder="Decided in the meeting of 20 November; see the minutes."
         )
@@ -143,7 +141,6 @@ def _confirm(kind: str, name: str, words: str, holds: bool) -> None:
         sent = st.form_submit_button("Sign the Go" if kind == "sign_off" and holds else "Confirm", type="primary")
     if not sent:
         return
-    person = me if me.verified else local_operator(own) if plain(own) else replace(me, name="")
     try:
         if not holds:
             decisions.decide(cached.store(), environment, kind, person, note=note, holds=False)

@@ -149,23 +149,12 @@ def _evidence(environment: str, name: str) -> None:
     st.subheader("Evidence", anchor=False)
     st.caption("One record when an outcome changes, and at least hourly. Each is chained to the one before it.")
     proofs = view.raw_evidence(cached.store(), cached.settings(), environment, clock.now_ms())
-    rows = [
-        {
-            "number": p.number,
-            "at": clock.iso(p.record.at_ms),
-            "check": p.record.check,
-            "outcome": p.record.outcome,
-            "counts": "yes" if p.stale is None else f"no: {p.stale}",
-            "value": None if p.record.value is None else str(p.record.value),
-            "threshold": None if p.record.threshold is None else str(p.record.threshold),
-            "finding": p.record.code,
-            "version": p.record.version,
-            "simulated": p.record.simulated,
-            "hash": p.hash[:12],
-        }
+    found = [
+        export.evidence_row(p.number, p.hash, p.record) | {"counts": "yes" if p.stale is None else f"no: {p.stale}"}
         for p in proofs
         if p.record.check.split(".")[0] == name or p.record.check in {name, f"dependency:{name}"}
     ]
+    rows = [{column: row[column] for column in EVIDENCE_COLUMNS} for row in found]
     if not rows:
         st.caption("No evidence yet: it is written with the first results.")
         return

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html import escape
 
 import streamlit as st
 
 from services import clock, requests
-from services.access import local_operator, plain
 from services.dependencies.inngest import control
 from services.dependencies.inngest import runs as inngest_runs
 from services.dependencies.inngest.control import Change, What
@@ -70,13 +68,11 @@ def _ask(environment: str, change: Change) -> None:
     @st.dialog(f"{'Cancel a run' if change.what == 'cancel' else 'Run again'} in {environment}")
     def confirm() -> None:
         html.show(html.block(f"<p>{escape(str(change))}</p><p>{escape(SAYS[change.what])}</p>"))
-        me = signin.person()
         with st.form("run-change", border=False):
-            own = me.name if me.verified else st.text_input("Your name", max_chars=120)
+            person = signin.ask_name(signin.person())
             sent = st.form_submit_button("Cancel the run" if change.what == "cancel" else "Run again", type="primary")
         if not sent:
             return
-        person = me if me.verified else local_operator(own) if plain(own) else replace(me, name="")
         try:
             job = control.ask(cached.store(), cached.settings().environment(environment), change, by=person)
         except GreenlightError as error:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 import streamlit as st
 
 from services import clock, export
-from services.evidence.model import Evidence
 from services.health import moment
 from services.health.moment import Moment
 from ui import cached, html, present, state, widgets
 
-COLUMNS = ("number", "at", "check", "outcome", "value", "threshold", "finding", "version", "simulated", "hash")
 _LONGEST_MS = 400 * 24 * clock.HOUR_MS
 
 
@@ -76,26 +73,11 @@ def _evidence(found: Moment) -> None:
     if not found.evidence:
         st.caption("No evidence was recorded in this time. It is written when an outcome changes, and at least hourly.")
         return
-    rows = [_row(*item) for item in found.evidence]
+    rows = [export.evidence_row(*item) for item in found.evidence]
     st.dataframe(rows, hide_index=True, height=240)
     if found.evidence_cut:
         st.caption(f"Only the newest {moment.MOST} are listed.")
     st.download_button(
-        "CSV", export.csv_text(COLUMNS, rows), file_name=f"{found.environment}-evidence.csv", on_click="ignore",
-        key="moment-csv", icon=":material/download:",
+        "CSV", export.csv_text(export.EVIDENCE_COLUMNS, rows), file_name=f"{found.environment}-evidence.csv",
+        on_click="ignore", key="moment-csv", icon=":material/download:",
     )  # fmt: skip
-
-
-def _row(number: int, hash_: str, record: Evidence) -> dict[str, Any]:
-    return {
-        "number": number,
-        "at": clock.iso(record.at_ms),
-        "check": record.check,
-        "outcome": record.outcome,
-        "value": None if record.value is None else str(record.value),
-        "threshold": None if record.threshold is None else str(record.threshold),
-        "finding": record.code,
-        "version": record.version,
-        "simulated": record.simulated,
-        "hash": hash_[:12],
-    }

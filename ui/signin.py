@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -25,6 +26,14 @@ def person() -> Person:
     if settings.portal.trusted_proxies:
         return access.of_proxy(st.context.headers.to_dict(), settings.access)
     return access.local_operator()
+
+
+def ask_name(me: Person) -> Person:
+    """In a form: who acts, by the name that is entered where nobody signed in; without one, a person without a name."""
+    if me.verified:
+        return me
+    own = st.text_input("Your name", max_chars=120)
+    return access.local_operator(own) if access.plain(own) else replace(me, name="")
 
 
 def who() -> None:

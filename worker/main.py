@@ -284,10 +284,11 @@ class _Process:
 
     async def _follow_settings(self) -> None:
         """A changed settings file is taken up by a new start of this process, in order; a wrong one is said."""
-        path, seen = paths.config_path(), _stamp(paths.config_path())
+        path = paths.config_path()
+        seen = paths.stamp(path)
         while True:
             await asyncio.sleep(SETTINGS_EVERY_S)
-            now = await asyncio.to_thread(_stamp, path)
+            now = await asyncio.to_thread(paths.stamp, path)
             if now == seen:
                 continue
             seen = now
@@ -440,15 +441,6 @@ class _Process:
             self._steps.calls or self._steps.bodies or self._replays.at_work or self._leases.busy or self._schedule.busy
         ):
             await asyncio.sleep(0.05)
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """What changes when the file does; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
 
 
 def _end_at_once(status: int) -> None:

@@ -6,14 +6,13 @@ cut has an upper bound: Wilson's, at 95 %.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from services.counting import wilson
 from services.store.inngest_runs import Durations
 
-Z = 1.959964  # of the normal distribution, for 95 %
 SAFE = 0.001  # at most one run in a thousand is cut
 Risk = Literal["safe", "not_seen", "at_risk", "cut"]
 
@@ -40,18 +39,9 @@ def forecast(found: Sequence[Durations], granted_s: int) -> tuple[Forecast, ...]
 def _one(item: Durations, granted_s: int) -> Forecast:
     count = len(item.all_s)
     longer = sum(value > granted_s for value in item.all_s)
-    bound = upper(longer, count)
+    _, bound = wilson(longer, count)
     risk: Risk = "safe" if bound <= SAFE else "not_seen" if not longer else "cut" if longer * 2 > count else "at_risk"
     return Forecast(
         function=item.function, runs=count, p50_s=item.at(0.5), p95_s=item.at(0.95), longest_s=item.longest_s,
         longer=longer, at_most=bound, risk=risk,
     )  # fmt: skip
-
-
-def upper(hits: int, count: int) -> float:
-    """The upper end of Wilson's 95 % interval of a share."""
-    if not count:
-        return 1.0
-    share, square = hits / count, Z * Z / count
-    spread = Z * math.sqrt(share * (1 - share) / count + square / (4 * count))
-    return min(1.0, (share + square / 2 + spread) / (1 + square))

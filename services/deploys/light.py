@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from services.counting import quantile
+
 FEW = 5  # with fewer finished runs of a function, nothing is said of how long they take
 WORTH_S = 900.0  # waiting longer than this saves less than it costs, unless a run's end is nearer
 
@@ -74,12 +76,7 @@ def _left(been_s: float, took_s: Sequence[float]) -> dict[str, float | None]:
     longer = sorted(value - been_s for value in took_s if value > been_s)
     if len(took_s) < FEW or not longer:
         return {"expected_s": None, "within_s": None}
-    return {"expected_s": _quantile(longer, 0.5), "within_s": _quantile(longer, 0.8)}
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that at least that share reaches (no interpolation between so few)."""
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+    return {"expected_s": quantile(longer, 0.5), "within_s": quantile(longer, 0.8)}
 
 
 def words(found: Light) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from services.counting import wilson
 from services.replay import stats
 from services.replay.model import Outcome, Verdict
 from services.units import percent, share
@@ -117,7 +118,7 @@ def decide(
         errors=counts["error"],
         unscored=counts["unscored"],
         pass_rate=rate,
-        interval=stats.wilson(counts["passed"], judged),
+        interval=wilson(counts["passed"], judged),
         avg_score=sum(scores) / len(scores) if scores else None,
         critical_failures=critical,
         cases=cases,

@@ -1,22 +1,8 @@
-"""How sure a pass rate is, whether a drop is real, and how often the gate errs. Exact arithmetic, no dependency."""
+"""Whether a drop is real, and how often the gate errs. Exact arithmetic, no dependency."""
 
 from __future__ import annotations
 
-from math import comb, exp, lgamma, log, log1p, sqrt
-from statistics import NormalDist
-
-
-def wilson(passed: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion; (0, 1) for no cases. Source: Wilson 1927, Brown, Cai, DasGupta 2001."""
-    if total == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share = passed / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    low = 0.0 if passed == 0 else middle - half
-    high = 1.0 if passed == total else middle + half
-    return max(0.0, low), min(1.0, high)
+from math import comb, exp, lgamma, log, log1p
 
 
 def mcnemar_exact(worse: int, better: int) -> float:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from services.counting import quantile
 from services.store.schema import inngest_runs as table
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Durations:
 
     def at(self, share: float) -> float:
         """The smallest that at least that share of runs did not exceed."""
-        return self.all_s[max(0, math.ceil(share * len(self.all_s)) - 1)]
+        return quantile(self.all_s, share)
 
 
 def durations(connection: Connection, environment: str, *, since_ms: int, limit: int = 20_000) -> tuple[Durations, ...]:

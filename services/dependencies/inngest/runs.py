@@ -157,7 +157,8 @@ class RunsProbe:
                 found.runs[run.id] = replace(run, started_ms=detail.started_ms)
 
         await asyncio.gather(*(ask(run) for run in chosen))
-        return [id_ for id_ in found.runs if id_ in known or any(id_ == run.id for run in chosen)]
+        known |= {run.id for run in chosen}
+        return [id_ for id_ in found.runs if id_ in known]
 
     async def _stuck(
         self, waiting: Sequence[RunSeen], now: int, gone_ms: int, back_ms: int

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from services.counting import quantile
 from services.outside import NotJson, parse_json
 
 P95 = 0.95
@@ -54,7 +55,7 @@ def p95(ages: Sequence[float]) -> float | None:
     if not ages:
         return None
     ordered = sorted(ages)
-    return ordered[math.ceil(P95 * len(ordered)) - 1]
+    return quantile(ordered, P95)
 
 
 def time_of(item: bytes, field: str, zone: ZoneInfo | None = None) -> Moment:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from services import clock
+from services.counting import wilson
 from services.deploys import gate, history
-from services.deploys.forecast import forecast, upper
+from services.deploys.forecast import forecast
 from services.deploys.light import light, words
 from services.deploys.view import document, view
 from services.settings import load
@@ -62,7 +63,7 @@ def test_of_few_runs_little_follows() -> None:
     (some,) = forecast([Durations(function="f", all_s=(1.0,) * 90 + (100.0,) * 10)], 60)
     assert (some.risk, some.longer) == ("at_risk", 10)
     assert forecast([Durations(function="f", all_s=(1.0, 100.0, 101.0))], 60)[0].risk == "cut"
-    assert upper(0, 0) == 1.0
+    assert wilson(0, 0)[1] == 1.0
 
 
 def test_what_came_after_a_deploy_is_measured_and_no_more(sqlite_store: Store) -> None:

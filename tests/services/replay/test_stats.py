@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
+from services.counting import wilson
 from services.replay import stats
 
 
@@ -15,18 +16,18 @@ from services.replay import stats
     ],
 )  # fmt: skip
 def test_wilson_as_published(passed: int, total: int, low: float, high: float) -> None:
-    assert stats.wilson(passed, total) == pytest.approx((low, high), abs=1e-4)
+    assert wilson(passed, total) == pytest.approx((low, high), abs=1e-4)
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_as_scipy_says(pair: tuple[int, int]) -> None:
     passed, total = pair
     found = binomtest(passed, total).proportion_ci(0.95, method="wilson")
-    assert stats.wilson(passed, total) == pytest.approx((found.low, found.high), abs=1e-9)
+    assert wilson(passed, total) == pytest.approx((found.low, found.high), abs=1e-9)
 
 
 def test_without_cases_nothing_is_known() -> None:
-    assert stats.wilson(0, 0) == (0.0, 1.0)
+    assert wilson(0, 0) == (0.0, 1.0)
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
