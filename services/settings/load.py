@@ -69,15 +69,13 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT, text:
         demo_agents = from_demo.replay.agents
 
     _check_unique(tables, source, problems)
-    environments = tuple(
-        _resolve(table, path.parent, variables, None, own, parsed.policy.strict, problems) for table in tables
-    )
+    environments = tuple(_resolve(table, path.parent, variables, None, own, parsed, problems) for table in tables)
     # The stack's own is all there is to watch where no environment is listed. Beside others it has the pulse, unless
     # one of them shares its Inngest server.
     if is_alone or (own.inngest_configured and not any(e.server is not None and e.server.pulsed for e in environments)):
         name = next(name for name in OWN_NAMES if all(name != table.name for table in tables))
         table = installation.own_table(name, worker_port, own)
-        made = _resolve(table, path.parent, variables, stack, own, parsed.policy.strict, problems)
+        made = _resolve(table, path.parent, variables, stack, own, parsed, problems)
         environments = (made, *environments) if is_alone else (*environments, made)
     problems += installation.access_problems(parsed.access, variables, source)
     drain = installation.drain_seconds(variables, problems)
@@ -116,10 +114,11 @@ def with_current_secrets(environment: Environment) -> Environment:
     if environment.env_path is None:
         return environment
     problems: list[Problem] = []
-    found = _from_env_file(environment.env_path, environment.name, _wanted(environment), problems)
+    named = _named(environment, environment.platform_token)
+    found = _from_env_file(environment.env_path, environment.name, tuple({*SECRET_KEYS, *named}), problems)
     if problems:
         raise SettingsError(tuple(problems))
-    return environment.model_copy(update={"secrets": _secrets(found), "variables": _variables(environment, found)})
+    return environment.model_copy(update={"secrets": _secrets(found), "variables": _variables(named, found)})
 
 
 def prefixed(environment: Environment, variables: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -244,10 +243,12 @@ def _resolve(
     variables: Mapping[str, str],
     stack: dict[str, Any] | None,
     own: Own,
-    strict: tuple[str, ...],
+    parsed: SettingsFile,
     problems: list[Problem],
 ) -> Environment:
-    wanted = _wanted(table)
+    token = "" if parsed.deploys.platform is None else parsed.deploys.token_variable
+    named = _named(table, token)
+    wanted = (*SECRET_KEYS, *(name for name in named if name not in SECRET_KEYS))
     if table.env_file is not None:
         found, source = _from_env_file(folder / table.env_file, table.name, wanted, problems), table.env_file
     elif table.env_prefix is not None:
@@ -264,14 +265,14 @@ def _resolve(
     problems += _unset(table, found, source)
     return Environment(
         **_fields(table), secrets=secrets, secrets_source=source, env_path=env_path, server=server,
-        variables=_variables(table, found), strict=strict, is_own=stack is not None,
+        variables=_variables(named, found), strict=parsed.policy.strict, is_own=stack is not None, platform_token=token,
     )  # fmt: skip
 
 
-def _wanted(table: EnvironmentTable) -> tuple[str, ...]:
-    """The variables that hold secrets of the built-in dependencies, and those that declared ones name."""
-    named = (name for item in table.dependencies for name in (*item.variables(), *item.references()))
-    return tuple(dict.fromkeys((*SECRET_KEYS, *named)))
+def _named(table: EnvironmentTable, platform_token: str) -> tuple[str, ...]:
+    """The variables that declared dependencies name, and the one with the platform's token."""
+    found = (name for item in table.dependencies for name in (*item.variables(), *item.references()))
+    return tuple(dict.fromkeys(name for name in (*found, platform_token) if name))
 
 
 def _secrets(found: Mapping[str, str]) -> Secrets:
@@ -280,8 +281,7 @@ def _secrets(found: Mapping[str, str]) -> Secrets:
     )
 
 
-def _variables(table: EnvironmentTable, found: Mapping[str, str]) -> dict[str, SecretStr]:
-    named = {name for item in table.dependencies for name in (*item.variables(), *item.references())}
+def _variables(named: tuple[str, ...], found: Mapping[str, str]) -> dict[str, SecretStr]:
     return {name: SecretStr(found[name]) for name in sorted(named) if found.get(name)}
 
 

@@ -321,7 +321,8 @@ class Environment(EnvironmentTable):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
 
     secrets: Secrets = Secrets()
-    variables: dict[str, SecretStr] = Field(default_factory=dict)  # those that declared dependencies name, where set
+    variables: dict[str, SecretStr] = Field(default_factory=dict)  # those that settings name, where they are set
+    platform_token: str = ""  # the one of them with the platform's token; empty where no platform is asked
     strict: tuple[str, ...] = STRICT  # the dependencies that strict mode is about
     env_path: Path | None = None
     server: Server | None = None
@@ -338,6 +339,7 @@ class Policy(Table):
         max_length=20,
         description="Dependencies that strict mode requires the application to require.",
     )
+    drill: bool = Field(False, description="Whether a passed deploy drill is a rule of the verdict.")
 
 
 class Network(Table):
@@ -527,11 +529,37 @@ class Replay(Table):
 
 
 class Deploys(Table):
-    """Where the platform's settings of the watched application are written."""
+    """The platform that deploys the watched applications, and where its settings are written."""
+
+    platform: Literal["railway"] | None = Field(
+        None, description="Whose API is asked for settings and deploys; unset means none."
+    )
+    project: str | None = Field(None, max_length=100, description="Its id; unset means the token's own.")
+    service: str | None = Field(None, max_length=100, description="Id of the service that runs background work.")
+    token_variable: str = Field(
+        "RAILWAY_TOKEN",
+        pattern=r"^[A-Z][A-Z0-9_]{0,79}$",
+        description="Variable of each environment's env file (or prefix) that holds a project token, for reading.",
+    )
+    api_url: str = Field("https://backboard.railway.com/graphql/v2", description="Where the platform's API is.")
+    cost_per_step: float | None = Field(
+        None, ge=0, le=1_000_000, allow_inf_nan=False, description="What a step costs that is cut and runs again."
+    )
 
     files: tuple[Annotated[str, Field(max_length=400)], ...] = Field(
         (), max_length=10, description="railway.json, railway.toml or .railway/railway.ts, read as text, never run."
     )
+
+    @field_validator("api_url")
+    @classmethod
+    def _api_url(cls, value: str) -> str:
+        return http_url(value)
+
+    @model_validator(mode="after")
+    def _asks_about_something(self) -> Deploys:
+        if self.platform is not None and self.service is None:
+            raise ValueError("names a platform but no service: set service to the id of the one with background work")
+        return self
 
 
 class SettingsFile(Table):

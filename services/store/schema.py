@@ -79,7 +79,18 @@ deploys = Table(
     Column("version", String(120), nullable=False),
     Column("source", String(10), nullable=False),  # told, seen
     Column("note", String(500), nullable=False, default=""),
+    Column("detail", Text, nullable=False, default="{}"),  # who, branch, commit; what was checked after it
     UniqueConstraint("environment", "at_ms", "version"),
+)
+
+# What was read last of each kind, per environment: runs in progress, the platform's settings.
+readings = Table(
+    "readings",
+    metadata,
+    Column("environment", String(40), primary_key=True),
+    Column("kind", String(40), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
 )
 
 # Declared maintenance: outside the computation, and shown. A withdrawn one stays, marked.
