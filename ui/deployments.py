@@ -9,11 +9,13 @@ from html import escape
 import streamlit as st
 
 from services import access, clock, export
-from services.deploys import hooks
+from services.deploys import hooks, in_flight
 from services.deploys import light as lights
+from services.deploys.after import PARTS
 from services.deploys.forecast import Forecast
 from services.deploys.history import Past
 from services.deploys.platform import TITLES, Platform
+from services.deploys.success import Success
 from services.deploys.view import Deployments, document, view
 from services.units import percent
 from ui import cached, html, present, signin, widgets
@@ -23,10 +25,15 @@ RISKS = {
     "cut": ("down", "cut"),
 }  # fmt: skip
 SOURCES = {"told": "reported", "seen": "seen in readiness"}
-COLUMNS = ("version", "at", "source", "note", "readiness_gap_s", "healthy_after_s", "confirmed", "failed_runs")
+COLUMNS = (
+    "version", "at", "source", "note", "confirmed", "readiness_gap_s", "healthy_after_s", "interrupted_steps",
+    "steps_tried_again", "failed_runs", "rerun_by_hand", "budget_spent",
+)  # fmt: skip
+STEPS = ("function", "step", "tries", "p50_s", "p95_s", "longest_s", "longer", "at_most", "risk", "cut_per_deploy",
+         "cut_at_least", "cut_at_most")  # fmt: skip
 LIMITS = (
-    "Runs stand for their steps: how long each step takes is not read yet. A run counts from when it was queued. "
-    "Settings that were made in the platform's dashboard alone are not known here."
+    "Steps are read from the traces of runs that ended, of the newest 25 at each check. Tries that failed are known of "
+    "servers that you run yourselves. Duplicate LLM calls are not known: no traces of calls are read yet."
 )
 
 
@@ -37,11 +44,12 @@ def render(found: Deployments, where: tzinfo, now: datetime) -> tuple[str, str]:
     as_of = f'<div class="dim">As of {present.moment(found.light.as_of_ms, where)}</div>'
     answer = html.block(as_of, html.answer(state, what, fix, mark=found.simulated), _at_work(found, where))
     rest = html.block(
-        _facts(found), html.heading("What is wrong with the settings"), _findings(found),
+        html.heading("What deploys cost", "Goals: no step interrupted, none paid twice, no run started again by hand."),
+        _success(found, where), html.heading("What is wrong"), _findings(found),
+        html.heading("What a deploy would cut", "Steps of 30 days against overlap and draining together."),
+        _forecast(found), html.heading("Past deploys", "Of the last 90 days."), _past(found.past, where),
         html.heading("Settings in effect", "As written in the env file and in the files of [deploys] files."),
         _settings(found.platform, now),
-        html.heading("What a deploy would cut", "Background runs of 30 days against overlap and draining together."),
-        _forecast(found), html.heading("Past deploys", "Of the last 90 days."), _past(found.past, where),
     )  # fmt: skip
     return answer, rest
 
@@ -50,21 +58,45 @@ def _at_work(found: Deployments, where: tzinfo) -> str:
     if not found.light.at_work:
         return ""
     rows = [
-        (escape(run.function), escape(present.moment(run.since_ms, where, short=True)),
+        (escape(run.function), "not known" if run.step is None else escape(run.step),
+         escape(present.moment(run.since_ms, where, short=True)),
          "not known" if run.expected_s is None else present.seconds(run.expected_s),
          "not known" if run.within_s is None else present.seconds(run.within_s))
         for run in found.light.at_work
     ]  # fmt: skip
-    return html.table(("At work", "Since", "Half are done in", "8 of 10 within"), rows)
+    return html.table(("At work", "Step", "Since", "Half are done in", "8 of 10 within"), rows)
 
 
-def _facts(found: Deployments) -> str:
+def _success(found: Deployments, where: tzinfo) -> str:
+    """The three measures, over a week and since the settings last changed."""
+    spans = [("7 days", found.week)]
+    if found.since_settings is not None:
+        since = present.moment(found.since_settings.since_ms, where, short=True)
+        spans.append((f"Since the settings changed ({since})", found.since_settings))
+    rows = [
+        (escape(title), present.number(s.deploys), _cut(s), _money(s.cost, "set [deploys] cost_per_step"),
+         _goal(present.number(s.by_hand), is_met=s.by_hand == 0))
+        for title, s in spans
+    ]  # fmt: skip
     rate = "not known" if found.deploys_a_month is None else f"{found.deploys_a_month:.0f} a month"
     cost = "not known" if found.cost_factor is None else f"{found.cost_factor:.2f} × one version (goal: under 2)"
-    return (
-        f'<p class="dim">Deploys: {rate} · Cost with overlap: {cost} · Run again by hand through Greenlight in 7 days: '
-        f"{found.again_by_hand} (goal: 0)</p>"
-    )
+    head = ("", "Deploys", "Steps interrupted", "Cost of running them again", "Runs started again by hand")
+    return html.table(head, rows) + f'<p class="dim">Deploys: {rate} · Cost with overlap: {cost}</p>'
+
+
+def _cut(found: Success) -> str:
+    if found.cut is None:
+        return "not known"
+    share = "" if found.rate is None else f" of {present.number(found.steps)} ({percent(found.rate)})"
+    return _goal(f"{present.number(found.cut)}{share}", is_met=found.cut == 0)
+
+
+def _goal(text: str, *, is_met: bool) -> str:
+    return f"{html.badge('ok' if is_met else 'down', word='met' if is_met else 'missed')} {escape(text)}"
+
+
+def _money(value: float | None, unknown: str) -> str:
+    return f'<span class="dim">{escape(unknown)}</span>' if value is None else f"{value:,.2f}"
 
 
 def _findings(found: Deployments) -> str:
@@ -96,16 +128,42 @@ def _forecast(found: Deployments) -> str:
             "Dependency health says whether that works.</p>"
         )
     rows = [
-        (escape(f.function), present.number(f.runs), present.seconds(f.p50_s), present.seconds(f.p95_s),
-         present.seconds(f.longest_s), html.badge(RISKS[f.risk][0], word=RISKS[f.risk][1]), _share(f))
+        (escape(f.function), escape(f.step) or '<span class="dim">whole run</span>', present.number(f.tries),
+         present.seconds(f.p50_s), present.seconds(f.p95_s), present.seconds(f.longest_s),
+         html.badge(RISKS[f.risk][0], word=RISKS[f.risk][1]), _share(f), _interval(f.expected, f.low, f.high))
         for f in found.forecast
     ]  # fmt: skip
-    head = f'<p class="dim">A deploy grants {present.seconds(found.granted_s)}: overlap and draining together.</p>'
-    return head + html.table(("Function", "Runs", "p50", "p95", "Longest", "A deploy", "Longer than that"), rows)
+    head = ("Function", "Step", "Tries", "p50", "p95", "Longest", "A deploy", "Longer than that", "Cut by a deploy")
+    return _verdict(found) + html.table(head, rows)
+
+
+def _verdict(found: Deployments) -> str:
+    """The whole of it in sentences."""
+    said = [f"A deploy grants {present.seconds(found.granted_s)}: overlap and draining together."]
+    if found.toll is not None:
+        cut = _interval(found.toll.expected, found.toll.low, found.toll.high)
+        said.append(f"It cuts {cut} steps, at a moment that nobody chose.")
+        if found.toll.cost is not None:
+            month = "" if found.toll.a_month is None else f", {found.toll.a_month:,.2f} a month"
+            said.append(f"That costs {found.toll.cost:,.2f} a deploy{month}.")
+    if found.needed is not None:
+        sure = "" if found.needed.sure else ", as far as fewer than 1,000 tries of a step can tell"
+        said.append(f"Grant {found.needed.seconds} s, so that at most 1 step in 1,000 is cut{sure}.")
+    return f"<p>{' '.join(said)}</p>"
+
+
+def _interval(expected: float | None, low: float | None, high: float | None) -> str:
+    if expected is None or low is None or high is None:
+        return "not known"
+    return f"{_few(expected)} ({_few(low)} to {_few(high)})"
+
+
+def _few(value: float) -> str:
+    return "0" if value == 0 else f"{value:.1g}" if value < 1 else f"{value:.1f}"
 
 
 def _share(item: Forecast) -> str:
-    return f"{item.longer} of {item.runs}; at most {percent(item.at_most)} in the long run (95 %)"
+    return f"{item.longer} of {item.tries}; at most {percent(item.at_most)} in the long run (95 %)"
 
 
 def _past(past: tuple[Past, ...], where: tzinfo) -> str:
@@ -116,12 +174,24 @@ def _past(past: tuple[Past, ...], where: tzinfo) -> str:
         )
     rows = [
         (f'<span class="key">{escape(p.deploy.version)}</span>', present.moment(p.deploy.at_ms, where, short=True),
-         escape(SOURCES.get(p.deploy.source, p.deploy.source)), _seconds(p.gap_s), _seconds(p.healthy_after_s),
-         _confirmed(p), present.number(p.failed_runs))
+         escape(SOURCES.get(p.deploy.source, p.deploy.source)), _confirmed(p), _seconds(p.after.gap_s),
+         _seconds(p.after.healthy_after_s), _foreseen(p), _number(p.after.cut), _number(p.after.again),
+         present.number(p.after.failed_runs), present.number(p.after.by_hand),
+         "not measured" if p.after.budget is None else percent(p.after.budget))
         for p in past
     ]  # fmt: skip
-    head = ("Version", "When", "Noted", "Not ready for", "Healthy after", "Within 15 min", "Runs failed in an hour")
+    head = ("Version", "When", "Noted", "After 15 min", "Not ready for", "Healthy after", "Forecast", "Steps cut",
+            "Steps tried again", "Runs failed", "Started again by hand", "Readiness budget spent")  # fmt: skip
     return html.table(head, rows)
+
+
+def _foreseen(past: Past) -> str:
+    found = past.foreseen
+    return "none made" if found is None else _interval(found.expected, found.low, found.high)
+
+
+def _number(value: int | None) -> str:
+    return "not known" if value is None else present.number(value)
 
 
 def _seconds(value: float | None) -> str:
@@ -129,10 +199,13 @@ def _seconds(value: float | None) -> str:
 
 
 def _confirmed(past: Past) -> str:
-    state, word = {True: ("ok", "healthy"), False: ("down", "not healthy"), None: ("unknown", "not known")}[
+    """The outcome, and what does not hold."""
+    state, word = {True: ("ok", "confirmed"), False: ("down", "not confirmed"), None: ("unknown", "not known")}[
         past.is_confirmed
     ]
-    return html.badge(state, word=word)
+    missing = [PARTS.get(name, name) for name, held in past.check.items() if held is not True]
+    named = f'<div class="dim">not: {escape(", ".join(missing))}</div>' if missing else ""
+    return html.badge(state, word=word) + named
 
 
 def ways(found: Deployments) -> None:
@@ -160,9 +233,14 @@ def downloads(environment: str) -> None:
     """What is seen, as files."""
     row = st.container(horizontal=True)
     row.download_button(
-        "CSV", lambda: export.csv_text(COLUMNS, document(cached_view(environment))["deploys"]),
+        "Deploys as CSV", lambda: export.csv_text(COLUMNS, document(cached_view(environment))["deploys"]),
         file_name=f"{environment}-deploys.csv", mime="text/csv", on_click="ignore", icon=":material/download:",
         key="deploys-csv",
+    )  # fmt: skip
+    row.download_button(
+        "Steps as CSV", lambda: export.csv_text(STEPS, document(cached_view(environment))["forecast"]),
+        file_name=f"{environment}-steps.csv", mime="text/csv", on_click="ignore", icon=":material/download:",
+        key="steps-csv",
     )  # fmt: skip
     row.download_button(
         "JSON", lambda: json.dumps(document(cached_view(environment)), indent=2),
@@ -173,7 +251,8 @@ def downloads(environment: str) -> None:
 
 @st.cache_data(ttl=cached.FRESH_S, max_entries=50, show_spinner=False)
 def cached_view(environment: str) -> Deployments:
-    """The view-model, a moment old at most."""
+    """The view-model, a moment old at most; while it is looked at, the worker keeps its light current."""
+    in_flight.look(cached.store(), environment, clock.now_ms())
     return view(cached.store(), cached.settings(), environment, clock.now_ms())
 
 

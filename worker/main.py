@@ -46,6 +46,7 @@ from worker import app as worker_app
 from worker import functions, scheduled
 from worker.collector import Collector
 from worker.connection import Connection
+from worker.deploys import DeployWatch
 from worker.environments import EnvironmentWatch
 from worker.lag import LagMeter
 from worker.leases import Handler, JobFailed, Leases, Progress
@@ -165,6 +166,9 @@ class _Process:
             network=OwnNetwork(references=settings.network.reference, environments=settings.environments),
         )
         self._watch = EnvironmentWatch(store, settings, collector=self._collector, holds=self._leases.holds)
+        self._deploys = DeployWatch(
+            store, settings, owner=self._leases.owner, holds=self._leases.holds, look_soon=self._collector.look_soon
+        )
         self._replays = ReplayWork(store, settings, owner=self._leases.owner)
         tasks = scheduled.tasks(store, settings, self._collector, self._leases, self._parts.notes)
         self._schedule = Schedule(store, settings, tasks, owner=self._leases.owner)
@@ -323,6 +327,7 @@ class _Process:
                 ("requests", lambda: self._leases.serve(self._handlers)),
                 ("collector", self._collector.run),
                 ("environments", self._watch.run),
+                ("deploys", self._deploys.run),
                 ("settings", self._follow_settings),
                 ("replays", self._replays.run),
                 ("schedule", lambda: self._schedule.fallback().run()),

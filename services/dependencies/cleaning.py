@@ -54,7 +54,8 @@ def _check(check: Check, text: Callable[[str], str]) -> Check:
 
 
 def _run(run: RunSeen, text: Callable[[str], str]) -> RunSeen:
-    return replace(run, id=text(run.id), app=text(run.app), function=text(run.function))
+    tries = None if run.tries is None else tuple(replace(step, name=text(step.name)) for step in run.tries)
+    return replace(run, id=text(run.id), app=text(run.app), function=text(run.function), tries=tries)
 
 
 def _plain(value: Any, text: Callable[[str], str]) -> Any:

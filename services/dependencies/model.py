@@ -33,8 +33,22 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StepSeen:
+    """One try of a step. `took_s` None while it is at work; `again`: a try of the same step came before it."""
+
+    name: str
+    started_ms: int
+    took_s: float | None
+    failed: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunSeen:
-    """A run as the server lists it; times in ms since 1970, None where it doesn't say."""
+    """A run as the server lists it; times in ms since 1970, None where it doesn't say.
+
+    `tries`: what its trace has of its steps, None where it was not read.
+    """
 
     id: str
     app: str
@@ -43,6 +57,7 @@ class RunSeen:
     queued_ms: int | None
     started_ms: int | None
     ended_ms: int | None
+    tries: tuple[StepSeen, ...] | None = None
 
     @property
     def finished(self) -> bool:

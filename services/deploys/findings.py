@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, get_args
 
 from services.advice import Advice
+from services.deploys.forecast import Needed
 from services.deploys.platform import SECONDS, TITLES, UNREAD_FROM, Field, Platform
 
 Severity = Literal["error", "warning"]
@@ -20,6 +21,7 @@ SHELL = re.compile(r"^\s*(?:npm|yarn|pnpm|npx|bun)\b|^\s*(?:\S*/)?(?:ba|da)?sh\s
 WORKER = re.compile(r"\bworker\b|\bcelery\b|\brq\b|\bdramatiq\b", re.IGNORECASE)
 WEB = re.compile(r"\b(?:uvicorn|gunicorn|hypercorn|next|flask|streamlit)\b", re.IGNORECASE)
 SEVERAL = re.compile(r"(?<![&>])&(?!&)|\b(?:honcho|foreman|supervisord|concurrently|overmind|pm2)\b")
+EDGE_S = 300  # the edge closes a request after so long without data
 MOST_COST = 1.9  # times the cost of one version; the goal is below 2, which is two versions all the time
 # Overlap and draining, in seconds. Source: domain.md §6.
 USUAL, WORKER_ALONE, WEB_ALONE = (300, 180), (600, 300), (20, 30)
@@ -47,10 +49,24 @@ class Way:
 
 
 def findings(found: Platform, now: datetime, *, deploys_a_month: float | None) -> tuple[Finding, ...]:
-    """Errors first."""
+    """Of the settings, errors first."""
     made = [*_unread(found), *_seconds(found, now), *_only_in_file(found, now), *_effects(found, now)]
-    made += _cost(found, now, deploys_a_month)
-    return tuple(sorted(made, key=lambda finding: get_args(Severity).index(finding.severity)))
+    return ordered([*made, *_cost(found, now, deploys_a_month)])
+
+
+def ordered(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors first."""
+    return tuple(sorted(found, key=lambda finding: get_args(Severity).index(finding.severity)))
+
+
+def edge(function: str, step: str, longest_s: float) -> Finding:
+    """A step that lasts longer than the edge keeps a silent request open."""
+    return _made("edge", function=function, step=step or "run", minutes=f"{longest_s / 60:.0f}")
+
+
+def unconfirmed(version: str, missing: Iterable[str]) -> Finding:
+    """A deploy of which something doesn't hold a quarter of an hour later."""
+    return _made("unconfirmed", version=version, missing=", ".join(missing))
 
 
 def _unread(found: Platform) -> Iterator[Finding]:
@@ -117,16 +133,15 @@ def cost_factor(overlap_s: int, deploys_a_month: float) -> float:
     return 1 + min(1.0, deploys_a_month * overlap_s / (30 * 86_400))
 
 
-def ways(longest_s: float | None) -> tuple[Way, ...]:
-    """The three ways, in order; `longest_s` is how long the longest background run took, None where it isn't known.
-
-    Where the usual seconds don't cover it, as many as it needs, rounded up to half minutes, half of them as overlap.
-    """
+def ways(needed: Needed | None) -> tuple[Way, ...]:
+    """The three ways, in order, with the seconds that the measured steps need; the usual ones where they are enough."""
     overlap, draining = USUAL
-    if longest_s is not None and longest_s > overlap + draining:
-        overlap = draining = math.ceil(longest_s / 60) * 30
-    known = "" if longest_s is None else f" The longest that was measured took {longest_s / 60:.1f} min."
-    enough = f"Enough for runs of up to {(overlap + draining) // 60} min.{known}"
+    if needed is not None and needed.seconds > overlap + draining:
+        overlap = draining = math.ceil(needed.seconds / 60) * 30
+    known = ""
+    if needed is not None:
+        known = f" Measured steps need {needed.seconds} s{'' if needed.sure else ', as far as few of them tell'}."
+    enough = f"Enough for steps of up to {(overlap + draining) // 60} min.{known}"
     apart = f"Where web and worker share a service. The web keeps {WEB_ALONE[0]} and {WEB_ALONE[1]}."
     longer = "For longer runs: with a second worker connected, a deploy pauses nothing."
     return (

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from services import clock
-from services.clock import DAY_MS
-from services.dependencies.inngest.runs import at_work
+from services.dependencies.inngest import flight
+from services.dependencies.inngest.flight import InFlight
 from services.deploys import jobs
+from services.deploys.forecast import SINCE_MS
 from services.deploys.light import Light, light
-from services.deploys.view import SINCE_DAYS
 from services.errors import StoreError
 from services.settings.model import Environment
-from services.store import Store, inngest_runs
+from services.store import Store, durations
+from services.store.durations import RUN, Durations
 
 PAUSE_S = 5.0
 
@@ -37,23 +38,23 @@ async def wait(
 
 async def look(environment: Environment, store: Store | None) -> Light:
     """What is at work now: runs as Inngest lists them, and jobs that report to us."""
-    found = await at_work(environment)
+    found = await flight.look(environment)
     running, took = await asyncio.to_thread(_kept, environment, store)
     now = clock.now_ms()
     if isinstance(found, str):
         return replace(light(running, took, as_of_ms=now), clear=None, why=found)
-    return light([*running, *found], took, as_of_ms=now)
+    return light([*running, *found.runs], took, as_of_ms=now, idle=found.idle)
 
 
-def _kept(environment: Environment, store: Store | None) -> tuple[jobs.Running, Mapping[str, Sequence[float]]]:
+def _kept(environment: Environment, store: Store | None) -> tuple[list[InFlight], Mapping[str, Durations]]:
     """Jobs at work, and how long runs and jobs took; nothing where the store can't be read."""
     if store is None:
         return [], {}
     try:
         with store.read() as connection:
-            since = clock.now_ms() - SINCE_DAYS * DAY_MS
-            durations = inngest_runs.durations(connection, environment.name, since_ms=since)
+            now = clock.now_ms()
+            runs = durations.load(connection, environment.name, RUN, since_ms=now - SINCE_MS, now_ms=now)
             running, took = jobs.read(connection, environment)
     except StoreError:
         return [], {}
-    return running, {d.function: d.all_s for d in durations} | took
+    return running, {d.function: d for d in runs} | took

@@ -2,6 +2,7 @@
 
 How long a run still takes is read off those that took longer than it has: of these, the time that half of them,
 and that eight of ten, took from here on. A run is counted from when it was queued, since no list tells when it began.
+Runs that sleep, wait for something or have not begun are counted apart: a deploy interrupts none of them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.counting import quantile
+from services.dependencies.inngest.flight import InFlight
+from services.store.durations import Durations
 
 FEW = 5  # with fewer finished runs of a function, nothing is said of how long they take
 WORTH_S = 900.0  # waiting longer than this saves less than it costs, unless a run's end is nearer
@@ -24,6 +26,8 @@ class AtWork:
     run_id: str
     function: str
     since_ms: int
+    step: str | None = None
+    step_since_ms: int | None = None
     expected_s: float | None = None
     within_s: float | None = None
 
@@ -39,6 +43,7 @@ class Light:
     as_of_ms: int
     why: str = ""
     at_work: tuple[AtWork, ...] = ()
+    idle: int = 0  # runs that a deploy does not interrupt
 
     @property
     def clear_in_s(self) -> float | None:
@@ -61,22 +66,21 @@ def _last(values: object) -> float | None:
     return None if any(value is None for value in found) else max(found, default=0.0)
 
 
-def light(running: Sequence[tuple[str, str, int]], took_s: Mapping[str, Sequence[float]], *, as_of_ms: int) -> Light:
-    """From runs at work (id, function, queued_ms) and how long finished ones took in all, by function, in seconds."""
+def light(running: Sequence[InFlight], took: Mapping[str, Durations], *, as_of_ms: int, idle: int = 0) -> Light:
+    """From what is at work, and how long such work took in all, by function."""
     found = tuple(
-        AtWork(run_id=id_, function=function, since_ms=since_ms,
-               **_left((as_of_ms - since_ms) / 1000, took_s.get(function, ())))
-        for id_, function, since_ms in sorted(running, key=lambda run: run[2])
+        AtWork(run_id=run.id, function=run.function, since_ms=run.since_ms, step=run.step,
+               step_since_ms=run.step_since_ms, **_left((as_of_ms - run.since_ms) / 1000, took.get(run.function)))
+        for run in sorted(running, key=lambda run: run.since_ms)
     )  # fmt: skip
-    return Light(clear=not found, as_of_ms=as_of_ms, at_work=found)
+    return Light(clear=not found, as_of_ms=as_of_ms, at_work=found, idle=idle)
 
 
-def _left(been_s: float, took_s: Sequence[float]) -> dict[str, float | None]:
+def _left(been_s: float, took: Durations | None) -> dict[str, float | None]:
     """Half and eight of ten of the runs that took longer than this one has, from here on."""
-    longer = sorted(value - been_s for value in took_s if value > been_s)
-    if len(took_s) < FEW or not longer:
+    if took is None or took.known < FEW:
         return {"expected_s": None, "within_s": None}
-    return {"expected_s": quantile(longer, 0.5), "within_s": quantile(longer, 0.8)}
+    return {"expected_s": took.left_s(been_s, 0.5), "within_s": took.left_s(been_s, 0.8)}
 
 
 def words(found: Light) -> tuple[str, str]:
@@ -84,7 +88,9 @@ def words(found: Light) -> tuple[str, str]:
     if found.clear is None:
         return f"It is not known whether anything is at work. {found.why}".rstrip(), "Ask in Inngest before you deploy."
     if found.clear:
-        return "Nothing is at work: a deploy interrupts nothing now.", "Deploy now, before the next run begins."
+        waits = "sleeps or waits" if found.idle == 1 else "sleep or wait"
+        idle = f" {_runs(found.idle)} {waits}." if found.idle else ""
+        return f"Nothing is at work: a deploy interrupts nothing now.{idle}", "Deploy now, before the next run begins."
     count = len(found.at_work)
     what = "A run is at work" if count == 1 else f"{count} runs are at work"
     if found.clear_in_s is None or found.within_s is None:
@@ -93,6 +99,10 @@ def words(found: Light) -> tuple[str, str]:
     if found.within_s > WORTH_S:
         return likely, f"Waiting longer than {_minutes(WORTH_S)} costs more than it saves: deploy with enough draining."
     return likely, f"Wait, {_minutes(found.within_s)} at most; then look again."
+
+
+def _runs(number: int) -> str:
+    return "1 run" if number == 1 else f"{number} runs"
 
 
 def _minutes(seconds: float) -> str:

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any, get_args
 
+from sqlalchemy import Connection
+
 from services import clock
-from services.clock import DAY_MS
-from services.deploys import history, jobs
-from services.deploys.findings import Finding, Way, cost_factor, findings, ways
-from services.deploys.forecast import Forecast, forecast
-from services.deploys.history import Past
+from services.dependencies.inngest.flight import InFlight
+from services.deploys import after, history, in_flight, jobs, success
+from services.deploys import forecast as forecasts
+from services.deploys.findings import EDGE_S, Finding, Way, cost_factor, edge, findings, ordered, unconfirmed, ways
+from services.deploys.forecast import Forecast, Needed, Toll, forecast, needed, toll
+from services.deploys.history import Measured, Past
 from services.deploys.light import Light, light
 from services.deploys.platform import Field, Platform, read
-from services.evidence import decisions
+from services.deploys.success import Success
+from services.env_files.document import UnreadableSource
+from services.env_files.reading import read_file
 from services.evidence.freshness import reading_is_stale
 from services.settings.model import Environment, Settings
-from services.store import Store, conditions, inngest_runs
-from services.store.inngest_runs import Durations
+from services.store import Store, conditions
+from services.store.conditions import Condition
+from services.store.durations import Durations
 
-RUNS = "inngest.runs"  # the probe that reads the list of runs
-SINCE_DAYS = 30
+RUNS, SYNC = "inngest.runs", "inngest.sync"  # the probes that read the list of runs, and how the application is reached
+STREAMS = "INNGEST_STREAMING"  # set to force, a step served over HTTP sends data while it works
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployments:
-    """The view-model of an environment. `again_by_hand`: runs that were run again through Greenlight in 7 days."""
+    """The view-model of an environment."""
 
     environment: str
     simulated: bool
@@ -37,50 +44,90 @@ class Deployments:
     ways: tuple[Way, ...]
     past: tuple[Past, ...]
     forecast: tuple[Forecast, ...]
+    toll: Toll | None
+    needed: Needed | None
     granted_s: int  # overlap and draining together
+    price: float | None  # of a step that is cut
     deploys_a_month: float | None
     cost_factor: float | None
-    again_by_hand: int
+    week: Success
+    since_settings: Success | None  # since the settings are as they are; None before that was seen
 
 
 def view(store: Store, settings: Settings, name: str, now_ms: int) -> Deployments:
     """Raises UnknownEnvironment or StoreError."""
     environment = settings.environment(name)
-    now = clock.from_ms(now_ms)
-    platform = read(environment.env_path, tuple(settings.settings_dir / file for file in settings.deploys.files), name)
+    now, price = clock.from_ms(now_ms), settings.deploys.cost_per_step
+    platform = platform_of(settings, environment)
     with store.read() as connection:
-        found = {c.probe: c for c in conditions.load(connection, name)}.get(RUNS)
-        durations = inngest_runs.durations(connection, name, since_ms=now_ms - SINCE_DAYS * DAY_MS)
-        past = history.read(connection, name, now_ms)
-        changed = decisions.history(connection, name, "run")
-        own = jobs.read(connection, environment)
+        found = {c.probe: c for c in conditions.load(connection, name)}
+        runs, ran, steps = forecasts.load(connection, name, now_ms)
+        past = history.read(connection, name, now_ms, measured(environment, platform, found.get(RUNS), now))
+        shown = _light(connection, environment, found.get(RUNS), runs, now_ms)
+        week = success.since(connection, name, past, now_ms - success.WEEK_MS, now_ms, price)
+        changed = success.settings_since(connection, name)
+        since = None if changed is None else success.since(connection, name, past, changed, now_ms, price)
     rate = history.a_month(past, now_ms)
+    granted = granted_s(platform, now)
+    made = forecast(steps, runs, ran, granted, now_ms)
+    wanted = needed(steps, runs)
+    wrong = [*findings(platform, now, deploys_a_month=rate), *_not_confirmed(past)]
+    wrong += _beyond_the_edge(environment, made, found.get(SYNC))
     overlap = platform.seconds("overlap", now)
-    granted = overlap + platform.seconds("draining", now)
-    longest = max((d.longest_s for d in durations), default=None)
     return Deployments(
         environment=name,
         simulated=environment.simulated,
         as_of_ms=now_ms,
-        light=_light(environment, found, durations, own, now_ms),
+        light=shown,
         platform=platform,
-        findings=findings(platform, now, deploys_a_month=rate),
-        ways=ways(longest),
+        findings=ordered(wrong),
+        ways=ways(wanted),
         past=past,
-        forecast=forecast(durations, granted),
+        forecast=made,
+        toll=toll(made, cost_per_step=price, deploys_a_month=rate),
+        needed=wanted,
         granted_s=granted,
+        price=price,
         deploys_a_month=rate,
         cost_factor=None if rate is None else cost_factor(overlap, rate),
-        again_by_hand=sum(d.detail.get("what") == "rerun" and d.at_ms >= now_ms - 7 * DAY_MS for d in changed),
+        week=week,
+        since_settings=since,
+    )
+
+
+def platform_of(settings: Settings, environment: Environment) -> Platform:
+    """What is written of the platform's settings for an environment."""
+    files = tuple(settings.settings_dir / file for file in settings.deploys.files)
+    return read(environment.env_path, files, environment.name)
+
+
+def granted_s(platform: Platform, now: datetime) -> int:
+    """Seconds that a deploy grants to a step in progress. A volume keeps versions from overlapping."""
+    overlap = 0 if platform.effective("volume", now) is not None else platform.seconds("overlap", now)
+    return overlap + platform.seconds("draining", now)
+
+
+def measured(environment: Environment, platform: Platform, runs: Condition | None, now: datetime) -> Measured:
+    """How what comes after a deploy is measured there."""
+    slo = next((o for o in environment.objectives if o.sli == "readiness_uptime" and o.target < 1), None)
+    detail: Mapping[str, Any] = {} if runs is None else runs.detail
+    return Measured(
+        granted_s=granted_s(platform, now),
+        budget_s=None if slo is None else (1 - slo.target) * int(slo.window[:-1]) * 86_400,
+        knows_tries=bool(detail.get("kind")) and detail["kind"] != "cloud" and detail.get("graphql") is not False,
     )
 
 
 def _light(
-    environment: Environment, found: conditions.Condition | None, durations: Sequence[Durations],
-    own: tuple[jobs.Running, Mapping[str, Sequence[float]]], now_ms: int,
-) -> Light:  # fmt: skip
-    """Runs as the worker read them last, and jobs that report. Where runs aren't known, jobs alone are listed."""
-    running, took = own
+    connection: Connection, environment: Environment, found: Condition | None, runs: Sequence[Durations], now_ms: int
+) -> Light:
+    """What is at work as it was read last, and jobs that report. Where runs aren't known, jobs alone are listed."""
+    running, took = jobs.read(connection, environment)
+    took = {item.function: item for item in runs} | took
+    looked = in_flight.load(connection, environment.name)
+    if looked is not None and now_ms - looked.at_ms < in_flight.LOOKS_MS:
+        made = light([*running, *looked.flight.runs], took, as_of_ms=looked.at_ms, idle=looked.flight.idle)
+        return replace(made, clear=None, why=looked.why) if looked.why else made
     as_of_ms, why = now_ms, ""
     if environment.server is None:
         why = "Greenlight does not know this environment's Inngest server: set inngest.api_url."
@@ -90,9 +137,35 @@ def _light(
         as_of_ms, why = found.at_ms, "Its list of runs could not be read lately."
     else:
         as_of_ms = found.at_ms
-        running = [*running, *((str(id_), str(function), int(at)) for id_, function, at in found.detail["running"])]
-    made = light(running, {d.function: d.all_s for d in durations} | dict(took), as_of_ms=as_of_ms)
+        running += [InFlight(id=str(id_), function=str(function), since_ms=int(at))
+                    for id_, function, at in found.detail["running"]]  # fmt: skip
+    made = light(running, took, as_of_ms=as_of_ms)
     return replace(made, clear=None, why=why) if why else made
+
+
+def _not_confirmed(past: Sequence[Past]) -> list[Finding]:
+    """Of the newest deploy alone: those before it are over."""
+    if not past or past[0].is_confirmed is not False:
+        return []
+    missing = [after.PARTS.get(name, name) for name, held in past[0].check.items() if held is not True]
+    return [unconfirmed(past[0].deploy.version, missing or ["ready"])]
+
+
+def _beyond_the_edge(environment: Environment, found: Sequence[Forecast], sync: Condition | None) -> list[Finding]:
+    """The longest step that is served over HTTP without streaming, where it lasts too long."""
+    longest = next((item for item in found if item.step), None)
+    if longest is None or longest.longest_s <= EDGE_S or (sync is not None and sync.detail.get("connected")):
+        return []
+    return [] if _streams(environment) else [edge(longest.function, longest.step, longest.longest_s)]
+
+
+def _streams(environment: Environment) -> bool:
+    if environment.env_path is None:
+        return False
+    try:
+        return read_file(environment.env_path).filled(STREAMS).strip().lower() == "force"
+    except UnreadableSource:
+        return False
 
 
 def document(found: Deployments) -> dict[str, Any]:
@@ -110,17 +183,20 @@ def document(found: Deployments) -> dict[str, Any]:
         "findings": [{"code": f.code, "severity": f.severity} | f.advice.as_detail() for f in found.findings],
         "granted_s": found.granted_s,
         "forecast": [
-            {"function": f.function, "runs": f.runs, "p50_s": f.p50_s, "p95_s": f.p95_s, "longest_s": f.longest_s,
-             "longer": f.longer, "at_most": f.at_most, "risk": f.risk}
+            {"function": f.function, "step": f.step or None, "tries": f.tries, "p50_s": f.p50_s, "p95_s": f.p95_s,
+             "longest_s": f.longest_s, "longer": f.longer, "at_most": f.at_most, "risk": f.risk,
+             "cut_per_deploy": f.expected, "cut_at_least": f.low, "cut_at_most": f.high}
             for f in found.forecast
         ],
+        "cut_per_deploy": None if found.toll is None else asdict(found.toll),
+        "needed_s": None if found.needed is None else asdict(found.needed),
         "deploys_a_month": found.deploys_a_month,
         "cost_factor": found.cost_factor,
-        "again_by_hand_7d": found.again_by_hand,
+        "week": asdict(found.week),
+        "since_settings_changed": None if found.since_settings is None else asdict(found.since_settings),
         "deploys": [
             {"version": p.deploy.version, "at": clock.iso(p.deploy.at_ms), "source": p.deploy.source,
-             "note": p.deploy.note, "readiness_gap_s": p.gap_s, "healthy_after_s": p.healthy_after_s,
-             "confirmed": p.is_confirmed, "failed_runs": p.failed_runs}
+             "note": p.deploy.note} | history.as_json(p)
             for p in found.past
         ],
     }  # fmt: skip
@@ -133,10 +209,11 @@ def gate_document(environment: str, found: Light) -> dict[str, Any]:
         "clear": found.clear,
         "why": found.why,
         "in_flight": [
-            {"function": run.function, "step": None, "run_id": run.run_id, "since": clock.iso(run.since_ms),
+            {"function": run.function, "step": run.step, "run_id": run.run_id, "since": clock.iso(run.since_ms),
              "expected_s": run.expected_s}
             for run in found.at_work
         ],
         "clear_in_s": found.clear_in_s,
+        "idle": found.idle,
         "as_of": clock.iso(found.as_of_ms),
     }  # fmt: skip

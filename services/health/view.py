@@ -21,7 +21,7 @@ from services.health.contradictions import leading
 from services.health.evaluate import NEVER, Dependency, Health, evaluate, never_seen
 from services.health.ribbon import Cell, cells, with_present
 from services.settings.model import Environment, Settings
-from services.store import Store, conditions, samples, spans, workers
+from services.store import Store, conditions, durations, samples, spans, workers
 from services.store.conditions import Condition
 from services.store.spans import ENVIRONMENT, Span
 from services.store.workers import SILENT_AFTER_MS
@@ -131,7 +131,8 @@ def environment_view(store: Store, environment: Environment, now_ms: int) -> Env
     with store.read() as connection:
         worker = _worker(connection, now_ms)
         card = _card(connection, environment, now_ms)
-        sparks = samples.newest_values(connection, environment.name, since_ms=now_ms - SPARK_MS)
+        since_ms = now_ms - SPARK_MS
+        sparks = samples.newest_values(connection, environment.name, since_ms=since_ms, without=durations.PREFIXES)
         past = spans.load(connection, environment.name, since_ms=now_ms - DAY_MS)
         changes = _changes(connection, environment.name, now_ms, limit=20)
     led = leading(card.health.contradictions)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.schema import deploys, maintenance
 
+NAMES = ("environment", "at_ms", "version", "source", "note")
 FIRST = "first"  # the version that ran when the environment was first looked at: known, but no deploy
 
 
@@ -21,6 +25,7 @@ class Deploy:
     version: str
     source: str
     note: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)  # who, branch, commit; what was checked after it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +46,7 @@ class Maintenance:
 def note(connection: Connection, deploy: Deploy) -> bool:
     """Keep a deploy; False where the very same one is there already."""
     made = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(deploys)
-    values = {name: getattr(deploy, name) for name in Deploy.__dataclass_fields__}
+    values = {name: getattr(deploy, name) for name in NAMES} | {"detail": json.dumps(deploy.detail)}
     done = connection.execute(made.values(**values).on_conflict_do_nothing().returning(deploys.c.id))
     return done.first() is not None
 
@@ -54,16 +59,26 @@ def since(connection: Connection, environment: str, from_ms: int, until_ms: int)
         deploys.c.at_ms < until_ms,
         deploys.c.source != FIRST,
     )
-    names = tuple(Deploy.__dataclass_fields__)
-    rows = connection.execute(query.order_by(deploys.c.at_ms, deploys.c.id))
-    return tuple(Deploy(**{name: getattr(row, name) for name in names}) for row in rows)
+    return tuple(_deploy(row) for row in connection.execute(query.order_by(deploys.c.at_ms, deploys.c.id)))
 
 
 def newest(connection: Connection, environment: str) -> Deploy | None:
     """The last version that is known, with when it began to run as far as is known."""
     query = select(deploys).where(deploys.c.environment == environment)
     row = connection.execute(query.order_by(deploys.c.at_ms.desc(), deploys.c.id.desc()).limit(1)).first()
-    return None if row is None else Deploy(**{name: getattr(row, name) for name in Deploy.__dataclass_fields__})
+    return None if row is None else _deploy(row)
+
+
+def add_detail(connection: Connection, deploy: Deploy, found: Mapping[str, Any]) -> None:
+    """Put more of what is known beside what is kept of a deploy; the same name takes the place of what was there."""
+    own = (deploys.c.environment == deploy.environment) & (deploys.c.at_ms == deploy.at_ms)
+    own &= deploys.c.version == deploy.version
+    kept = connection.execute(select(deploys.c.detail).where(own).with_for_update()).scalar_one()
+    connection.execute(update(deploys).where(own).values(detail=json.dumps(json.loads(kept) | dict(found))))
+
+
+def _deploy(row: Row[Any]) -> Deploy:
+    return Deploy(**{name: getattr(row, name) for name in NAMES}, detail=json.loads(row.detail))
 
 
 def declare(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from services.counting import quantile
 from services.store.schema import inngest_runs as table
 
 if TYPE_CHECKING:
@@ -42,17 +41,32 @@ class Tally:
     newest_ms: int
 
 
-def keep(connection: Connection, environment: str, seen: Iterable[RunSeen]) -> tuple[Ended, ...]:
-    """Keep the finished runs that are new; returns those, with the moments under which they are counted."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """What was new: runs, and times of runs that were kept before without them."""
+
+    runs: tuple[Ended, ...] = ()
+    timed: tuple[Ended, ...] = ()
+
+
+def keep(connection: Connection, environment: str, seen: Iterable[RunSeen]) -> Kept:
+    """Keep the finished runs that are new, with the moments under which they are counted, and times learnt later."""
     finished = {run.id: run for run in seen if run.finished}
+    timed = []
     ids = list(finished)
     for start in range(0, len(ids), CHUNK):
-        part = ids[start : start + CHUNK]
-        known = select(table.c.run_id).where(table.c.environment == environment, table.c.run_id.in_(part))
-        for id_ in connection.execute(known).scalars():
-            del finished[id_]
-    if not finished:
-        return ()
+        known = select(table).where(table.c.environment == environment, table.c.run_id.in_(ids[start : start + CHUNK]))
+        for row in connection.execute(known).all():
+            run = finished.pop(row.run_id)
+            if row.took_s is None and run.took_s is not None:
+                times = {"wait_s": run.wait_s, "took_s": run.took_s}
+                own = (table.c.environment == environment) & (table.c.run_id == run.id)
+                connection.execute(update(table).where(own).values(times))
+                timed.append(Ended(**dict(row._mapping) | times))
+    return Kept(runs=_new(connection, environment, finished) if finished else (), timed=tuple(timed))
+
+
+def _new(connection: Connection, environment: str, finished: Mapping[str, RunSeen]) -> tuple[Ended, ...]:
     ordered = sorted(finished.values(), key=lambda run: (run.ended_ms or 0, run.id))
     taken = _taken(connection, environment, ordered[0].ended_ms or 0)
     new = []
@@ -94,39 +108,6 @@ def tallies(connection: Connection, environment: str, *, since_ms: int) -> tuple
         .order_by(counted["failed"].desc(), table.c.function)
     )
     return tuple(Tally(**row._mapping) for row in rows)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Durations:
-    """How long finished runs of a function took from queued to ended, in seconds, shortest first."""
-
-    function: str
-    all_s: tuple[float, ...]
-
-    @property
-    def longest_s(self) -> float:
-        """The longest."""
-        return self.all_s[-1]
-
-    def at(self, share: float) -> float:
-        """The smallest that at least that share of runs did not exceed."""
-        return quantile(self.all_s, share)
-
-
-def durations(connection: Connection, environment: str, *, since_ms: int, limit: int = 20_000) -> tuple[Durations, ...]:
-    """By function, the slowest first; of runs whose beginning is known, that completed or failed, the newest."""
-    rows = connection.execute(
-        select(table.c.function, table.c.wait_s, table.c.took_s)
-        .where(table.c.environment == environment, table.c.at_ms >= since_ms, table.c.status != "CANCELLED",
-               table.c.took_s.is_not(None))
-        .order_by(table.c.at_ms.desc())
-        .limit(limit)
-    )  # fmt: skip
-    found: dict[str, list[float]] = {}
-    for function, wait_s, took_s in rows:
-        found.setdefault(function, []).append((wait_s or 0.0) + took_s)
-    made = (Durations(function=name, all_s=tuple(sorted(values))) for name, values in found.items())
-    return tuple(sorted(made, key=lambda item: -item.longest_s))
 
 
 def failures(connection: Connection, environment: str, *, since_ms: int, limit: int = 20) -> tuple[Ended, ...]:

@@ -114,15 +114,19 @@ def series_id(connection: Connection, key: SeriesKey, known: dict[SeriesKey, int
 
 
 def newest_values(
-    connection: Connection, environment: str, *, since_ms: int
+    connection: Connection, environment: str, *, since_ms: int, without: tuple[str, ...] = ()
 ) -> Mapping[str, tuple[tuple[int, float | None], ...]]:
-    """Every SLI of an environment with its (time, value) pairs since then, oldest first: sparklines."""
+    """Every SLI of an environment with its (time, value) pairs since then, oldest first: sparklines.
+
+    `without`: beginnings of names that are left out.
+    """
     rows = connection.execute(
         select(series.c.sli, samples.c.at_ms, samples.c.value)
         .join_from(series, samples, samples.c.series_id == series.c.id)
-        .where(series.c.environment == environment, samples.c.at_ms >= since_ms)
+        .where(series.c.environment == environment, samples.c.at_ms >= since_ms,
+               *(~series.c.sli.startswith(prefix) for prefix in without))
         .order_by(series.c.sli, samples.c.at_ms)
-    )
+    )  # fmt: skip
     found: dict[str, list[tuple[int, float | None]]] = {}
     for row in rows:
         found.setdefault(row.sli, []).append((row.at_ms, row.value))

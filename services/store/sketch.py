@@ -10,7 +10,7 @@ import math
 import struct
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 ACCURACY = 0.01
@@ -118,6 +118,18 @@ class Merged:
             while len(found) < len(ranks) and ranks[len(found)] < seen:
                 found.append(middle(index))
         return tuple(found)
+
+
+def place_of(counts: Mapping[int, int], share: float) -> int:
+    """The lowest bucket, of counts in order, up to which at least that share lies. Raises ValueError without counts."""
+    if not counts:
+        raise ValueError("nothing was counted")
+    wanted, seen, place = share * sum(counts.values()), 0, LOWEST
+    for place, number in counts.items():  # noqa: B007 - the last one is asked for after the loop
+        seen += number
+        if seen >= wanted:
+            break
+    return place
 
 
 def merged(blobs: Iterable[bytes]) -> Merged:

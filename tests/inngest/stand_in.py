@@ -142,6 +142,7 @@ class Server:
             "started": None,
             "ended": None,
             "steps": {},
+            "tries": [],  # of steps: (name, begun, ended, whether it failed), as far as answers told
             "event": event,
             "event_id": event_id,
             "output": None,
@@ -207,7 +208,9 @@ class Server:
                 if run["status"] != "RUNNING":
                     return 0, None
                 run["started"] = run["started"] or time.time()
+                begun = time.time()
                 status, body, final = await self.call(run, step_id, attempt, tries, disable)
+                self.traced(run, status, body, begun)
             self.calls.append({"run": run["id"], "step": step_id, "attempt": attempt, "status": status})
             errors = status == 206 and any(op["op"] == "StepError" for op in body)
             if (status in {200, 206} and not errors) or final:
@@ -216,6 +219,16 @@ class Server:
                 return status, [op | {"op": "StepFailed"} for op in body]
             await asyncio.sleep(RETRY_S)
         return status, body
+
+    @staticmethod
+    def traced(run: dict[str, Any], status: int, body: Any, begun: float) -> None:
+        """A call that broke doesn't say which step it was: the next one that answers does."""
+        ops = [op for op in body if op["op"] in {"StepRun", "StepError", "StepFailed"}] if status == 206 else []
+        for op in ops:
+            name = op.get("displayName") or op.get("name") or op["id"]
+            run["tries"].append((name, begun, time.time(), op["op"] != "StepRun"))
+        if not ops and status not in {200, 206}:
+            run["tries"].append((None, begun, time.time(), True))
 
     async def call(
         self, run: dict[str, Any], step_id: str, attempt: int, tries: int, disable: bool
@@ -431,8 +444,26 @@ class Server:
         run = self.runs.get(request.path_params["id"])
         if run is None or not self.opened(request):
             return JSONResponse({}, 404)
-        root = {"startedAt": iso(run["started"]), "children": []}
+        root = {"startedAt": iso(run["started"]), "children": self.spans(run, "children", failures=False)}
         return JSONResponse({"data": {"runId": run["id"], "rootSpan": root}} | self.fetched())
+
+    @staticmethod
+    def spans(run: dict[str, Any], below: str, *, failures: bool) -> list[dict[str, Any]]:
+        """A span for each step; of one that was tried more than once, GraphQL has the tries below it."""
+        steps: list[list[tuple[Any, float, float, bool]]] = [[]]
+        for one in run["tries"]:
+            steps[-1].append(one)
+            if not one[3]:
+                steps.append([])
+        found = []
+        for tries in filter(None, steps):
+            times = [{"name": f"Attempt {n}", "status": "FAILED" if failed else "COMPLETED", "startedAt": iso(begun),
+                      "endedAt": iso(ended)} for n, (_, begun, ended, failed) in enumerate(tries)]  # fmt: skip
+            span = times[-1] | {"name": tries[-1][0] or "executor.step", "stepOp": "RUN", "startedAt": iso(tries[0][1])}
+            if not failures:
+                span["startedAt"] = iso(tries[-1][1])
+            found.append(span | {below: times if failures and len(times) > 1 else []})
+        return found
 
     async def change(self, request: Request) -> Response:
         run, what = self.runs.get(request.path_params["id"]), request.path_params["what"]
@@ -459,7 +490,14 @@ class Server:
             self.runs[new]["steps"] = {id_: run["steps"][id_] for id_ in kept[:stop]}
         return JSONResponse({"data": {"runId": new}} | self.fetched())
 
-    async def graphql(self, _request: Request) -> Response:
+    async def graphql(self, request: Request) -> Response:
+        asked = await request.json()
+        if "runTrace" in asked["query"]:
+            run = self.runs.get(asked["variables"]["id"])
+            if run is None:
+                return JSONResponse({"data": None, "errors": [{"message": "not found"}]})
+            root = {"startedAt": iso(run["started"]), "childrenSpans": self.spans(run, "childrenSpans", failures=True)}
+            return JSONResponse({"data": {"runTrace": root}})
         apps = [{"name": a["name"], "url": a["url"], "method": a["method"], "error": a["error"] or None,
                  "functionCount": len(a["functions"])} for a in self.apps.values()]  # fmt: skip
         functions = [

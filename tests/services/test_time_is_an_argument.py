@@ -9,7 +9,8 @@ from tests.conftest import ROOT
 
 READS = {"now", "now_ms"}
 PROBES = {  # the moment of a measurement
-    "dependencies/heartbeat/check.py", "dependencies/http_client.py", "dependencies/inngest/pulse.py",
+    "dependencies/heartbeat/check.py", "dependencies/http_client.py", "dependencies/inngest/flight.py",
+    "dependencies/inngest/pulse.py",
     "dependencies/inngest/route.py", "dependencies/inngest/runs.py", "dependencies/inngest/sync.py",
     "dependencies/queue/probe.py", "dependencies/run.py", "deploys/gate.py",
 }  # fmt: skip

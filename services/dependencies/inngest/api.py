@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from services.dependencies import http_client as http
 from services.dependencies.inngest.sdk import api_token, bare_key, is_hexadecimal
+from services.dependencies.inngest.trace import QUERY, Trace, moment_ms, of_graphql, of_rest
 from services.dependencies.model import FINAL, Failure, RunSeen
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ class Api:
     key: SecretStr | None
     cloud: bool
 
+    @property
+    def hosted(self) -> bool:
+        """Whether it is Inngest Cloud, which has REST alone."""
+        return self.url.endswith(".inngest.com")
+
     @classmethod
     def from_settings(cls, environment: Environment) -> Api:
         """The API of an environment whose Inngest server may be asked; a dev server takes no key."""
@@ -86,13 +92,13 @@ class Api:
             return found
         return _run(found.get("data"), is_listed=False) or Refusal(code="error", why="its answer holds no run")
 
-    async def progress_ms(self, run_id: str, *, deadline_s: float) -> int | None:
-        """The newest moment that a run's trace names (in the future for a sleep); None where it is not known.
-
-        In its `data` alone: what stands beside it says when the server answered.
-        """
+    async def trace(self, run_id: str, *, deadline_s: float, graphql: bool = False) -> Trace | Refusal:
+        """A run's steps; by GraphQL with the tries that failed, which REST leaves out."""
+        if graphql:
+            data = await self.graphql(QUERY, {"id": run_id}, deadline_s=deadline_s)
+            return data if isinstance(data, Refusal) else of_graphql(data)
         found = await self._get(f"/v2/runs/{quote(run_id, safe='')}/trace", {}, deadline_s)
-        return None if isinstance(found, Refusal) else max(_moments(found.get("data")), default=None)
+        return found if isinstance(found, Refusal) else of_rest(found.get("data"))
 
     async def cancel(self, run_id: str, *, deadline_s: float) -> Refusal | None:
         """Cancel a run; None where it is cancelled, `gone` where it had ended already."""
@@ -112,11 +118,13 @@ class Api:
         answer = await http.get(f"{self.url}/health", deadline_s=deadline_s)
         return None if isinstance(answer, Failure) else kind_of(answer)
 
-    async def graphql(self, query: str, *, deadline_s: float) -> Mapping[str, Any] | Refusal:
+    async def graphql(
+        self, query: str, variables: Mapping[str, object] | None = None, *, deadline_s: float
+    ) -> Mapping[str, Any] | Refusal:
         """The `data` of a GraphQL query: self-hosted servers only, and not with `--no-ui`."""
         if self._unusable:
             return UNUSABLE
-        body = json.dumps({"query": query}).encode()
+        body = json.dumps({"query": query} | ({"variables": variables} if variables else {})).encode()
         headers = {"Content-Type": "application/json"} | self._headers()
         found = self._read(await http.post(f"{self.url}/v0/gql", body, deadline_s=deadline_s, headers=headers))
         if isinstance(found, Refusal):
@@ -226,34 +234,9 @@ def _text(value: object, key: str) -> str:
     return found[:120] if isinstance(found, str) else ""
 
 
-def moment_ms(text: object) -> int | None:
-    """An RFC 3339 time as ms since 1970; None for anything else, the year 1 of an unset Go time included."""
-    if not isinstance(text, str):
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if found.tzinfo is None or found.year < 2000:
-        return None
-    return int(found.timestamp() * 1000)
-
-
 def rfc3339(at_ms: int) -> str:
     """A moment as the API takes it."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _moments(value: object, depth: int = 0) -> list[int]:
-    """Every moment in a nested answer: a trace's shape is the server's own affair, its times are progress."""
-    if depth > 40:
-        return []
-    if isinstance(value, dict):
-        return [m for item in value.values() for m in _moments(item, depth + 1)]
-    if isinstance(value, list):
-        return [m for item in value for m in _moments(item, depth + 1)]
-    found = moment_ms(value)
-    return [] if found is None else [found]
 
 
 # Why there was no answer, by the failure's code.

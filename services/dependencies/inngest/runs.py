@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from services import clock
 from services.clock import DAY_MS, SKEW_MS
-from services.dependencies.inngest.api import OPEN, Api, Refusal, rfc3339
-from services.dependencies.inngest.pulse import MOVES, PULSES
-from services.dependencies.messages import advice
+from services.dependencies.inngest import flight
+from services.dependencies.inngest.api import Api, Refusal, rfc3339
+from services.dependencies.inngest.pulse import MOVES
+from services.dependencies.inngest.trace import Trace
 from services.dependencies.model import FINAL, Check, Reading, RunSeen
 from services.evidence.model import Outcome
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 NAME = "inngest.runs"
 FIRST_LOOK_MS = DAY_MS  # how far back the first check reads
 OVERLAP_MS = 600_000  # read again each time: ends are noted late, and clocks differ
-OPEN_SINCE_MS = 30 * DAY_MS
 PAGE = 100
 PAGES_AT_MOST = 20
 TRACES_AT_MOST = 10
@@ -33,7 +33,6 @@ DETAILS_AT_MOST = 25  # runs asked one by one for when they began; of more than 
 DETAILS_AT_ONCE = 5
 DETAIL_DEADLINE_S = 3.0
 AFTER_OUTAGE_S = 180  # a server that kept a run in progress takes it up again well within this time
-RUNNING_SHOWN = 50
 KIND_EVERY_MS = 600_000
 DEADLINE_S = 10.0
 
@@ -47,6 +46,7 @@ class _Found:
     read_until_ms: int = 0
     complete: bool = False
     refusal: Refusal | None = None
+    graphql: bool = True  # until it is refused
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +54,6 @@ class RunsProbe:
     """Read the list on, look for runs without progress, and ask what kind of server it is."""
 
     api: Api
-    cloud_service: bool
     app_id: str | None
     moved_within_s: float
     stuck_after_s: float
@@ -70,7 +69,6 @@ class RunsProbe:
         assert server is not None  # noqa: S101 - the registry has checked
         return cls(
             api=Api.from_settings(environment),
-            cloud_service=server.api_url.endswith(".inngest.com"),
             app_id=wanted.app_id,
             moved_within_s=wanted.moved_within_s,
             stuck_after_s=wanted.stuck_after_s,
@@ -86,8 +84,8 @@ class RunsProbe:
         found = await self._ended(previous, now)
         if found.refusal is not None and not found.runs:
             return self._refused(found.refusal, previous, now)
-        asked = await self._ask_when_begun(found, previous)
-        waiting = await _open(self.api, self.app_id, now)
+        asked = await self._ask_for_steps(found, previous)
+        waiting = await flight.open_runs(self.api, self.app_id, now)
         if isinstance(waiting, Refusal):
             return self._refused(waiting, previous, now)
         gone_ms, back_ms = _outage(previous, now)
@@ -97,7 +95,7 @@ class RunsProbe:
             "read": len(found.runs),
             "mid_run": found.unfinished,
             "open": len(waiting),
-            "running": [list(run) for run in _working(waiting)[:RUNNING_SHOWN]],
+            "running": [[run.id, run.function, run.since_ms] for run in flight.of(waiting)[: flight.SHOWN]],
             "newest_completed_ms": _newest(found, previous, now),
             "newest": _last(found, previous),
             "gone_ms": gone_ms,
@@ -107,6 +105,8 @@ class RunsProbe:
             "waits_known": sum(run.wait_s is not None for run in found.runs.values()),
         }
         detail |= await self._kind(previous, now)
+        if not found.graphql or (previous.get("graphql") is False and detail.get("kind_ms") == previous.get("kind_ms")):
+            detail["graphql"] = False  # until the server is asked again what kind it is
         if found.refusal is not None and found.refusal.code == "limited":
             detail["wait_until_ms"] = now + found.refusal.wait_s * 1000
         return self._reading(found, detail, now)
@@ -139,10 +139,10 @@ class RunsProbe:
                 break
         return found
 
-    async def _ask_when_begun(self, found: _Found, previous: Mapping[str, Any]) -> list[str]:
-        """Put into the newest runs when they began, which their list doesn't tell; returns whom it need not ask again.
+    async def _ask_for_steps(self, found: _Found, previous: Mapping[str, Any]) -> list[str]:
+        """Put into the newest runs when they began, which their list doesn't tell, and what their steps took.
 
-        Of the rest it stays unknown: a wait that nobody measured is none of 0 s.
+        Returns whom it need not ask again. Of the rest it stays unknown: a wait that nobody measured is none of 0 s.
         """
         before = previous.get("asked")
         known = set(before) if isinstance(before, list) else set()
@@ -152,13 +152,24 @@ class RunsProbe:
 
         async def ask(run: RunSeen) -> None:
             async with gate:
-                detail = await self.api.run(run.id, deadline_s=DETAIL_DEADLINE_S)
-            if not isinstance(detail, Refusal):
-                found.runs[run.id] = replace(run, started_ms=detail.started_ms)
+                found.runs[run.id] = await self._with_steps(run, found, previous)
 
         await asyncio.gather(*(ask(run) for run in chosen))
         known |= {run.id for run in chosen}
         return [id_ for id_ in found.runs if id_ in known]
+
+    async def _with_steps(self, run: RunSeen, found: _Found, previous: Mapping[str, Any]) -> RunSeen:
+        """A run with what its trace says; where there is none, with when it began."""
+        trace: Trace | Refusal = Refusal(code="no_api")
+        if not self.api.hosted and found.graphql and previous.get("graphql") is not False:
+            trace = await self.api.trace(run.id, deadline_s=DETAIL_DEADLINE_S, graphql=True)
+            found.graphql = found.graphql and not isinstance(trace, Refusal)
+        if isinstance(trace, Refusal):
+            trace = await self.api.trace(run.id, deadline_s=DETAIL_DEADLINE_S)
+        if not isinstance(trace, Refusal) and trace.started_ms is not None:
+            return replace(run, started_ms=trace.started_ms, tries=trace.tries)
+        detail = await self.api.run(run.id, deadline_s=DETAIL_DEADLINE_S)
+        return run if isinstance(detail, Refusal) else replace(run, started_ms=detail.started_ms)
 
     async def _stuck(
         self, waiting: Sequence[RunSeen], now: int, gone_ms: int, back_ms: int
@@ -171,7 +182,8 @@ class RunsProbe:
         old = [run for run in waiting if run.status == "RUNNING" and run.queued_ms and run.queued_ms < limits[run.id]]
         found = []
         for run in old[:TRACES_AT_MOST]:
-            progress = await self.api.progress_ms(run.id, deadline_s=DEADLINE_S)
+            trace = await self.api.trace(run.id, deadline_s=DEADLINE_S)
+            progress = None if isinstance(trace, Refusal) else trace.progress_ms
             if progress is not None and progress < self._limit_ms(progress, now, gone_ms, back_ms):
                 found.append((run, progress))
         return found
@@ -184,7 +196,7 @@ class RunsProbe:
 
     async def _kind(self, previous: Mapping[str, Any], now: int) -> dict[str, Any]:
         """What a restart of the server would lose; asked now and then."""
-        if self.cloud_service:
+        if self.api.hosted:
             return {"kind": "cloud"}
         if previous.get("kind") is not None and now - _number(previous, "kind_ms") < KIND_EVERY_MS:
             return {"kind": previous["kind"], "kind_ms": previous.get("kind_ms")}
@@ -224,27 +236,6 @@ class RunsProbe:
         if not self.judges_movement:
             return (own,)
         return (own, Check(name=MOVES, outcome=moves, value=age_s, threshold=self.moved_within_s))
-
-
-async def at_work(environment: Environment) -> list[tuple[str, str, int]] | str:
-    """Runs that have not ended, as (id, function, queued_ms), asked now; or, in a sentence, why it is not known."""
-    if environment.server is None:
-        return "Greenlight does not know this environment's Inngest server: set inngest.api_url."
-    found = await _open(Api.from_settings(environment), environment.inngest.app_id, clock.now_ms())
-    if isinstance(found, Refusal):
-        return str(advice(f"runs.{found.code}", {"why": found.why, "seconds": found.wait_s}))
-    return _working(found)
-
-
-async def _open(api: Api, app_id: str | None, now: int) -> tuple[RunSeen, ...] | Refusal:
-    query = {"status": OPEN, "from": rfc3339(now - OPEN_SINCE_MS), "until": rfc3339(now + 60_000),
-             "timeField": "queuedAt", "appId": app_id, "limit": PAGE, "order": "ASC"}  # fmt: skip
-    page = await api.runs(query, deadline_s=DEADLINE_S)
-    return page if isinstance(page, Refusal) else page.runs
-
-
-def _working(runs: Sequence[RunSeen]) -> list[tuple[str, str, int]]:
-    return [(r.id, r.function, r.queued_ms) for r in runs if r.queued_ms is not None and r.function not in PULSES]
 
 
 def _kept(previous: Mapping[str, Any]) -> dict[str, Any]:

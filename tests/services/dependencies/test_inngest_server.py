@@ -39,6 +39,7 @@ class Fake:
         self.queries: list[dict[str, list[str]]] = []
         self.authorization: set[str | None] = set()
         self.trace: dict[str, Any] = {"data": {"rootSpan": {"startedAt": rfc3339(clock.now_ms() - 500_000)}}}
+        self.traces: dict[str, Any] = {}  # by run, as GraphQL has them; without one it is as with --no-ui
         self.asked: list[str] = []
         self.changes: list[tuple[str, str, bytes]] = []
         self.gql: Any = {"data": {"apps": [], "functions": []}}
@@ -98,10 +99,20 @@ class Fake:
         page = {"hasMore": start + limit < len(found), "cursor": str(start + limit), "limit": limit}
         return JSONResponse(({"data": [listed(r) for r in part]} if part else {}) | {"page": page} | FETCHED)
 
-    async def traced(self, _request: Request) -> Response:
-        return self.refused("trace") or JSONResponse(self.trace | FETCHED)
+    async def traced(self, request: Request) -> Response:
+        """Of a run that ended: when it really began, and its steps, without tries that failed."""
+        found = next((r for r in self.rows if r["id"] == request.path_params["id"]), None)
+        if found is None or "endedAt" not in found:
+            return self.refused("trace") or JSONResponse(self.trace | FETCHED)
+        self.asked.append(found["id"])
+        root = {"startedAt": found["began"], "endedAt": found["endedAt"], "children": found.get("steps", [])}
+        return self.refused("trace") or JSONResponse({"data": {"runId": found["id"], "rootSpan": root}} | FETCHED)
 
-    async def graphql(self, _request: Request) -> Response:
+    async def graphql(self, request: Request) -> Response:
+        asked = await request.json()
+        if "runTrace" in asked["query"]:
+            found = self.traces.get(asked["variables"]["id"])
+            return JSONResponse({"data": {"runTrace": found}}) if found else JSONResponse({"errors": ["none"]}, 404)
         return self.refused("gql") or JSONResponse(self.gql)
 
     async def health(self, _request: Request) -> Response:
@@ -226,7 +237,7 @@ def test_nothing_of_the_keys_is_left_in_a_reading(raw_server: Callable[..., RawS
 
 
 def runs(url: str, **more: Any) -> RunsProbe:
-    made = RunsProbe(api=Api(url=url, key=SecretStr(KEY), cloud=True), cloud_service=False, app_id=None, moved_within_s=3600,
+    made = RunsProbe(api=Api(url=url, key=SecretStr(KEY), cloud=True), app_id=None, moved_within_s=3600,
                      stuck_after_s=60, judges_movement=True, interval_s=60)  # fmt: skip
     return replace(made, **more)
 
@@ -401,7 +412,7 @@ def test_when_a_run_began_is_asked_of_the_run_for_a_list_does_not_tell(serve: Se
     assert len(fake.asked) == DETAILS_AT_MOST
     again = look(probe, dict(first.detail))
     assert len(fake.asked) == DETAILS_AT_MOST + 5, "each run once"
-    fake.status["one"] = (500, {})
+    fake.status |= {"one": (500, {}), "trace": (500, {})}
     fake.rows.append(row("new", "COMPLETED", ended_s=1))
     assert {run.id: run.wait_s for run in look(probe, dict(again.detail)).runs}["new"] is None
 

@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 
 from services import clock
-from services.counting import wilson
+from services.dependencies.inngest.flight import InFlight
 from services.deploys import gate, history
-from services.deploys.forecast import forecast
 from services.deploys.light import light, words
 from services.deploys.view import document, view
 from services.settings import load
-from services.store import Store, deploys, heartbeats, inngest_runs, spans
+from services.store import Store, deploys, durations, heartbeats, spans
 from services.store.deploys import Deploy
-from services.store.inngest_runs import Durations
 from services.store.spans import ENVIRONMENT, Span
 from tests.conftest import Served
 from tests.services.dependencies.test_inngest_control import environment
@@ -27,6 +25,16 @@ NOW = 1_800_000_000_000
 Serve = Callable[..., Served]
 
 
+def flying(since_ms: int) -> InFlight:
+    return InFlight(id="r", function="scan", since_ms=NOW - since_ms)
+
+
+def test_runs_that_sleep_are_interrupted_by_nothing() -> None:
+    found = light([], {}, as_of_ms=NOW, idle=2)
+    assert found.clear is True
+    assert words(found)[0].endswith("interrupts nothing now. 2 runs sleep or wait.")
+
+
 def test_nothing_at_work_is_clear_and_says_so() -> None:
     found = light([], {}, as_of_ms=NOW)
     assert found.clear is True
@@ -34,36 +42,24 @@ def test_nothing_at_work_is_clear_and_says_so() -> None:
 
 
 def test_the_time_left_is_read_off_runs_that_took_longer() -> None:
-    took = {"scan": [10.0] * 50 + [100, 110, 120, 130, 200]}
-    found = light([("r", "scan", NOW - 60_000)], took, as_of_ms=NOW)
-    assert (found.clear_in_s, found.within_s) == (60, 70)
-    assert "clear in about 60 s, 8 of 10 times within 70 s" in words(found)[0]
-    found = light([("r", "scan", NOW - 60_000), ("old", "scan", NOW - 150_000)], took, as_of_ms=NOW)
-    assert (found.oldest_ms, found.clear_in_s) == (NOW - 150_000, 60)
+    took = {"scan": durations.of("scan", [10.0] * 50 + [100, 110, 120, 130, 200])}
+    found = light([flying(60_000)], took, as_of_ms=NOW)
+    assert (found.clear_in_s, found.within_s) == (pytest.approx(60, abs=1.3), pytest.approx(70, abs=1.3))
+    assert "clear in about 6" in words(found)[0]
+    found = light([flying(60_000), flying(150_000)], took, as_of_ms=NOW)
+    assert (found.oldest_ms, found.clear_in_s) == (NOW - 150_000, pytest.approx(60, abs=1.3))
 
 
 def test_too_little_known_is_said_and_never_a_number() -> None:
-    for took in ({}, {"scan": [1.0, 2.0]}, {"scan": [1.0] * 40}):
-        found = light([("r", "scan", NOW - 60_000)], took, as_of_ms=NOW)
+    for times in ([], [1.0, 2.0], [1.0] * 40):
+        found = light([flying(60_000)], {"scan": durations.of("scan", times)}, as_of_ms=NOW)
         assert (found.clear, found.clear_in_s) == (False, None)
         assert "too few such runs are known" in words(found)[0]
 
 
 def test_waiting_has_a_latest_moment() -> None:
-    took = {"scan": [5000.0, 5001, 5002, 5003, 5004]}
-    assert "costs more than it saves" in words(light([("r", "scan", NOW)], took, as_of_ms=NOW))[1]
-
-
-def test_of_few_runs_little_follows() -> None:
-    (few,) = forecast([Durations(function="f", all_s=(1.0,) * 10)], 60)
-    assert (few.risk, few.longer) == ("not_seen", 0)
-    assert few.at_most == pytest.approx(0.2775, abs=1e-3)
-    (many,) = forecast([Durations(function="f", all_s=(1.0,) * 5000)], 60)
-    assert many.risk == "safe"
-    (some,) = forecast([Durations(function="f", all_s=(1.0,) * 90 + (100.0,) * 10)], 60)
-    assert (some.risk, some.longer) == ("at_risk", 10)
-    assert forecast([Durations(function="f", all_s=(1.0, 100.0, 101.0))], 60)[0].risk == "cut"
-    assert wilson(0, 0)[1] == 1.0
+    took = {"scan": durations.of("scan", [5000.0, 5001, 5002, 5003, 5004])}
+    assert "costs more than it saves" in words(light([flying(0)], took, as_of_ms=NOW))[1]
 
 
 def test_what_came_after_a_deploy_is_measured_and_no_more(sqlite_store: Store) -> None:
@@ -78,8 +74,8 @@ def test_what_came_after_a_deploy_is_measured_and_no_more(sqlite_store: Store) -
         spans.insert_all(connection, [span("not_ready", 0, 42_000), span("ready", 42_000, 3_600_000)])
     with sqlite_store.read() as connection:
         newest, second, first = history.read(connection, "p", NOW)
-    assert (first.gap_s, first.healthy_after_s, first.is_confirmed) == (42, 42, True)
-    assert (second.gap_s, second.is_confirmed) == (None, None), "nobody looked"
+    assert (first.after.gap_s, first.after.healthy_after_s, first.is_confirmed) == (42, 42, True)
+    assert (second.after.gap_s, second.is_confirmed) == (None, None), "nobody looked"
     assert newest.is_confirmed is None, "its 15 minutes are not over"
     assert history.a_month((newest, second, first), NOW) == pytest.approx(3 * 30 / 7)
     assert history.a_month((newest,), NOW) is None
@@ -152,18 +148,3 @@ def test_the_gate_waits_until_nothing_is_at_work(serve: Serve) -> None:
     fake.rows = [row("01A", "RUNNING", ended_s=None), row("p", "RUNNING", ended_s=None, function={"name": "pulse"})]
     found = asyncio.run(gate.wait(at, None, wait_s=0, progress=progress, pause_s=0.01))
     assert [run.run_id for run in found.at_work] == ["01A"], "our own pulse interrupts nobody"
-
-
-def test_durations_are_by_function_and_only_of_runs_whose_beginning_is_known(sqlite_store: Store) -> None:
-    from services.dependencies.model import RunSeen
-
-    def run(number: int, begun: int | None) -> RunSeen:
-        return RunSeen(id=f"r{number}", app="a", function="scan", status="COMPLETED", queued_ms=NOW,
-                       started_ms=begun, ended_ms=NOW + 10_000 * number)  # fmt: skip
-
-    with sqlite_store.write() as connection:
-        inngest_runs.keep(connection, "p", [run(1, NOW + 1000), run(2, NOW + 2000), run(3, None)])
-    with sqlite_store.read() as connection:
-        (found,) = inngest_runs.durations(connection, "p", since_ms=NOW)
-    assert found.all_s == (10.0, 20.0)
-    assert (found.at(0.5), found.longest_s) == (10.0, 20.0)

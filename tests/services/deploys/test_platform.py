@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.deploys.findings import cost_factor, findings, ways
+from services.deploys.forecast import Needed
 from services.deploys.platform import Platform, read
 
 BEFORE, AFTER = datetime(2026, 11, 21, 12, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
@@ -138,10 +139,10 @@ def test_the_ways_out_name_seconds_that_cover_the_longest_run() -> None:
         "RAILWAY_DEPLOYMENT_OVERLAP_SECONDS=300",
         "RAILWAY_DEPLOYMENT_DRAINING_SECONDS=180",
     )
-    for longest in (481, 1000, 3599.5):
-        lines = ways(longest)[0].lines
+    for longest in (481, 1000, 3600):
+        lines = ways(Needed(seconds=longest, sure=True))[0].lines
         assert sum(int(line.partition("=")[2]) for line in lines) >= longest
-    assert [way.name for way in ways(10)] == ["A", "B", "C"]
+    assert [way.name for way in ways(Needed(seconds=30, sure=False))] == ["A", "B", "C"]
 
 
 def test_a_secret_beside_the_platform_s_variables_is_not_read(tmp_path: Path) -> None:
