@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from services.clock import DAY_MS, HOUR_MS
+from services.deploys import history
+from services.deploys.history import Measured
 from services.evidence import chain
 from services.evidence.model import Evidence
 from services.settings.model import Environment
-from services.store import Store, claims, deploys, samples, spans
+from services.store import Store, claims, deploys, durations, samples, spans
 from services.store.deploys import Deploy
 from services.store.samples import Sample
 from services.store.spans import ENVIRONMENT, Span
@@ -21,6 +23,13 @@ STEP_MS = 300_000
 BATCH = 1500
 BREATH_S = 0.05
 DAYS = 30
+
+
+# Days after the beginning, and which version. Nothing is granted to work in progress, so the first cuts a step.
+_RELEASES = ((9, "2.4.0"), (16, "2.4.1"), (23, "2.5.0"))
+_REPORT = "research-report"
+_STEPS = (("plan", 9.0), ("ask-model", 46.0), ("check-sources", 28.0), ("write", 71.0))  # with their usual seconds
+_RETRY_MS = 15_000  # until a step that was cut begins again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,12 +78,18 @@ def seed(store: Store, environment: Environment, now_ms: int) -> bool:
             _append(store, batch)
             batch = []
     _append(store, batch)
+    released = [Deploy(environment=environment.name, at_ms=begin + days * DAY_MS, version=version, source="told",
+                       note="generated") for days, version in _RELEASES]  # fmt: skip
+    work = list(_work(environment, begin, now_ms, [deploy.at_ms for deploy in released], generator))
+    for start in range(0, len(work), BATCH):
+        _append(store, work[start : start + BATCH])
     with store.write() as connection:
         claims.finish(connection, name, "seed")
         spans.insert_all(connection, list(_spans(environment, begin, now_ms, incidents)))
-        for at_ms, version in ((begin + 9 * DAY_MS, "2.4.0"), (begin + 23 * DAY_MS, "2.5.0")):
-            told = Deploy(environment=environment.name, at_ms=at_ms, version=version, source="told", note="generated")
-            deploys.note(connection, told)
+        for deploy in released:
+            deploys.note(connection, deploy)
+            history.foresee(connection, deploy, 0)
+        history.put_down(connection, environment.name, Measured(budget_s=None, knows_tries=True), now_ms)
     return True
 
 
@@ -118,6 +133,34 @@ def _samples(
             failed = any(i.probe == "inngest" and i.from_ms <= at_ms < i.until_ms for i in incidents)
             yield _sample(environment, "canary_pass_rate", at_ms, 1.0, good=generator.random() > 0.01, every_s=3600)
             yield _sample(environment, "inngest_run_success", at_ms, None, good=not failed, every_s=3600)
+
+
+def _work(
+    environment: Environment, begin: int, end: int, releases: Sequence[int], generator: random.Random
+) -> Iterator[Sample]:
+    """Hourly runs of four steps, as their traces would tell them. The first release comes upon one at work."""
+
+    def sample(prefix: str, step: str, at_ms: int, took_s: float | None, *, good: bool = True) -> Sample:
+        sli = durations.name(prefix, _REPORT, step)
+        return Sample(environment=environment.name, sli=sli, at_ms=at_ms, value=took_s, good=good)
+
+    for due in range(begin - begin % HOUR_MS + HOUR_MS, end - HOUR_MS, HOUR_MS):
+        at = due + generator.randrange(1, 900) * 1000
+        if due <= releases[0] < due + HOUR_MS:
+            at = releases[0] - 90_000
+        queued = at
+        for step, usual_s in _STEPS:
+            took_s = usual_s * generator.lognormvariate(0, 0.3)
+            if at < releases[0] < at + took_s * 1000:
+                cut_s = (releases[0] - at) / 1000
+                for prefix in (durations.STEP, durations.CUT):
+                    yield sample(prefix, step, releases[0], cut_s, good=False)
+                at = releases[0] + _RETRY_MS
+                yield sample(durations.AGAIN, step, at + round(took_s * 1000), took_s)
+            at += round(took_s * 1000)
+            yield sample(durations.STEP, step, at, took_s)
+        yield sample(durations.RAN, "", at, None)
+        yield sample(durations.RUN, "", at, (at - queued) / 1000)
 
 
 def _sample(

@@ -57,16 +57,21 @@ class Deployments:
 def view(store: Store, settings: Settings, name: str, now_ms: int) -> Deployments:
     """Raises UnknownEnvironment or StoreError."""
     environment = settings.environment(name)
-    now, price = clock.from_ms(now_ms), settings.deploys.cost_per_step
-    platform = platform_of(settings, environment)
     with store.read() as connection:
-        found = {c.probe: c for c in conditions.load(connection, name)}
-        runs, ran, steps = forecasts.load(connection, name, now_ms)
-        past = history.read(connection, name, now_ms, measured(environment, platform, found.get(RUNS), now))
-        shown = _light(connection, environment, found.get(RUNS), runs, now_ms)
-        week = success.since(connection, name, past, now_ms - success.WEEK_MS, now_ms, price)
-        changed = success.settings_since(connection, name)
-        since = None if changed is None else success.since(connection, name, past, changed, now_ms, price)
+        return seen(connection, settings, environment, now_ms)
+
+
+def seen(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Deployments:
+    """The same on a connection that is open. Raises StoreError."""
+    name, now, price = environment.name, clock.from_ms(now_ms), settings.deploys.cost_per_step
+    platform = platform_of(settings, environment)
+    found = {c.probe: c for c in conditions.load(connection, name)}
+    runs, ran, steps = forecasts.load(connection, name, now_ms)
+    past = history.read(connection, name, now_ms, measured(environment, platform, found.get(RUNS), now))
+    shown = _light(connection, environment, found.get(RUNS), runs, now_ms)
+    week = success.since(connection, name, past, now_ms - success.WEEK_MS, now_ms, price)
+    changed = success.settings_since(connection, name)
+    since = None if changed is None else success.since(connection, name, past, changed, now_ms, price)
     rate = history.a_month(past, now_ms)
     granted = granted_s(platform, now)
     made = forecast(steps, runs, ran, granted, now_ms)

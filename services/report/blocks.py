@@ -18,6 +18,7 @@ from services.verdict.model import STATE_WORDS
 OUTCOMES = {"pass": "met", "fail": "not met", "unknown": "unknown"}
 TITLES = {"completion": "Completion report", "leadership": "Leadership update"}
 TONES = {"GO": "good", "NO_GO": "bad", "INCONCLUSIVE": "none"}
+CONFIRMED = {True: "confirmed", False: "not confirmed", None: "not known yet"}
 MOST_BARS = 6
 SLO_STATES = {"ok": "met", "at_risk": "at risk", "broken": "broken", "no_data": "no data yet"}
 
@@ -189,6 +190,7 @@ def _leadership(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
         Heading(2, "Requirements"), rules,
         Heading(2, "Remaining gap"), remaining,
         Heading(2, "SLOs"), _slos(found, mark),
+        Heading(2, "Deploys"), *_deploys(found, mark),
         Heading(2, "Risks of skipping steps"), *(Words(text) for text in found["risks_if_skipped"]),
         *_foot(found),
     )  # fmt: skip
@@ -221,6 +223,7 @@ def _completion(found: Mapping[str, Any], mark: str) -> tuple[Block, ...]:
         Heading(2, "Soak"), *_soak(found, mark),
         Heading(2, "SLOs"), _slos(found, mark),
         Heading(2, "Replay"), _replay(found, mark),
+        Heading(2, "Deploys"), *_deploys(found, mark),
         Heading(2, "Open issues"),
         Table(("Requirement not met", "Why", "What to do"), issues) if issues else Words(f"None{mark}."),
         Heading(2, "Risk accepted, and by whom"),
@@ -269,6 +272,28 @@ def _replay(found: Mapping[str, Any], mark: str) -> Block:
     counted = f"{numbers} passed: {of}"
     where = ", ".join([*([f"run {replay['run_id']}"] if "run_id" in replay else []), _moment(replay["measured_at"])])
     return Words(f"{counted}; critical failures: {critical}; {where}{mark}.")
+
+
+def _deploys(found: Mapping[str, Any], mark: str) -> list[Block]:
+    """What deploys interrupted in a week, what the settings grant, and what is wrong with them."""
+    own = found["deploys"]
+    week, newest, drill = own["week"], own["newest"], own["drill"]
+    of = "" if week["cut"] is None else f" of {week['steps']:,}"
+    rows = [
+        ("Steps interrupted in 7 days", _known(week["cut"]) + of),
+        ("Runs started again by hand in 7 days", str(week["by_hand"])),
+        ("Seconds that a deploy grants", str(own["granted_s"])),
+        ("Seconds that measured steps need", _known(own["needed_s"])),
+        ("Last deploy", "none is known" if newest is None else
+         f"{newest['version']}, {_moment(newest['at'])}: {CONFIRMED[newest['confirmed']]}"),
+        ("Deploy drill", "none was made" if drill is None else f"{OUTCOMES[drill['outcome']]}, {_moment(drill['at'])}"),
+    ]  # fmt: skip
+    return [Table(("", ""), tuple((title + mark, said) for title, said in rows)),
+            *(Words(_marked(error, mark)) for error in own["errors"])]  # fmt: skip
+
+
+def _known(value: int | None) -> str:
+    return "not known" if value is None else f"{value:,}"
 
 
 def _foot(found: Mapping[str, Any]) -> list[Block]:

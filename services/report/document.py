@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from services import clock
+from services.deploys import view as deploys
 from services.evidence import chain, current, decisions
 from services.evidence.decisions import Decision
 from services.health.evaluate import evaluate as health_of
@@ -74,6 +75,7 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
                 for r in found.rows
             ],
             "replay": _replay(facts.records.get("replay.gate")),
+            "deploys": _deploys(connection, settings, environment, now_ms),
             "progress": _progress(verdict, soak, waivers, now_ms),
             "changed": _changed(changes.since_last(connection, name, kind, verdict.state, verdict.results, now_ms)),
             "open_issues": [_issue(result, environment.owner) for result in verdict.blocking],
@@ -83,6 +85,25 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
             "limits": list(LIMITS),
             "chain": {"records": number, "head": head},
         }  # fmt: skip
+
+
+def _deploys(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> dict[str, Any]:
+    """What deploys interrupt, and what would keep them from it."""
+    found = deploys.seen(connection, settings, environment, now_ms)
+    drill = chain.newest(connection, environment.name, "deploy.drill")
+    newest = found.past[0] if found.past else None
+    return {
+        "granted_s": found.granted_s,
+        "needed_s": None if found.needed is None else found.needed.seconds,
+        "errors": [f.advice.what for f in found.findings if f.severity == "error"],
+        "week": {"deploys": found.week.deploys, "cut": found.week.cut, "steps": found.week.steps,
+                 "cost": found.week.cost, "by_hand": found.week.by_hand},
+        "newest": None if newest is None else {
+            "version": newest.deploy.version, "at": clock.iso(newest.deploy.at_ms), "confirmed": newest.is_confirmed,
+            "cut": newest.after.cut,
+        },
+        "drill": None if drill is None else {"outcome": drill.outcome, "at": clock.iso(drill.at_ms)},
+    }  # fmt: skip
 
 
 def _since(connection: Connection, found: Verdict) -> int | None:
