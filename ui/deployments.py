@@ -133,13 +133,15 @@ def _forecast(found: Deployments) -> str:
          html.badge(RISKS[f.risk][0], word=RISKS[f.risk][1]), _share(f), _interval(f.expected, f.low, f.high))
         for f in found.forecast
     ]  # fmt: skip
-    head = ("Function", "Step", "Tries", "p50", "p95", "Longest", "A deploy", "Longer than that", "Cut by a deploy")
+    head = ("Function", "Step", "Tries", "p50", "p95", "Longest", "Risk", "Longer than it grants", "Cut by a deploy")
     return _verdict(found) + html.table(head, rows)
 
 
 def _verdict(found: Deployments) -> str:
     """The whole of it in sentences."""
-    said = [f"A deploy grants {present.seconds(found.granted_s)}: overlap and draining together."]
+    said = ["What a deploy grants is not known; the table assumes 0 s."]
+    if found.is_named:
+        said = [f"A deploy grants {present.seconds(found.granted_s)}: overlap and draining together."]
     if found.toll is not None:
         cut = _interval(found.toll.expected, found.toll.low, found.toll.high)
         said.append(f"It cuts {cut} steps, at a moment that nobody chose.")
@@ -159,7 +161,7 @@ def _interval(expected: float | None, low: float | None, high: float | None) -> 
 
 
 def _few(value: float) -> str:
-    return "0" if value == 0 else f"{value:.1g}" if value < 1 else f"{value:.1f}"
+    return "0" if value == 0 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
 
 
 def _share(item: Forecast) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 from services import access, clock
 from services.dependencies.inngest import flight
-from services.deploys import after, history, in_flight, success
+from services.deploys import after, history, in_flight, proof, success
 from services.deploys.view import RUNS, granted_s, measured, platform_of
 from services.errors import GreenlightError
 from services.redact import fault
@@ -119,6 +119,11 @@ class DeployWatch:
             except GreenlightError as error:
                 log.warning("no canary was asked for after the deploy of %s: %s", environment.name, fault(error))
 
+    async def prove(self, name: str) -> None:
+        """Look at an environment's settings, since somebody asks."""
+        environment = self._settings.environment(name)
+        await asyncio.to_thread(proof.keep, self._store, self._settings, environment, clock.now_ms(), asked=True)
+
     def _put_down(self, environment: Environment, now: int) -> None:
         platform = platform_of(self._settings, environment)
         moment = clock.from_ms(now)
@@ -126,3 +131,4 @@ class DeployWatch:
             runs = {c.probe: c for c in conditions.load(connection, environment.name)}.get(RUNS)
             success.note_settings(connection, environment.name, platform, moment, now)
             history.put_down(connection, environment.name, measured(environment, platform, runs, moment), now)
+        proof.keep(self._store, self._settings, environment, now)

@@ -259,6 +259,7 @@ class _Process:
     async def _probe_now(self, job: Job, progress: Progress) -> str:
         await self._watch.catch_up(job.environment)
         count = await self._collector.look_now(job.environment, progress)
+        await self._deploys.prove(job.environment)
         if not await self._writer.flush():
             raise JobFailed(f"The results could not be saved: {self._writer.trouble}")
         return f"{count} checks."

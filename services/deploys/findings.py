@@ -64,6 +64,16 @@ def edge(function: str, step: str, longest_s: float) -> Finding:
     return _made("edge", function=function, step=step or "run", minutes=f"{longest_s / 60:.0f}")
 
 
+def too_short(granted_s: int, needed: Needed) -> Finding:
+    """Measured steps outlast what a deploy grants."""
+    return _made("too_short", granted=str(granted_s), needed=str(needed.seconds))
+
+
+def unnamed() -> Finding:
+    """Nothing says which platform deploys it."""
+    return _made("unnamed")
+
+
 def unconfirmed(version: str, missing: Iterable[str]) -> Finding:
     """A deploy of which something doesn't hold a quarter of an hour later."""
     return _made("unconfirmed", version=version, missing=", ".join(missing))

@@ -11,7 +11,7 @@ from services.dependencies.inngest.flight import SHOWN, Flight, InFlight
 from services.store import Store, readings
 
 KIND, LOOKED = "in_flight", "looked"
-LOOKS_MS = 20_000  # for so long after a look is it read again
+LOOKS_MS = 20_000  # for so long is it read again after somebody looked
 SAID_EVERY_MS = 5_000
 
 

@@ -13,7 +13,19 @@ from services import clock
 from services.dependencies.inngest.flight import InFlight
 from services.deploys import after, history, in_flight, jobs, success
 from services.deploys import forecast as forecasts
-from services.deploys.findings import EDGE_S, Finding, Way, cost_factor, edge, findings, ordered, unconfirmed, ways
+from services.deploys.findings import (
+    EDGE_S,
+    Finding,
+    Way,
+    cost_factor,
+    edge,
+    findings,
+    ordered,
+    too_short,
+    unconfirmed,
+    unnamed,
+    ways,
+)
 from services.deploys.forecast import Forecast, Needed, Toll, forecast, needed, toll
 from services.deploys.history import Measured, Past
 from services.deploys.light import Light, light
@@ -47,6 +59,7 @@ class Deployments:
     toll: Toll | None
     needed: Needed | None
     granted_s: int  # overlap and draining together
+    is_named: bool  # whether the platform is known; without, 0 s is assumed
     price: float | None  # of a step that is cut
     deploys_a_month: float | None
     cost_factor: float | None
@@ -76,7 +89,7 @@ def seen(connection: Connection, settings: Settings, environment: Environment, n
     granted = granted_s(platform, now)
     made = forecast(steps, runs, ran, granted, now_ms)
     wanted = needed(steps, runs)
-    wrong = [*findings(platform, now, deploys_a_month=rate), *_not_confirmed(past)]
+    wrong = [*settings_findings(settings, platform, now, rate, wanted), *_not_confirmed(past)]
     wrong += _beyond_the_edge(environment, made, found.get(SYNC))
     overlap = platform.seconds("overlap", now)
     return Deployments(
@@ -92,6 +105,7 @@ def seen(connection: Connection, settings: Settings, environment: Environment, n
         toll=toll(made, cost_per_step=price, deploys_a_month=rate),
         needed=wanted,
         granted_s=granted,
+        is_named=is_named(settings, platform),
         price=price,
         deploys_a_month=rate,
         cost_factor=None if rate is None else cost_factor(overlap, rate),
@@ -104,6 +118,25 @@ def platform_of(settings: Settings, environment: Environment) -> Platform:
     """What is written of the platform's settings for an environment."""
     files = tuple(settings.settings_dir / file for file in settings.deploys.files)
     return read(environment.env_path, files, environment.name)
+
+
+def is_named(settings: Settings, platform: Platform) -> bool:
+    """Whether anything says on which platform the environment is deployed. Without, nothing holds of its settings."""
+    return settings.deploys.platform is not None or bool(settings.deploys.files or platform.values or platform.unread)
+
+
+def settings_findings(
+    settings: Settings, platform: Platform, now: datetime, deploys_a_month: float | None, wanted: Needed | None
+) -> tuple[Finding, ...]:
+    """What is wrong with the settings, or that they aren't known. `wanted`: what measured steps need."""
+    if not is_named(settings, platform):
+        return (unnamed(),)
+    found = list(findings(platform, now, deploys_a_month=deploys_a_month))
+    granted = granted_s(platform, now)
+    unset = any(item.code.endswith("_unset") for item in found)
+    if wanted is not None and wanted.seconds > granted and not unset:
+        found.append(too_short(granted, wanted))
+    return tuple(found)
 
 
 def granted_s(platform: Platform, now: datetime) -> int:
@@ -186,7 +219,7 @@ def document(found: Deployments) -> dict[str, Any]:
             for field in get_args(Field) for value in [found.platform.effective(field, now)]
         },
         "findings": [{"code": f.code, "severity": f.severity} | f.advice.as_detail() for f in found.findings],
-        "granted_s": found.granted_s,
+        "granted_s": found.granted_s if found.is_named else None,
         "forecast": [
             {"function": f.function, "step": f.step or None, "tries": f.tries, "p50_s": f.p50_s, "p95_s": f.p95_s,
              "longest_s": f.longest_s, "longer": f.longer, "at_most": f.at_most, "risk": f.risk,

@@ -282,7 +282,7 @@ def _deploys(found: Mapping[str, Any], mark: str) -> list[Block]:
     rows = [
         ("Steps interrupted in 7 days", _known(week["cut"]) + of),
         ("Runs started again by hand in 7 days", str(week["by_hand"])),
-        ("Seconds that a deploy grants", str(own["granted_s"])),
+        ("Seconds that a deploy grants", _known(own["granted_s"])),
         ("Seconds that measured steps need", _known(own["needed_s"])),
         ("Last deploy", "none is known" if newest is None else
          f"{newest['version']}, {_moment(newest['at'])}: {CONFIRMED[newest['confirmed']]}"),

@@ -93,7 +93,7 @@ def _deploys(connection: Connection, settings: Settings, environment: Environmen
     drill = chain.newest(connection, environment.name, "deploy.drill")
     newest = found.past[0] if found.past else None
     return {
-        "granted_s": found.granted_s,
+        "granted_s": found.granted_s if found.is_named else None,
         "needed_s": None if found.needed is None else found.needed.seconds,
         "errors": [f.advice.what for f in found.findings if f.severity == "error"],
         "week": {"deploys": found.week.deploys, "cut": found.week.cut, "steps": found.week.steps,

@@ -28,6 +28,10 @@ _OWN: dict[str, CheckWords] = {
         title="The agent passes the golden cases", false="the agent failed the gate", unit="share",
         needs="Start a replay of all cases against this environment's agent, on Replay harness.",
     ),
+    "deploy.settings": CheckWords(
+        title="The settings keep deploys from interrupting work", unit="s",
+        needs="Press Verify in the step about deploys.",
+    ),
     "soak": CheckWords(
         title="Staging ran for the whole time, unchanged and without a fault",
         needs="Make staging strict, and leave it alone until its soak has passed.",

@@ -23,7 +23,7 @@ WAITS = frozenset({"SLEEP", "WAIT_FOR_EVENT", "WAIT_FOR_SIGNAL", "INVOKE"})  # n
 END = "Finalization"  # the span of what a function does outside its steps
 BODY = "the function itself"
 MOST = 1000  # steps of a run that are read
-# Parts of a step's name that differ from run to run: those that are told apart by them alone are one kind of step.
+# Parts of a step's name that differ from run to run: names that differ in nothing else are one kind of step.
 _CHANGING = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9a-zA-Z])[0-9a-f]{12,}(?![0-9a-zA-Z])|[0-9]+"
 )

@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 
 CHECKS = ("env.connections", "env.validation", "redis.required", "inngest.required", "readiness.ready",
           "dependencies.ready", "redis.ping", "redis.write", "inngest.route", "inngest.functions", "inngest.moves_work",
-          "replay.gate")  # fmt: skip
+          "replay.gate", "deploy.settings")  # fmt: skip
 
 
 def settings(folder: Path) -> Settings:
@@ -64,7 +64,7 @@ def test_nothing_measured_the_first_step_is_next_and_the_rest_waits(store: Store
     assert found.current is not None
     assert found.current.key == "inputs-stage"
     assert states(found)["apply-prod"] == "waiting"
-    assert found.progress.startswith("0 of 14 steps are done for prod.")
+    assert found.progress.startswith("0 of 16 steps are done for prod.")
     assert found.verdict.state == "INCONCLUSIVE"
 
 
