@@ -7,6 +7,7 @@ is lost while old ones are dropped.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -39,6 +40,15 @@ class Envelope:
     span_id: str = field(default_factory=lambda: secrets.token_hex(8))
     correlation_id: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    run_id: str | None = None  # of Inngest, with the step: two envelopes of one step and input were paid for twice
+    step: str | None = None
+    input_sha256: str | None = None  # of `input_hash`
+
+
+def input_hash(value: object) -> str:
+    """SHA-256 of a call's input as canonical JSON; of what JSON can't hold, of its text."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +107,10 @@ class EnvelopeFile:
             "duration_ms": scrub(float(envelope.duration_ms)),
             "environment": scrub_text(envelope.environment, known),
             "attributes": scrub(envelope.attributes, known=known),
+        } | {
+            name: scrub_text(value, known)
+            for name in ("run_id", "step", "input_sha256")
+            if (value := getattr(envelope, name)) is not None
         }
         line = _dumps(fields)
         if len(line) > MAX_LINE_BYTES:

@@ -27,13 +27,13 @@ RISKS = {
 SOURCES = {"told": "reported", "seen": "seen in readiness"}
 COLUMNS = (
     "version", "at", "source", "note", "confirmed", "readiness_gap_s", "healthy_after_s", "interrupted_steps",
-    "steps_tried_again", "failed_runs", "rerun_by_hand", "budget_spent",
+    "steps_tried_again", "duplicate_llm_calls", "failed_runs", "rerun_by_hand", "budget_spent",
 )  # fmt: skip
 STEPS = ("function", "step", "tries", "p50_s", "p95_s", "longest_s", "longer", "at_most", "risk", "cut_per_deploy",
          "cut_at_least", "cut_at_most")  # fmt: skip
 LIMITS = (
     "Steps are read from the traces of runs that ended, of the newest 25 at each check. Tries that failed are known of "
-    "servers that you run yourselves. Duplicate LLM calls are not known: no traces of calls are read yet."
+    "servers that you run yourselves. LLM calls made twice are known where the application's trace file lies here."
 )
 
 
@@ -178,12 +178,13 @@ def _past(past: tuple[Past, ...], where: tzinfo) -> str:
         (f'<span class="key">{escape(p.deploy.version)}</span>', present.moment(p.deploy.at_ms, where, short=True),
          escape(SOURCES.get(p.deploy.source, p.deploy.source)), _confirmed(p), _seconds(p.after.gap_s),
          _seconds(p.after.healthy_after_s), _foreseen(p), _number(p.after.cut), _number(p.after.again),
+         _number(p.after.calls_twice),
          present.number(p.after.failed_runs), present.number(p.after.by_hand),
          "not measured" if p.after.budget is None else percent(p.after.budget))
         for p in past
     ]  # fmt: skip
     head = ("Version", "When", "Noted", "After 15 min", "Not ready for", "Healthy after", "Forecast", "Steps cut",
-            "Steps tried again", "Runs failed", "Started again by hand", "Readiness budget spent")  # fmt: skip
+            "Tried again", "LLM calls twice", "Runs failed", "Started again by hand", "Readiness budget spent")  # fmt: skip
     return html.table(head, rows)
 
 

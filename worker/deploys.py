@@ -8,14 +8,15 @@ from collections.abc import Callable, Collection
 
 from services import access, clock
 from services.dependencies.inngest import flight
-from services.deploys import after, history, in_flight, proof, success
+from services.deploys import after, calls, history, in_flight, proof, success
+from services.deploys.platform import Platform
 from services.deploys.view import RUNS, granted_s, measured, platform_of
 from services.errors import GreenlightError
 from services.redact import fault
 from services.replay import start
 from services.replay.runs import CANARY
 from services.settings.model import Environment, Settings
-from services.store import Store, claims, conditions
+from services.store import Store, claims, conditions, deploys
 from services.store.deploys import Deploy
 
 log = logging.getLogger(__name__)
@@ -124,9 +125,23 @@ class DeployWatch:
         environment = self._settings.environment(name)
         await asyncio.to_thread(proof.keep, self._store, self._settings, environment, clock.now_ms(), asked=True)
 
+    def _count_calls(self, environment: Environment, platform: Platform, now: int) -> None:
+        """Count calls that were made twice, where the application's trace file lies here."""
+        path = calls.file_of(environment)
+        if path is None:
+            return
+        how = measured(environment, platform, None, clock.from_ms(now))
+        with self._store.read() as connection:
+            waiting = history.to_count_calls(connection, environment.name, how, now)
+        for deploy in waiting:
+            number = calls.twice(path, *history.calls_span(deploy, how))
+            with self._store.write() as connection:
+                deploys.add_detail(connection, deploy, {history.CALLS: number})
+
     def _put_down(self, environment: Environment, now: int) -> None:
         platform = platform_of(self._settings, environment)
         moment = clock.from_ms(now)
+        self._count_calls(environment, platform, now)
         with self._store.write() as connection:
             runs = {c.probe: c for c in conditions.load(connection, environment.name)}.get(RUNS)
             success.note_settings(connection, environment.name, platform, moment, now)

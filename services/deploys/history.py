@@ -24,7 +24,12 @@ KEPT_AFTER_MS = DAY_MS  # runs that were cut have ended by then, and were read
 SHOWN_DAYS = 90
 LEAST_DAYS = 7  # a rate from fewer days says little
 BEFORE_MS, BEYOND_MS = MINUTE_MS, 2 * MINUTE_MS  # a changed version is seen late, a cut step noticed late
-AFTER, CHECK, FORECAST = "after", "check", "forecast"  # the names under which a deploy's detail has them
+AFTER, CHECK, FORECAST, CALLS = (
+    "after",
+    "check",
+    "forecast",
+    "calls_twice",
+)  # the names under which a deploy's detail has them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +53,7 @@ class After:
     again: int | None  # tries of steps that had been tried before, until a quarter of an hour later
     by_hand: int  # runs that a person had run again within an hour
     budget: float | None  # share of the readiness budget that the hour after spent
+    calls_twice: int | None = None  # calls of models with a step and input that came before
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +84,17 @@ def read(connection: Connection, environment: str, now_ms: int, measured: Measur
     made = _measure(connection, environment, live, measured or Measured(), now_ms) if live else {}
     made |= {(d.at_ms, d.version): After(**d.detail[AFTER]) for d in found if AFTER in d.detail}
     return tuple(_past(deploy, made[deploy.at_ms, deploy.version], now_ms) for deploy in reversed(found))
+
+
+def calls_span(deploy: Deploy, measured: Measured) -> tuple[int, int]:
+    """In which time around a deploy calls count as repeated by it, in ms."""
+    return deploy.at_ms - BEFORE_MS - AFTER_MS, deploy.at_ms + measured.granted_s * 1000 + BEYOND_MS + AFTER_MS
+
+
+def to_count_calls(connection: Connection, environment: str, measured: Measured, now_ms: int) -> tuple[Deploy, ...]:
+    """Deploys whose calls have ended and were not counted yet."""
+    found = deploys.since(connection, environment, now_ms - KEPT_AFTER_MS, now_ms)
+    return tuple(d for d in found if CALLS not in d.detail and calls_span(d, measured)[1] < now_ms)
 
 
 def foresee(connection: Connection, deploy: Deploy, granted_s: int) -> None:
@@ -142,6 +159,7 @@ def _after(
         again=None if tries is None else tries[1],
         by_hand=sum(begun <= moment < hour for moment in by_hand),
         budget=spent,
+        calls_twice=deploy.detail.get(CALLS),
     )
 
 
@@ -177,6 +195,6 @@ def as_json(found: Past) -> dict[str, Any]:
     return {
         "readiness_gap_s": after.gap_s, "healthy_after_s": after.healthy_after_s, "confirmed": found.is_confirmed,
         "checks": dict(found.check), "failed_runs": after.failed_runs, "interrupted_steps": after.cut,
-        "steps_tried_again": after.again, "duplicate_llm_calls": None, "rerun_by_hand": after.by_hand,
+        "steps_tried_again": after.again, "duplicate_llm_calls": after.calls_twice, "rerun_by_hand": after.by_hand,
         "budget_spent": after.budget, "forecast": None if found.foreseen is None else asdict(found.foreseen),
     }  # fmt: skip
