@@ -24,12 +24,8 @@ KEPT_AFTER_MS = DAY_MS  # runs that were cut have ended by then, and were read
 SHOWN_DAYS = 90
 LEAST_DAYS = 7  # a rate from fewer days says little
 BEFORE_MS, BEYOND_MS = MINUTE_MS, 2 * MINUTE_MS  # a changed version is seen late, a cut step noticed late
-AFTER, CHECK, FORECAST, CALLS = (
-    "after",
-    "check",
-    "forecast",
-    "calls_twice",
-)  # the names under which a deploy's detail has them
+# The names under which a deploy's detail has them.
+AFTER, CHECK, FORECAST, CALLS = "after", "check", "forecast", "calls_twice"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
