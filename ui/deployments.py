@@ -183,8 +183,8 @@ def _past(past: tuple[Past, ...], where: tzinfo) -> str:
          "not measured" if p.after.budget is None else percent(p.after.budget))
         for p in past
     ]  # fmt: skip
-    head = ("Version", "When", "Noted", "After 15 min", "Not ready for", "Healthy after", "Forecast", "Steps cut", "Tried again",
-            "LLM calls twice", "Runs failed", "Started again by hand", "Readiness budget spent")  # fmt: skip
+    head = ("Version", "When", "Noted", "After 15 min", "Not ready for", "Healthy after", "Forecast", "Steps cut",
+            "Tried again", "LLM calls twice", "Runs failed", "Run again by hand", "Readiness budget spent")  # fmt: skip
     return html.table(head, rows)
 
 
