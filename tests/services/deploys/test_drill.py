@@ -102,7 +102,9 @@ HOSTILE = [
 @pytest.mark.parametrize("torn", HOSTILE)
 def test_what_cant_be_read_is_never_a_pass_and_never_a_crash(torn: bytes) -> None:
     assert result(*WHOLE[:3], torn, *WHOLE[3:]) == ("unknown", "drill.unread")
-    assert result(*WHOLE[:3], torn, *WHOLE[4:], run="open") == ("unknown", "drill.unread"), "the end may be what was torn"
+    assert result(*WHOLE[:3], torn, *WHOLE[4:], run="open") == ("unknown", "drill.unread"), (
+        "the end may be what was torn"
+    )
 
 
 def test_a_clock_that_was_set_back_makes_pauses_unknown() -> None:
