@@ -32,11 +32,15 @@ DEPLOYS = {
 def show(environment: str) -> None:
     """The section, with its button."""
     html.show(html.block(html.heading("The drill"), f"<p>{escape(WHAT)}</p>"))
-    _live(environment)
     found = view(cached.store(), cached.settings(), environment, clock.now_ms())
     if found.why_not:
         st.caption(found.why_not)
-        return
+    else:
+        _button(found)
+    _live(environment)
+
+
+def _button(found: DrillView) -> None:
     busy = found.job is not None
     allowed = signin.may(drilling.ACTION, "Deploys this environment while work is in progress.")
     if st.button("Start the drill", icon=":material/cycle:", key="drill-start",
@@ -127,7 +131,9 @@ def _rows(found: DrillView, last: Evidence, where: tzinfo) -> list[tuple[str, st
 
 
 def _gap(found: float | None, limit: float | None) -> str:
-    return "not known" if found is None or limit is None else f"{found:.1f} s (limit {limit:g} s)"
+    return (
+        "not known" if found is None or limit is None else f"{present.milliseconds(found * 1000)} (limit {limit:g} s)"
+    )
 
 
 def _steps(found: object, of: object) -> str:

@@ -79,7 +79,7 @@ async def _connected(policy: Policy, lines: Lines) -> None:
 
 
 async def registered(port: int) -> bool:
-    """Wait until the worker listens, and have it register. Whether the server took it: its body says, not its status."""
+    """Wait until the worker listens, and have it register; whether the server took it, by the body of its answer."""
     give_up = asyncio.get_running_loop().time() + REGISTER_S
     async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
         while asyncio.get_running_loop().time() < give_up:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from services import units
 from services.advice import Advice
 from services.evidence.model import Outcome
 from services.outside import NotJson, parse_json
@@ -170,7 +171,7 @@ def judge(found: Count, run: Ended, *, gap_s: float) -> Result:
     if run == "failed":
         return _result("fail", "run_failed")
     if found.gap_s is not None and found.gap_s > gap_s:
-        return _result("fail", "gap", gap=f"{found.gap_s:.1f}", limit=f"{gap_s:g}")
+        return _result("fail", "gap", gap=_words(found.gap_s), limit=f"{gap_s:g} s")
     if found.runs > 1:
         return _result("unknown", "runs", runs=found.runs)
     if found.unread:
@@ -179,7 +180,7 @@ def judge(found: Count, run: Ended, *, gap_s: float) -> Result:
         return _result("unknown", "clock")
     if run != "completed":
         return _result("unknown", f"run_{run}")
-    return _result("pass", "passed", gap=f"{found.gap_s:.1f}") if found.moved else _result("unknown", "no_deploy")
+    return _result("pass", "passed", gap=_words(found.gap_s)) if found.moved else _result("unknown", "no_deploy")
 
 
 def stopped(code: str, **words: object) -> Result:
@@ -187,23 +188,27 @@ def stopped(code: str, **words: object) -> Result:
     return _result("unknown", code, **words)
 
 
+def _words(gap_s: float) -> str:
+    return units.milliseconds(gap_s * 1000)
+
+
 def _steps(numbers: Sequence[int]) -> str:
     return ("step " if len(numbers) == 1 else "steps ") + ", ".join(str(number) for number in numbers)
 
 
 def _result(outcome: Outcome, code: str, **words: object) -> Result:
-    what, fix = _WORDS[code]
+    what, fix = _SENTENCES[code]
     return Result(outcome=outcome, code=f"drill.{code}", advice=Advice(what=what.format(**words), fix=fix))
 
 
 LONGER = "Grant more draining than the longest step takes, or keep a second worker connected; then drill again."
-_WORDS: Mapping[str, tuple[str, str]] = {
-    "passed": ("The deploy interrupted nothing: no step was lost or ran twice, the longest pause took {gap} s.", ""),
+_SENTENCES: Mapping[str, tuple[str, str]] = {
+    "passed": ("The deploy interrupted nothing: no step was lost or ran twice, the longest pause took {gap}.", ""),
     "twice": ("The deploy cut work: {steps} began more than once.", LONGER),
     "lost": ("The deploy lost work: {steps} never ended in the time of the drill.", LONGER),
     "run_failed": ("Inngest says that the drill's run failed.",
                    "Read the run in Inngest, then drill again."),
-    "gap": ("The deploy paused work for {gap} s; the limit is {limit} s.",
+    "gap": ("The deploy paused work for {gap}; the limit is {limit}.",
             "Let old and new version overlap, or keep a second worker connected; then drill again."),
     "runs": ("One event started {runs} runs: the drill's function is registered more than once.",
              "Leave it registered by one application, then drill again."),
