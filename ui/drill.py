@@ -48,8 +48,7 @@ def _button(found: DrillView) -> None:
         _ask(found)
 
 
-@st.fragment(run_every=1.0)
-@widgets.guarded
+@widgets.live
 def _live(environment: str) -> None:
     """What changes while a drill runs; where one has just ended, the page is drawn again for its button."""
     found = view(cached.store(), cached.settings(), environment, clock.now_ms())
@@ -131,9 +130,9 @@ def _rows(found: DrillView, last: Evidence, where: tzinfo) -> list[tuple[str, st
 
 
 def _gap(found: float | None, limit: float | None) -> str:
-    return (
-        "not known" if found is None or limit is None else f"{present.milliseconds(found * 1000)} (limit {limit:g} s)"
-    )
+    if found is None or limit is None:
+        return "not known"
+    return f"{present.milliseconds(found * 1000)} (limit {limit:g} s)"
 
 
 def _steps(found: object, of: object) -> str:
