@@ -17,7 +17,8 @@ from services.redact import removing, scrub
 
 KEPT_BYTES = 4096  # of its output, for its last line
 MAX_BYTES = 1 << 20  # beyond that its output is dropped
-MAX_WORDS = 200
+MAX_CHARACTERS = 200
+_left: list[subprocess.Popen[bytes]] = []  # kept, so that nobody collects one that still runs
 
 
 class DeployCommand:
@@ -30,10 +31,14 @@ class DeployCommand:
         secrets = tuple(value for name in variables if (value := os.environ.get(name)))
         self._remove, self._clean = removing(secrets), clean
         self._output = tempfile.TemporaryFile(mode="ab+")  # noqa: SIM115 - as long as the command
-        self._process = subprocess.Popen(  # noqa: S603 - a list of words from the settings, and no shell
-            list(words), cwd=folder, env=variables_of(variables), stdin=subprocess.DEVNULL, stdout=self._output,
-            stderr=subprocess.STDOUT, start_new_session=sys.platform != "win32",
-        )  # fmt: skip
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - a list of words from the settings, and no shell
+                list(words), cwd=folder, env=variables_of(variables), stdin=subprocess.DEVNULL, stdout=self._output,
+                stderr=subprocess.STDOUT, start_new_session=sys.platform != "win32",
+            )  # fmt: skip
+        except OSError:
+            self._output.close()
+            raise
 
     def poll(self) -> int | None:
         """Its exit status; None while it runs."""
@@ -45,9 +50,15 @@ class DeployCommand:
         """The last line that it said, free of secrets."""
         size = os.fstat(self._output.fileno()).st_size
         self._output.seek(max(0, size - KEPT_BYTES))
-        text = self._output.read(KEPT_BYTES).decode("utf-8", "replace")
-        lines = [line.strip() for line in self._clean(scrub(self._remove(storable(text)))).splitlines()]
-        return next((line for line in reversed(lines) if line), "")[:MAX_WORDS]
+        lines = self._output.read(KEPT_BYTES).decode("utf-8", "replace").splitlines()
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return self._clean(scrub(self._remove(storable(last))))[:MAX_CHARACTERS]
+
+    def close(self) -> None:
+        """Let go of it: one that still runs goes on without us."""
+        self._output.close()
+        if self._process.poll() is None:
+            _left.append(self._process)
 
     def kill(self) -> None:
         """End it, and what it started."""

@@ -121,13 +121,16 @@ class _Following:
                 await self.keep(deploy="unseen")
         if self._state.sent_ms is None:
             await self._send()
-        while True:
-            await self._read()
-            await self._deploy()
-            if (result := await self._end()) is not None:
-                break
-            await asyncio.sleep(PAUSE_S)
-        return await self._conclude(result)
+        try:
+            while True:
+                await self._read()
+                await self._deploy()
+                if (result := self._end()) is not None:
+                    return await self._conclude(result)
+                await asyncio.sleep(PAUSE_S)
+        finally:
+            if self._command is not None:
+                self._command.close()
 
     async def _send(self) -> None:
         await self.keep()
@@ -184,19 +187,22 @@ class _Following:
             return
         status = None if self._command is None else self._command.poll()
         if self._command is not None and status is not None:
-            said, self._command = self._command.last_line(), None
+            said = self._command.last_line()
+            self._command.close()
+            self._command = None
             if status != 0:
                 said = f"the command ended with {status}" + (f" and said: {said}" if said else "")
             await self.keep(deploy="ok" if status == 0 else "failed", said=said)
 
-    async def _end(self) -> Result | None:
+    def _end(self) -> Result | None:
         """How it ended; None while it goes on."""
         state, now = self._state, clock.now_ms()
         sent_ms = state.sent_ms or now
-        if not self._marks.began and now - sent_ms > BEGIN_S * 1000:
+        begin_s = min(BEGIN_S, self._drill.longest_s)
+        if not self._marks.began and now - sent_ms > begin_s * 1000:
             if self._unread:
                 return drill.stopped("no_lines", why=self._unread)
-            return drill.stopped("not_begun", seconds=f"{BEGIN_S:g}")
+            return drill.stopped("not_begun", seconds=f"{begin_s:g}")
         if state.deploy == "failed":
             return drill.stopped("deploy_failed", why=state.said.rstrip("."))
         over = now - sent_ms > self._drill.longest_s * 1000

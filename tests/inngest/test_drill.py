@@ -171,7 +171,8 @@ def state(store: Store) -> drill_state.State | None:
 # A killed worker's job waits for its lease: a minute.
 CASES: list[Any] = [
     pytest.param("connect", signal.SIGTERM, "drill.passed", id="connected, by SIGTERM"),
-    pytest.param("serve", signal.SIGTERM, "drill.gap", id="served, by SIGTERM", marks=pytest.mark.soak),
+    # The next worker registers when it has taken over: in the middle of the step, or after it.
+    pytest.param("serve", signal.SIGTERM, "drill.passed drill.gap", id="served, by SIGTERM", marks=pytest.mark.soak),
     pytest.param("connect", signal.SIGKILL, "drill.twice", id="connected, by SIGKILL", marks=pytest.mark.soak),
     pytest.param("serve", signal.SIGKILL, "drill.twice", id="served, by SIGKILL", marks=pytest.mark.soak),
 ]
@@ -204,8 +205,8 @@ def test_our_own_worker_is_deployed_while_it_follows_the_drill_and_the_next_one_
     found = evidence(store)
     assert found is not None
     print(found.code, found.detail["counts"])
-    assert found.code == code
-    assert found.outcome == ("pass" if code == "drill.passed" else "fail")
+    assert found.code in code.split()
+    assert found.outcome == ("pass" if found.code == "drill.passed" else "fail")
     counts = found.detail["counts"]
     assert (counts["lost"], counts["moved"], counts["unread"]) == ([], True, 0)
     assert counts["twice"] == ([2] if how is signal.SIGKILL else [])
