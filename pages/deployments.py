@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import cached, deployments, html, widgets
+from ui import cached, deployments, drill, html, widgets
 
 QUESTION = (
     "Is now a good moment to deploy, what would a deploy interrupt, and what keeps it from interrupting anything?"
@@ -20,6 +20,7 @@ def body() -> None:
 
 widgets.tab("Deployments", chosen)
 body()
+drill.show(chosen)
 deployments.ways(deployments.cached_view(chosen))
 deployments.hook(chosen)
 deployments.downloads(chosen)

@@ -18,6 +18,7 @@ GreenlightError
 ├── NotWritten             env_files.writer: the file could not be written; it is as it was
 ├── UnreadableSource       env_files.document: an env file that can't be read
 ├── NotChanged             dependencies.inngest.control: a run that could not be cancelled or run again
+├── NotDrilled             deploys.drilling: a drill that can't be started or followed
 ├── NoReport               report.seal: a file that is no report
 ├── UnknownHook            deploys.hooks: no environment has this address
 ├── UnknownHeartbeat       heartbeats: no job calls at this address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from services import clock
 from services.errors import StoreError
@@ -35,6 +35,7 @@ class Leases:
         self._started_ms = clock.now_ms()
         self._held: set[str] = set()
         self._stopping = False
+        self._long: set[asyncio.Task[None]] = set()
         self.busy = False  # whether somebody's request is being carried out
         self.trouble = ""
         self.settings_trouble = ""
@@ -77,21 +78,37 @@ class Leases:
         with self._store.read() as connection:
             return {c.probe: dict(c.detail) for c in conditions.load(connection, environment)}
 
-    async def serve(self, handlers: Mapping[str, Handler]) -> None:
-        """Take people's requests until cancelled, each by the handler of its kind."""
+    async def serve(self, handlers: Mapping[str, Handler], *, long: Collection[str] = ()) -> None:
+        """Take people's requests until cancelled, each by the handler of its kind.
+
+        Those of a `long` kind run beside the others; a stop doesn't wait for them, another worker goes on with them.
+        """
         while True:
             await asyncio.sleep(POLL_S)
             if self._stopping or not self._held:
                 continue
             try:
                 job = await asyncio.to_thread(self._claim)
-                if job is not None:
+                if job is not None and job.kind in long:
+                    self._beside(job, handlers)
+                elif job is not None:
                     self.busy = True
                     await self._carry_out(job, handlers)
             except StoreError:
                 log.debug("no request can be taken: the store is away")
             finally:
                 self.busy = False
+
+    def _beside(self, job: jobs.Job, handlers: Mapping[str, Handler]) -> None:
+        async def alone() -> None:
+            try:
+                await self._carry_out(job, handlers)
+            except StoreError:
+                log.warning("request %s (%s) was left: the store is away; it goes on later", job.id, job.kind)
+
+        task = asyncio.create_task(alone(), name=f"{job.kind} {job.id}")
+        self._long.add(task)
+        task.add_done_callback(self._long.discard)
 
     def _claim(self) -> jobs.Job | None:
         # Looked at in a read first: an idle worker must not take the write lock twice a second.
@@ -138,8 +155,10 @@ class Leases:
             action(connection)
 
     def stop_claiming(self) -> None:
-        """From now on take nothing new."""
+        """From now on take nothing new; what lasts long is left to another worker."""
         self._stopping = True
+        for task in self._long:
+            task.cancel()
 
     def hand_back(self) -> None:
         """Give back every lease and job, and leave."""

@@ -30,6 +30,8 @@ from services.dependencies.inngest.runs import NAME as RUNS
 from services.dependencies.inngest.sync import CONNECTED
 from services.dependencies.inngest.sync import NAME as SYNC
 from services.dependencies.own_network import OwnNetwork
+from services.deploys import drilling
+from services.deploys.drilling import NotDrilled
 from services.environments import trial
 from services.errors import SettingsError, StoreError
 from services.fingerprint import installation_key
@@ -190,7 +192,7 @@ class _Process:
     def _handlers(self) -> dict[str, Handler]:
         return {
             "probe": self._probe_now, "validate": self._validate_now, "configure": self._try_draft,
-            control.ACTION: self._change_run,
+            control.ACTION: self._change_run, drilling.ACTION: self._drill,
         }  # fmt: skip
 
     def _register(self, environment: Environment) -> Registration | Connection:
@@ -276,6 +278,12 @@ class _Process:
         self._collector.look_soon(job.environment, (RUNS,))
         return done
 
+    async def _drill(self, job: Job, progress: Progress) -> str:
+        try:
+            return await drilling.carry_out(self._store, self._settings, job, progress)
+        except NotDrilled as error:
+            raise JobFailed(str(error)) from error
+
     async def _try_draft(self, job: Job, progress: Progress) -> str:
         """A draft of an environment, each probe once; nothing of it is counted."""
         name, _, number = job.message.partition(" ")
@@ -325,7 +333,7 @@ class _Process:
                 ("lag", self._lag.run),
                 ("writer", self._writer.run),
                 ("leases", lambda: self._leases.keep(self._collector, self._writer, lambda: self._parts.trouble)),
-                ("requests", lambda: self._leases.serve(self._handlers)),
+                ("requests", lambda: self._leases.serve(self._handlers, long={drilling.ACTION})),
                 ("collector", self._collector.run),
                 ("environments", self._watch.run),
                 ("deploys", self._deploys.run),

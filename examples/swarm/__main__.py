@@ -1,6 +1,8 @@
-"""`python -m examples.swarm`: run the reference swarm, or switch a fault of a running one.
+"""`python -m examples.swarm`: run the reference swarm or its worker, switch a fault of a running one, or deploy it.
 
 python -m examples.swarm --env-file F --port 8611
+python -m examples.swarm --env-file F --port 8651 worker [--connect] [--lines F]
+python -m examples.swarm --env-file F deploy
 python -m examples.swarm fault staging readiness_503 on
 """
 
@@ -12,6 +14,8 @@ import sys
 from pathlib import Path
 
 from examples.swarm.faults import DESCRIPTIONS
+
+DEPLOY_S = 1200.0  # overlap and draining included
 
 
 def main() -> int:
@@ -25,8 +29,13 @@ def main() -> int:
     fault.add_argument("name", choices=sorted(DESCRIPTIONS))
     fault.add_argument("state", choices=["on", "off"])
     fault.add_argument("--data", default=os.environ.get("GREENLIGHT_DATA") or "data")
+    worker = verbs.add_parser("worker", help="run the background worker, which serves the deploy drill")
+    worker.add_argument("--connect", action="store_true", help="connect to Inngest, in place of being called")
+    worker.add_argument("--lines", type=Path, help="the file for the drill's lines; without, the swarm's Redis")
+    verbs.add_parser("deploy", help="have the demo's simulated platform replace the worker")
     options = parser.parse_args()
-    return _switch(options) if options.verb == "fault" else _serve(options)
+    chosen = {"fault": _switch, "worker": _work, "deploy": _deploy}.get(options.verb, _serve)
+    return chosen(options)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -39,6 +48,43 @@ def _serve(options: argparse.Namespace) -> int:
     end_with_parent()
     app = build(policy.read(options.env_file), allow_faults=bool(os.environ.get("GREENLIGHT_SWARM_DEMO")))
     uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning", timeout_graceful_shutdown=1)
+    return 0
+
+
+def _work(options: argparse.Namespace) -> int:
+    from examples.swarm import policy, worker
+    from runtime.parent import end_with_parent
+
+    end_with_parent()
+    asked = policy.read(options.env_file)
+    lines = worker.lines_of(asked, options.lines)
+    if options.connect:
+        worker.connect(asked, lines)
+    else:
+        worker.serve(asked, lines, options.port)
+    return 0
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    import httpx
+    from dotenv import dotenv_values
+
+    values = dotenv_values(options.env_file) if options.env_file else {}
+    origin, token = values.get("INNGEST_SERVE_ORIGIN"), values.get("DASHBOARD_AUTH_TOKEN")
+    if not origin or not token:
+        print("Name the env file of the demo's environment with --env-file.", file=sys.stderr)
+        return 2
+    try:
+        answer = httpx.post(
+            f"{origin}/demo/deploy", headers={"Authorization": f"Bearer {token}"}, timeout=DEPLOY_S, trust_env=False
+        )
+    except httpx.HTTPError as error:
+        print(f"The demo does not answer ({type(error).__name__}): is it running?", file=sys.stderr)
+        return 1
+    if answer.status_code != 200:
+        print(f"Not deployed: HTTP {answer.status_code}.", file=sys.stderr)
+        return 1
+    print(answer.json()["said"])
     return 0
 
 

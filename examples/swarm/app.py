@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
+from examples.swarm import platform as platforms
 from examples.swarm import runs
 from examples.swarm.agent.degrade import Weakness, named
 from examples.swarm.agent.engine import answer
@@ -39,6 +40,7 @@ def build(policy: Policy, *, allow_faults: bool = False, work: bool = True) -> A
     client, faults = client_for(policy.redis_url), Faults()
     traces = EnvelopeFile(path=policy.trace_file, known_secrets=_secrets(policy)) if policy.trace_file else None
     labour = Work(policy, client, traces)
+    platform = platforms.Platform(policy.worker_env_file) if allow_faults and policy.worker_env_file else None
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -51,9 +53,13 @@ def build(policy: Policy, *, allow_faults: bool = False, work: bool = True) -> A
         if policy.mail_port is not None:
             mail = MailServer(port=policy.mail_port, is_down=lambda: "mail_down" in faults.on)
             await mail.start()
+        if platform is not None:
+            tasks.append(asyncio.create_task(platform.start()))
         yield
         for task in tasks:
             task.cancel()
+        if platform is not None:
+            await platform.stop()
         if mail is not None:
             await mail.stop()
         if client is not None:
@@ -82,7 +88,7 @@ def build(policy: Policy, *, allow_faults: bool = False, work: bool = True) -> A
         ),
     )
     app.add_route("/api/agent", _agent(token, named(policy.agent_weakness)), methods=["POST"])
-    return _faulty(app, policy, labour, client, token, faults) if allow_faults else app
+    return _faulty(app, policy, labour, client, token, faults, platform) if allow_faults else app
 
 
 def _agent(token: TokenPolicy, weakness: Weakness) -> Callable[[Request], Awaitable[Response]]:
@@ -109,16 +115,20 @@ def _faulty(
     client: redis.asyncio.Redis | None,
     token: TokenPolicy,
     faults: Faults,
+    platform: platforms.Platform | None,
 ) -> ASGIApp:
     """The application with fault switches before it."""
 
     def admits(request: Request) -> bool:
         return token.admits(bearer(request.headers.get("authorization")))
 
-    app.router.routes += runs.Runs(policy.app_id, policy.signing_key, lambda: "runs_fail" in faults.on).routes
+    listed = runs.Runs(policy.app_id, policy.signing_key, lambda: "runs_fail" in faults.on, event_key=policy.event_key)
+    app.router.routes += listed.routes
     switch = control(faults, client, admits)
     app.add_route("/demo/faults", switch, methods=["GET"])
     app.add_route("/demo/faults/{name}", switch, methods=["PUT", "DELETE"])
+    if platform is not None:
+        app.add_route("/demo/deploy", platforms.route(platform, admits), methods=["POST"])
     dev, fewer = FastAPI(), FastAPI()
     _serve_inngest(dev, policy, labour, dev=True)
     _serve_inngest(fewer, policy, labour, dev=False, leave_out=1)

@@ -31,6 +31,7 @@ class Policy:
     database: Path | None = None
     mail_port: int | None = None
     heartbeat_url: str | None = field(default=None, repr=False)
+    worker_env_file: Path | None = None  # of the worker that the simulated platform keeps
 
     def queue_key(self, name: str) -> str:
         """The Redis key of a queue."""
@@ -63,6 +64,7 @@ def read(env_file: str | None) -> Policy:
         database=Path(database) if (database := get("GREENLIGHT_SWARM_DATABASE")) else None,
         mail_port=int(mail_port) if (mail_port := get("GREENLIGHT_SWARM_MAIL_PORT")) else None,
         heartbeat_url=get("GREENLIGHT_SWARM_HEARTBEAT") or None,
+        worker_env_file=Path(env_file) if env_file is not None and get("GREENLIGHT_SWARM_WORKER") else None,
     )
 
 

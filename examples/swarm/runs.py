@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from examples.swarm.mover import Mover
+
 EVERY = timedelta(minutes=15)
 FUNCTION = "pipeline-scan"
 KIND = {"X-Inngest-Server-Kind": "cloud"}
@@ -29,8 +31,11 @@ class Runs:
     As with the real server, a list's `startedAt` is when a run was scheduled; a run by itself says when it began.
     """
 
-    def __init__(self, app_id: str, signing_key: str | None, failing: Callable[[], bool]) -> None:
-        self._app_id, self._key, self._failing = app_id, signing_key, failing
+    def __init__(
+        self, app_id: str, signing_key: str | None, failing: Callable[[], bool], *, event_key: str | None = None
+    ) -> None:
+        self._app_id, self._key, self._failing, self._event_key = app_id, signing_key, failing, event_key
+        self.mover = Mover(signing_key)
         self._again: list[dict[str, Any]] = []
 
     @property
@@ -41,6 +46,9 @@ class Runs:
             Route("/v2/runs", self.listed),
             Route("/v2/runs/{id}", self.one),
             Route("/v2/runs/{id}/rerun", self.rerun, methods=["POST"]),
+            Route("/v2/events/{id}/runs", self.of_event),
+            Route("/fn/register", self.register, methods=["POST"]),
+            Route("/e/{key}", self.event, methods=["POST"]),
         ]
 
     async def health(self, _request: Request) -> Response:
@@ -83,13 +91,46 @@ class Runs:
         self._again.append(new)
         return _answer({"data": {"runId": new["id"]}})
 
+    async def of_event(self, request: Request) -> Response:
+        """The runs that an event started."""
+        if not _opened(request, self._key):
+            return _refused()
+        found = self.mover.rows(request.path_params["id"])
+        return _answer(({"data": found} if found else {}) | {"page": {"hasMore": False, "limit": 50}})
+
+    async def register(self, request: Request) -> Response:
+        """An application registers its functions and where it is."""
+        if not _opened(request, self._key):
+            return _refused()
+        try:
+            self.mover.register(await request.json())
+        except (KeyError, TypeError, ValueError):
+            return _answer({"error": "At least one function is invalid", "data": None, "status": 400}, 400)
+        return _answer({"ok": True, "modified": True, "sync_id": secrets.token_hex(8), "app_id": "simulated"})
+
+    async def event(self, request: Request) -> Response:
+        """Events come in: the functions that wait for them run."""
+        if not self._event_key or not hmac.compare_digest(
+            request.path_params["key"].encode(), self._event_key.encode()
+        ):
+            return _answer({"status": 401, "message": "", "error": "Event key not found"}, 401)
+        try:
+            found = await request.json()
+        except ValueError:
+            return _answer({"status": 400, "error": "no JSON"}, 400)
+        sent = [event for event in (found if isinstance(found, list) else [found]) if isinstance(event, dict)]
+        return _answer({"ids": [self.mover.take(event) for event in sent], "status": 200})
+
     def _find(self, id_: str) -> dict[str, Any] | None:
         now = datetime.now(UTC)
         return next((row for row in self._rows(now - timedelta(days=1, hours=1), now) if row["id"] == id_), None)
 
     def _rows(self, low: datetime, high: datetime) -> list[dict[str, Any]]:
         again = [row for row in self._again if low <= datetime.fromisoformat(row["endedAt"]) <= high]
-        rows = [*_rows(self._app_id, low, high, self._failing()), *again]
+        moved = [
+            row for row in self.mover.rows() if low <= datetime.fromisoformat(row["endedAt"] or row["queuedAt"]) <= high
+        ]
+        rows = [*_rows(self._app_id, low, high, self._failing()), *again, *moved]
         return sorted(rows, key=lambda row: str(row["endedAt"]))
 
 

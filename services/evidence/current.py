@@ -1,5 +1,5 @@
 """What evidence would be taken under now. The configuration's fingerprint and the deployed version, as last seen; for
-replays also the golden set and the judges that there are."""
+replays also the golden set and the judges that there are; for drills the terms of a deploy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from services import deployed, units
+from services import clock, deployed, units
+from services.deploys.terms import terms
 from services.evidence import chain
 from services.evidence.freshness import Context
 from services.replay import identity
@@ -29,9 +30,11 @@ def complete(
 ) -> Context:
     """All that evidence of this environment must have been taken under to count; and whether anybody still measures.
     `seen` are its conditions."""
+    found = next((e for e in settings.environments if e.name == environment and e.drill is not None), None)
     return replace(
         _context(connection, environment, seen), golden_sha256=identity.golden_now(settings),
         judges=identity.judges_now(settings), silent=_silence(seen, now_ms),
+        terms=None if found is None else terms(settings, found, clock.from_ms(now_ms)).as_detail(),
     )  # fmt: skip
 
 

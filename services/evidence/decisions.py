@@ -29,7 +29,7 @@ PREFIX = "confirm."
 NAMED = 3  # so many changed variables are named
 ACTIONS: Mapping[str, Action] = {
     "campaign": "campaign", "waive_canaries": "waive", "go_request": "request_go", "sign_off": "sign_off",
-    "baseline": "baseline", "environment": "configure", "run": "runs",
+    "baseline": "baseline", "environment": "configure", "run": "runs", "drill": "drill",
 }  # fmt: skip
 WORDS: Mapping[str, str] = {
     "campaign": "Campaign begun",
@@ -41,6 +41,7 @@ WORDS: Mapping[str, str] = {
     "sign_off": "Gave the Go",
     "environment": "Settings changed",
     "run": "Run changed",
+    "drill": "Deploy drill started",
 }
 KINDS = tuple(WORDS)
 

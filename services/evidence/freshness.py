@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from services.clock import HOUR_MS, SKEW_MS
 from services.evidence.model import Evidence
@@ -15,6 +17,7 @@ PERSONAL = "confirm."  # what a person decided: it stands until that person, or 
 MAX_AGE_MS: tuple[tuple[str, int], ...] = (
     (PERSONAL, FOR_EVER),
     ("soak", 7 * 24 * HOUR_MS),
+    ("deploy.drill", 30 * 24 * HOUR_MS),
     ("env.", 26 * HOUR_MS),
     ("health.daily", 26 * HOUR_MS),
     ("replay.canary", 26 * HOUR_MS),
@@ -31,6 +34,7 @@ class Context:
     version: str | None = None
     golden_sha256: str | None = None  # "" where there is none that can be read
     judges: frozenset[str] | None = None  # every judge that there is
+    terms: Mapping[str, Any] | None = None  # on which a deploy would happen
     silent: str = ""  # that nobody has measured for long, in words
 
 
@@ -42,6 +46,7 @@ _CAUSES = (
     ("version", VERSION),
     ("golden_sha256", "the golden set changed since"),
 )
+_TERMS = {"overlap_s": "overlap", "draining_s": "draining", "transport": "transport"}
 
 
 def why_stale(record: Evidence, now: Context, now_ms: int) -> str | None:
@@ -49,6 +54,8 @@ def why_stale(record: Evidence, now: Context, now_ms: int) -> str | None:
 
     A record that was taken before a fingerprint or version was known counts as taken under another one.
     """
+    if now.terms is not None and (words := _other_terms(record.detail.get("terms"), now.terms)):
+        return words
     for name, words in _CAUSES:
         current, taken = getattr(now, name), getattr(record, name)
         plays_a_part = taken is not None or (name == "fingerprint" and not record.check.startswith(PERSONAL))
@@ -68,6 +75,14 @@ def why_stale(record: Evidence, now: Context, now_ms: int) -> str | None:
     if record.at_ms - now_ms > SKEW_MS and not record.check.startswith(PERSONAL):
         return "it is dated in the future: a clock was wrong"
     return None
+
+
+def _other_terms(taken: object, now: Mapping[str, Any]) -> str:
+    """Which of the terms of a deploy are others by now, in words; "" for evidence that was taken on none."""
+    if not isinstance(taken, Mapping):
+        return ""
+    names = [title for name, title in _TERMS.items() if taken.get(name) != now.get(name)]
+    return f"{' and '.join(names)} changed since" if names else ""
 
 
 def max_age_ms(check: str) -> int:

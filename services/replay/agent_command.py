@@ -11,21 +11,14 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.child import variables_of
 from services.outside import NotJson, parse_json
-from services.paths import ROOT
 from services.redact import scrub
 from services.replay.agents import MAX_REPLY_BYTES, read_reply
 from services.replay.model import Answer, Trouble
 
 KEPT_STDERR = 8192
 ENDS_WITHIN_S = 1.0
-# What programs need to start and to find their files, on every system. Nothing here holds a secret.
-HARMLESS = (
-    "PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "USER", "LOGNAME", "SHELL", "TERM",
-    "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "NODE_PATH",
-    "LD_LIBRARY_PATH", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "APPDATA", "LOCALAPPDATA",
-    "PROGRAMDATA", "USERPROFILE",
-)  # fmt: skip
 
 
 class CommandAgent:
@@ -33,7 +26,7 @@ class CommandAgent:
 
     def __init__(self, words: Sequence[str], *, concurrency: int, label: str, variables: Sequence[str] = ()) -> None:
         self._words, self.label = list(words), label
-        self._environment = environment_of(variables)
+        self._environment = variables_of(variables)
         self._slots = asyncio.Semaphore(max(1, concurrency))
         self._idle: list[_Process] = []
 
@@ -66,14 +59,6 @@ class CommandAgent:
         """End every process: first by the end of its input, then by force."""
         await asyncio.gather(*(process.end() for process in self._idle))
         self._idle.clear()
-
-
-def environment_of(variables: Sequence[str]) -> dict[str, str]:
-    """What a command is started with: harmless variables of ours and the named ones, never our secrets."""
-    names = [*HARMLESS, *variables]
-    kept = {name: os.environ[name] for name in names if name in os.environ}
-    kept |= {name: value for name, value in os.environ.items() if name.startswith("LC_")}
-    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))}
 
 
 class _Gone(Exception):

@@ -217,6 +217,44 @@ class Intervals(Table):
     queues: Seconds = 60
 
 
+class Drill(Table):
+    """The deploy drill of an environment that is marked for it. Without this table none can be started."""
+
+    steps_s: tuple[Annotated[float, Field(gt=0, le=3600)], ...] = Field(
+        (10, 60, 300), min_length=1, max_length=20, description="How long each of its steps takes."
+    )
+    gap_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        5, description="Work may pause so long between two steps; a longer pause fails the drill."
+    )
+    deploy: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = Field(
+        (),
+        max_length=40,
+        description="A command and its arguments that deploy, run without a shell; unset means that a person deploys.",
+    )
+    deploy_variables: tuple[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,79}$")], ...] = Field(
+        (), max_length=20, description="Variables of the worker's process that the command gets, beside harmless ones."
+    )
+    deploy_at: int = Field(1, ge=1, le=20, description="The deploy is asked for when this step has begun.")
+    lines: str | None = Field(
+        None, min_length=1, max_length=400,
+        description="The file to which the workers write, relative to this one; unset means the environment's Redis.",
+    )  # fmt: skip
+    transport: Literal["serve", "connect"] | None = Field(
+        None, description="How Inngest reaches its workers; unset means [durable] transport."
+    )
+    longest_s: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        3600, description="After this time the drill is counted as it is."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Drill:
+        if self.longest_s < sum(self.steps_s):
+            raise ValueError("longest_s is shorter than all steps together: raise it, or shorten steps_s")
+        if self.deploy_at > len(self.steps_s):
+            raise ValueError("deploy_at names a step that is not there: steps_s has fewer")
+        return self
+
+
 class Secrets(Table):
     """What opens the environment's doors. Never printed: `SecretStr` shows asterisks."""
 
@@ -247,6 +285,7 @@ class EnvironmentTable(Table):
     slis: tuple[Sli, ...] = Field((), description="SLIs of the team's own, beside the built-in ones.")
     objectives: tuple[Objective, ...] = DEFAULT_OBJECTIVES
     intervals: Intervals = Intervals()
+    drill: Drill | None = Field(None, description="Marks the environment for deploy drills: [environments.drill].")
 
     @model_validator(mode="before")
     @classmethod

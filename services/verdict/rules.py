@@ -12,6 +12,7 @@ from services.soak.evaluate import CHECK as SOAK
 from services.verdict.model import Subject
 
 FLAGS = " and ".join(f"{name.upper()}_REQUIRED" for name in STRICT)
+DRILL = "deploy.drill"
 ENFORCE = f"Follow the checklist: it tells you when to set {FLAGS} to true and redeploy."
 
 
@@ -91,6 +92,14 @@ RULES: tuple[Rule, ...] = (
         checks=_always("replay.gate"),
         fix="Open Replay harness: the failed cases say what the agent got wrong.",
         step="replay",
+    ),
+    Rule(
+        id="drill",
+        title="A deploy interrupts nothing, shown by a drill",
+        checks=_always(DRILL),
+        applies=lambda subject: subject.needs_drill,
+        fix="Open Deployments: the drill says what was cut, and what to set.",
+        step="deploys",
     ),
     Rule(
         id=SOAK,

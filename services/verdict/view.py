@@ -165,6 +165,7 @@ def subject(settings: Settings, environment: Environment) -> Subject:
         strict=environment.strict,
         staging=None if staging is None else staging.name,
         needs_soak=environment.role == "production",
+        needs_drill=settings.policy.drill and environment.role == "staging",
         soak=settings.soak,
     )
 

@@ -32,6 +32,10 @@ _OWN: dict[str, CheckWords] = {
         title="The settings keep deploys from interrupting work", unit="s",
         needs="Press Verify in the step about deploys.",
     ),
+    "deploy.drill": CheckWords(
+        title="A deploy interrupts nothing", unit="s",
+        needs="Start the drill on Deployments, for an environment with [environments.drill].",
+    ),
     "soak": CheckWords(
         title="Staging ran for the whole time, unchanged and without a fault",
         needs="Make staging strict, and leave it alone until its soak has passed.",
@@ -43,6 +47,7 @@ _REPORT = CHECKS["dependencies.ready"].needs
 # What it takes to know again what is known no more, where that isn't Verify.
 _AGAIN: Mapping[str, str] = {
     "replay.gate": "Replay all cases once more, against what runs now, on Replay harness.",
+    "deploy.drill": "Start the drill once more on Deployments.",
     "soak": "Leave staging alone until it has passed its soak again, under what it runs now.",
 }
 START = "Start Greenlight again (python3 start.py), or its worker alone: nothing is measured without one."

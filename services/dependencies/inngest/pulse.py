@@ -4,7 +4,6 @@ started, finished. An answering server proves none of that."""
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from services import clock
-from services.dependencies import http_client as http
-from services.dependencies.inngest import api as inngest_api
-from services.dependencies.inngest import sync
+from services.dependencies.inngest import events, sync
 from services.dependencies.inngest.api import Api, Page, Refusal
-from services.dependencies.model import Check, Failure, Measure, Reading, RunSeen
+from services.dependencies.model import Check, Measure, Reading, RunSeen
 from services.evidence.model import Outcome
 
 if TYPE_CHECKING:
@@ -31,7 +28,6 @@ FOLLOW_S = 20.0
 ACCEPT_S = 5.0
 PAUSES_S = (0.1, 0.2, 0.3, 0.5, 1.0)  # pauses between reads of the run; the last one repeats
 PULSES = ("pulse", "greenlight-worker-pulse")  # functions of our own, which the probe counts itself
-NO_EVENT_KEY = "NO_EVENT_KEY_SET"  # what the SDK sends to a dev server, which takes any
 UNSEEN = frozenset({"pulse.api_refused", "pulse.no_api", "pulse.unseen"})  # sent, but its end can't be read
 
 
@@ -111,26 +107,9 @@ class PulseProbe:
         return {"sync.ok": "pulse.none_created", "sync.absent": "pulse.unregistered"}.get(code, "pulse.not_scheduled")
 
     async def _send(self, sent_ms: int) -> tuple[str, float] | Refusal:
-        """The event's id as the server knows it, and how long it took to take it (ms)."""
-        key = self.event_key.get_secret_value() if self.event_key is not None else NO_EVENT_KEY
         mark = secrets.token_hex(8)
-        body = [{"name": EVENT, "id": f"greenlight-pulse-{mark}", "data": {"pulse": mark}, "ts": sent_ms}]
-        answer = await http.post(
-            f"{self.event_url}/e/{key}", json.dumps(body).encode(), deadline_s=ACCEPT_S,
-            headers={"Content-Type": "application/json"},
-        )  # fmt: skip
-        if isinstance(answer, Failure):
-            return inngest_api.no_answer(answer)
-        kind = inngest_api.kind_of(answer)
-        if answer.status != 200 and kind is not None and (kind == "cloud") != self.cloud:
-            return Refusal(code="wrong_kind", why=inngest_api.KINDS[kind])
-        if answer.status in {401, 403}:
-            return Refusal(code="event_refused", why=f"HTTP {answer.status}")
-        found = answer.json()
-        ids = found.get("ids") if isinstance(found, dict) else None
-        if answer.status != 200 or not isinstance(ids, list) or not ids or not isinstance(ids[0], str):
-            return Refusal(code="not_accepted", why=f"HTTP {answer.status}")
-        return ids[0][:100], answer.timings["total"]
+        event = {"name": EVENT, "id": f"greenlight-pulse-{mark}", "data": {"pulse": mark}, "ts": sent_ms}
+        return await events.send(self.event_url, self.event_key, event, cloud=self.cloud, deadline_s=ACCEPT_S)
 
     async def _follow(self, event_id: str) -> RunSeen | Refusal | None:
         """The run that the event started, as far as it came in time; None where there is none."""

@@ -19,7 +19,7 @@ NOW = 1_800_000_000_000
 HOUR = 3_600_000
 CONTEXT = Context(fingerprint="k-1", version="v1", golden_sha256="g-1", judges=frozenset({"j-1"}))
 PRODUCTION = Subject(name="production", role="production", queues=("email",), staging="staging", needs_soak=True)
-CHECKS = tuple(c for rule in RULES for c in rule.checks(PRODUCTION) if c != SOAK)
+CHECKS = tuple(c for rule in RULES if rule.applies(PRODUCTION) for c in rule.checks(PRODUCTION) if c != SOAK)
 
 
 def record(check: str, outcome: str = "pass", **more: Any) -> Evidence:
@@ -41,6 +41,29 @@ def facts(subject: Subject = PRODUCTION, **changes: Evidence | None) -> Facts:
 def test_all_rules_fresh_and_true_is_go() -> None:
     found = evaluate(facts())
     assert (found.state, found.blocking, found.next_step) == ("GO", (), "")
+
+
+TERMS = {"overlap_s": 0, "draining_s": 90, "transport": "serve"}
+
+
+def test_a_drill_is_a_rule_where_the_policy_asks_for_it_and_holds_for_its_terms_alone() -> None:
+    staging = Subject(name="staging", role="staging", queues=("email",), needs_drill=True)
+    assert evaluate(facts(replace(staging, needs_drill=False))).state == "GO"
+    (missing,) = evaluate(facts(staging)).blocking
+    assert (missing.rule, missing.outcome) == ("drill", "unknown")
+    assert "Start the drill on Deployments" in missing.advice.fix
+    drilled = record("deploy.drill", version=None, detail={"terms": TERMS})
+
+    def under(**changes: Any) -> str:
+        found = facts(staging, **{"deploy.drill": drilled})
+        return evaluate(replace(found, context=replace(CONTEXT, terms=TERMS | changes))).state
+
+    assert under() == "GO"
+    for change in ({"draining_s": 3}, {"overlap_s": 1}, {"transport": "connect"}):
+        assert under(**change) == "INCONCLUSIVE"
+    assert evaluate(facts(staging, **{"deploy.drill": replace(drilled, outcome="fail")})).state == "NO_GO"
+    old = replace(drilled, at_ms=NOW - 31 * 24 * HOUR)
+    assert evaluate(facts(staging, **{"deploy.drill": old})).state == "INCONCLUSIVE"
 
 
 @pytest.mark.parametrize("check", CHECKS)
