@@ -23,6 +23,7 @@ from services.store.durations import RAN, RUN, STEP, Durations
 SINCE_MS = 30 * DAY_MS  # how far back it is measured
 SAFE = 0.001  # at most one step in a thousand is cut
 SURE = 1000  # measurements of a step from which one in a thousand can be read at all
+Z = 1.96  # of 95 %
 LEAST_S = 3600.0  # a rate from less time than this says little
 Risk = Literal["safe", "not_seen", "at_risk", "cut"]
 
@@ -100,7 +101,9 @@ def _one(item: Durations, granted_s: int, rate: float | None, timed: int) -> For
         begin = rate * (count / timed if item.step else 1.0)
         # How far one that outlasts the deploy does so; where none was seen, no further than the longest lasts.
         beyond = item.excess_s(granted_s) * count / longer if longer else item.longest_s
-        expected = (begin * item.excess_s(granted_s), begin * low * beyond, begin * high * beyond)
+        doubt = Z / math.sqrt(count)  # of the rate: a count of n is so exact that its spread is its root (Poisson)
+        least, most = begin * max(0.0, 1 - doubt) * low * beyond, begin * (1 + doubt) * high * beyond
+        expected = (begin * item.excess_s(granted_s), least, most)
     return Forecast(
         function=item.function, step=item.step, tries=count, p50_s=item.at(0.5), p95_s=item.at(0.95),
         longest_s=item.longest_s, longer=longer, at_most=high, risk=risk,
