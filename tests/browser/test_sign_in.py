@@ -40,13 +40,15 @@ def place(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         f' {{ issuer = "{provider}", subject = "en", role = "engineer" }}]\n'
         + "".join(
             f'[[environments]]\nname = "{name}"\nrole = "{role}"\nbase_url = "http://127.0.0.1:9"\n'
-            + (f'env_file = "{name}.env"\n' if name.startswith("stage-") else "")
+            + (f'env_file = "{name}.env"\ndrill = {{ lines = "d.jsonl" }}\n' if name.startswith("stage-") else "")
             for role, short in (("staging", "stage"), ("production", "prod"))
             for name in (short, *(f"{short}-{r}" for r in ROLES))
         )
     )
     for role in ROLES:
-        (data / f"stage-{role}.env").write_text(f"ENVIRONMENT=staging\nINNGEST_SIGNING_KEY={'ab' * 32}\n")
+        (data / f"stage-{role}.env").write_text(
+            f"ENVIRONMENT=staging\nINNGEST_EVENT_KEY={'e' * 20}\nINNGEST_SIGNING_KEY={'ab' * 32}\n"
+        )
         (data / f"stage-{role}.env").chmod(0o600)
     (data / ".streamlit").mkdir()
     (data / ".streamlit" / "secrets.toml").write_text(
@@ -138,6 +140,7 @@ class Acts:
             "baseline": (f"replay_harness?run={self.run}", "Make it the baseline"),
             "rescore": (f"replay_harness?run={self.run}", "Score again"),
             "runs": (f"dependency_health?env={self.stage}", "Run again"),
+            "drill": (f"deployments?env={self.stage}", "Start the drill"),
             "configure": ("environments", "Test it"),
             "write_env": (f"env_diff?view=write&env={self.stage}", "Write the file"),
         }[action]
@@ -182,6 +185,8 @@ class Acts:
         if action == "maintenance":
             self.page.get_by_label("What for").fill("Move of Redis")
             self.page.get_by_role("button", name="Declare", exact=True).click()
+        elif action == "drill":
+            self.page.get_by_role("dialog").get_by_role("button", name="Start the drill", exact=True).click()
         elif action == "runs":
             self.page.get_by_role("dialog").get_by_role("button", name="Run again", exact=True).click()
         elif action in {"confirm", "campaign", "waive", "request_go", "sign_off"}:
@@ -192,7 +197,7 @@ class Acts:
     def is_done(self, action: Action) -> bool:
         """Whether the store holds it, under this person's name."""
         with self.store.read() as connection:
-            if action in {"probe", "validate", "runs"}:
+            if action in {"probe", "validate", "runs", "drill"}:
                 where = self.prod if action == "probe" else self.stage
                 job = jobs.open_job(connection, kind=action, environment=where)
                 return job is not None and job.requested_by == self.who

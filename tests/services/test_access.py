@@ -13,6 +13,7 @@ from services import access, requests
 from services.access import LEAST, ROLES, Action, Forbidden, Person
 from services.dependencies.inngest import control
 from services.dependencies.inngest.control import Change
+from services.deploys import drilling
 from services.envs import writing
 from services.errors import SettingsError
 from services.evidence import decisions
@@ -69,6 +70,7 @@ def calls(store: Store, settings: Settings, tmp_path: Path) -> dict[str, Callabl
         "waive": lambda p: decisions.waive_canaries(store, local, p, note="x", days=1),
         "write_env": lambda p: writing.write(preview, clock.now(), by=p),
         "runs": lambda p: control.ask(store, local, Change(what="cancel", run_id="x"), by=p),
+        "drill": lambda p: drilling.ask(store, settings, "local", by=p),
         "configure": lambda p: requests.try_draft(store, settings, "local", 1, by=p),
     }  # fmt: skip
 
@@ -96,6 +98,7 @@ def test_every_service_asks_the_role_before_it_does_anything(sqlite_store: Store
                         or "confirmed this already" in str(error)
                         or ("verdict" in str(error))
                         or "Inngest server" in str(error)
+                        or "not marked for drills" in str(error)
                     ), error
 
 
