@@ -23,6 +23,7 @@ EVERY = timedelta(minutes=15)
 FUNCTION = "pipeline-scan"
 KIND = {"X-Inngest-Server-Kind": "cloud"}
 WAIT, TAKES = timedelta(milliseconds=300), timedelta(seconds=2)
+STEPS = (("collect", 0.3), ("rank", 0.7))  # with their shares of that time
 
 
 class Runs:
@@ -47,6 +48,7 @@ class Runs:
             Route("/v2/runs/{id}", self.one),
             Route("/v2/runs/{id}/rerun", self.rerun, methods=["POST"]),
             Route("/v2/events/{id}/runs", self.of_event),
+            Route("/v0/gql", self.graphql, methods=["POST"]),
             Route("/fn/register", self.register, methods=["POST"]),
             Route("/e/{key}", self.event, methods=["POST"]),
         ]
@@ -77,6 +79,23 @@ class Runs:
             return _refused()
         found = self._find(request.path_params["id"])
         return _answer({"data": found}) if found else _answer({"errors": [{"code": "not_found"}]}, 404)
+
+    async def graphql(self, request: Request) -> Response:
+        """The trace of one of the last day's runs: the only question that is answered."""
+        try:
+            asked = await request.json()
+            found = self._find(str(asked["variables"]["id"]))
+        except (ValueError, KeyError, TypeError):
+            found = None
+        if found is None or not found.get("endedAt"):
+            return _answer({"data": None, "errors": [{"message": "not found"}]})
+        begun, spans = datetime.fromisoformat(found["startedAt"]), []
+        for name, share in STEPS:
+            took = (datetime.fromisoformat(found["endedAt"]) - datetime.fromisoformat(found["startedAt"])) * share
+            spans.append({"name": name, "status": "COMPLETED", "stepOp": "RUN", "startedAt": _text(begun),
+                          "endedAt": _text(begun + took), "childrenSpans": []})  # fmt: skip
+            begun += took
+        return _answer({"data": {"runTrace": {"startedAt": found["startedAt"], "childrenSpans": spans}}})
 
     async def rerun(self, request: Request) -> Response:
         """Run one again: it completes."""

@@ -163,7 +163,7 @@ class RunsProbe:
         trace: Trace | Refusal = Refusal(code="no_api")
         if not self.api.hosted and found.graphql and previous.get("graphql") is not False:
             trace = await self.api.trace(run.id, deadline_s=DETAIL_DEADLINE_S, graphql=True)
-            found.graphql = found.graphql and not isinstance(trace, Refusal)
+            found.graphql = found.graphql and not (isinstance(trace, Refusal) and trace.code == "no_api")
         if isinstance(trace, Refusal):
             trace = await self.api.trace(run.id, deadline_s=DETAIL_DEADLINE_S)
         if not isinstance(trace, Refusal) and trace.started_ms is not None:
