@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import deploying, envs, pages, probing, replaying, slos, starting, storing
+from benchmarks import deploying, envs, pages, probing, replaying, rolling, slos, starting, storing
 from benchmarks.table import Figure, markdown
 from services import clock
 
@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
     "slos": slos.measure,
     "deploying": deploying.measure,
     "pages": pages.measure,
+    "rolling": rolling.measure,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

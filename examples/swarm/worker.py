@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,8 @@ async def _connected(policy: Policy, lines: Lines) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows has no loop signal handlers
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    made = connection_of([(client, [drill(client, lines)])], shutdown_signals=[])
+    name = f"{socket.gethostname()}-{os.getpid()}"  # the SDK's own would be the host's, the same for two workers
+    made = connection_of([(client, [drill(client, lines, worker=name)])], instance_id=name, shutdown_signals=[])
     running = asyncio.create_task(made.start())
     await asyncio.wait([running, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
     if running.done():
