@@ -32,3 +32,16 @@ def from_ms(milliseconds: int) -> datetime:
 def iso(milliseconds: int) -> str:
     """A stored time as ISO 8601 in UTC with milliseconds and a `Z`, the form of every JSON output."""
     return from_ms(milliseconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment_ms(text: object) -> int | None:
+    """An RFC 3339 time as ms since 1970; None for anything else, the year 1 of an unset Go time included."""
+    if not isinstance(text, str):
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if found.tzinfo is None or found.year < 2000:
+        return None
+    return int(found.timestamp() * 1000)

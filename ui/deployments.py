@@ -9,7 +9,7 @@ from html import escape
 import streamlit as st
 
 from services import access, clock, export
-from services.deploys import hooks, in_flight
+from services.deploys import hooks, in_flight, releases
 from services.deploys import light as lights
 from services.deploys.after import PARTS
 from services.deploys.forecast import Forecast
@@ -24,9 +24,10 @@ RISKS = {
     "safe": ("ok", "safe"), "not_seen": ("unknown", "none cut so far"), "at_risk": ("degraded", "at risk"),
     "cut": ("down", "cut"),
 }  # fmt: skip
-SOURCES = {"told": "reported", "seen": "seen in readiness"}
+SOURCES = {"told": "reported", "seen": "seen in readiness", "platform": "by the platform"}
 COLUMNS = (
-    "version", "at", "source", "note", "confirmed", "readiness_gap_s", "healthy_after_s", "interrupted_steps",
+    "version", "at", "source", "note", "who", "branch", "commit", "platform_status", "confirmed",
+    "readiness_gap_s", "healthy_after_s", "interrupted_steps",
     "steps_tried_again", "duplicate_llm_calls", "failed_runs", "rerun_by_hand", "budget_spent",
 )  # fmt: skip
 STEPS = ("function", "step", "tries", "p50_s", "p95_s", "longest_s", "longer", "at_most", "risk", "cut_per_deploy",
@@ -48,7 +49,8 @@ def render(found: Deployments, where: tzinfo, now: datetime) -> tuple[str, str]:
         _success(found, where), html.heading("What is wrong"), _findings(found),
         html.heading("What a deploy would cut", "Steps of 30 days against overlap and draining together."),
         _forecast(found), html.heading("Past deploys", "Of the last 90 days."), _past(found.past, where),
-        html.heading("Settings in effect", "As written in the env file and in the files of [deploys] files."),
+        _broke(found, where),
+        html.heading("Settings in effect", "As the platform's API says, else as written in env file and files."),
         _settings(found.platform, now),
     )  # fmt: skip
     return answer, rest
@@ -175,7 +177,8 @@ def _past(past: tuple[Past, ...], where: tzinfo) -> str:
             "one (POST /api/v1/deploys).</p>"
         )
     rows = [
-        (f'<span class="key">{escape(p.deploy.version)}</span>', present.moment(p.deploy.at_ms, where, short=True),
+        (f'<span class="key">{escape(p.deploy.version)}</span>{_who(p)}',
+         present.moment(p.deploy.at_ms, where, short=True),
          escape(SOURCES.get(p.deploy.source, p.deploy.source)), _confirmed(p), _seconds(p.after.gap_s),
          _seconds(p.after.healthy_after_s), _foreseen(p), _number(p.after.cut), _number(p.after.again),
          _number(p.after.calls_twice),
@@ -186,6 +189,27 @@ def _past(past: tuple[Past, ...], where: tzinfo) -> str:
     head = ("Version", "When", "Noted", "After 15 min", "Not ready for", "Healthy after", "Forecast", "Steps cut",
             "Tried again", "LLM calls twice", "Runs failed", "Run again by hand", "Readiness budget spent")  # fmt: skip
     return html.table(head, rows)
+
+
+def _who(past: Past) -> str:
+    """Who, and of which branch, on a line of its own."""
+    told = releases.who(past.deploy)
+    named = [text for text in (told["who"], told["branch"]) if text]
+    return f'<div class="dim">{escape(" · ".join(named))}</div>' if named else ""
+
+
+def _broke(found: Deployments, where: tzinfo) -> str:
+    """Deploys that never ran, as the platform lists them."""
+    if not found.broke:
+        return ""
+    rows = [
+        (present.moment(d.created_ms, where, short=True), html.badge("down", word=d.status.lower()),
+         f'<span class="key">{escape(d.commit[:12]) or "not known"}</span>', escape(d.branch or "not known"),
+         escape(d.author or "not known"), escape(d.message))
+        for d in found.broke
+    ]  # fmt: skip
+    head = ("When", "State", "Commit", "Branch", "Who", "Message")
+    return html.heading("Deploys that failed", "As the platform lists them: these never ran.") + html.table(head, rows)
 
 
 def _foreseen(past: Past) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 from services import access, clock
 from services.dependencies.inngest import flight
-from services.deploys import after, calls, history, in_flight, proof, success
+from services.deploys import after, asked, calls, history, in_flight, proof, releases, success
 from services.deploys.platform import Platform
 from services.deploys.view import RUNS, granted_s, measured, platform_of
 from services.errors import GreenlightError
@@ -49,6 +49,9 @@ class DeployWatch:
                 kept = checked if keeps else kept
                 for name in await asyncio.to_thread(self._check_all, keeps):
                     self._look_soon(name, SOON)
+                    await self._ask_platform(self._settings.environment(name), hinted=True)
+                for environment in self._held:
+                    await self._ask_platform(environment)
             await asyncio.sleep(LOOK_S)
 
     @property
@@ -61,6 +64,26 @@ class DeployWatch:
             if environment.name in wanted:
                 found = await flight.look(environment)
                 await asyncio.to_thread(self._keep, environment.name, found)
+
+    async def _ask_platform(self, environment: Environment, *, hinted: bool = False) -> None:
+        """Ask the platform's API, not too often, and keep what it says."""
+        if asked.why_not(self._settings, environment):
+            return
+        now = clock.now_ms()
+        before = await asyncio.to_thread(self._asked, environment.name)
+        if before.is_due(now, hinted=hinted):
+            found = await asked.ask(self._settings, environment, before, now)
+            await asyncio.to_thread(self._keep_asked, environment.name, found, now)
+
+    def _asked(self, name: str) -> asked.Asked:
+        with self._store.read() as connection:
+            return asked.load(connection, name)
+
+    def _keep_asked(self, name: str, found: asked.Asked, now: int) -> None:
+        with self._store.write() as connection:
+            asked.keep(connection, name, found)
+            if not found.code:
+                releases.join(connection, name, found.deployments, now)
 
     def _wanted(self) -> tuple[str, ...]:
         with self._store.read() as connection:
@@ -100,7 +123,7 @@ class DeployWatch:
         with self._store.write() as connection:
             after.keep(connection, deploy, found, now)
             if history.CHECK not in deploy.detail:
-                granted = granted_s(platform_of(self._settings, environment), clock.from_ms(now))
+                granted = granted_s(platform_of(connection, self._settings, environment, now), clock.from_ms(now))
                 history.foresee(connection, deploy, granted)
         if found.confirmed is not None:
             log.info("the deploy of %s to %s is %s", deploy.version, environment.name,
@@ -121,8 +144,9 @@ class DeployWatch:
                 log.warning("no canary was asked for after the deploy of %s: %s", environment.name, fault(error))
 
     async def prove(self, name: str) -> None:
-        """Look at an environment's settings, since somebody asks."""
+        """Look at an environment's settings, since somebody asks, or the platform calls."""
         environment = self._settings.environment(name)
+        await self._ask_platform(environment, hinted=True)
         await asyncio.to_thread(proof.keep, self._store, self._settings, environment, clock.now_ms(), asked=True)
 
     def _count_calls(self, environment: Environment, platform: Platform, now: int) -> None:
@@ -139,7 +163,8 @@ class DeployWatch:
                 deploys.add_detail(connection, deploy, {history.CALLS: number})
 
     def _put_down(self, environment: Environment, now: int) -> None:
-        platform = platform_of(self._settings, environment)
+        with self._store.read() as connection:
+            platform = platform_of(connection, self._settings, environment, now)
         moment = clock.from_ms(now)
         self._count_calls(environment, platform, now)
         with self._store.write() as connection:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services import clock
 from services.deploys import drill, drill_state, drilling
 from services.deploys.drill_state import KIND, State
 from services.deploys.terms import Terms, terms
@@ -50,13 +49,14 @@ def view(store: Store, settings: Settings, name: str, now_ms: int) -> DrillView:
         job = jobs.open_job(connection, kind=KIND, environment=name)
         seen = conditions.load(connection, name)
         context = current.complete(connection, settings, name, now_ms, seen)
+        now = terms(connection, settings, environment, now_ms)
     return DrillView(
         environment=name,
         simulated=environment.simulated,
         is_rule=settings.policy.drill and environment.role == "staging",
         why_not=drilling.why_not(environment),
         drill=environment.drill,
-        terms=terms(settings, environment, clock.from_ms(now_ms)),
+        terms=now,
         state=state,
         job=job,
         last=last,

@@ -101,10 +101,11 @@ class _Following:
         self._store, self._settings, self._environment, self._progress = store, settings, environment, progress
         self._drill: Drill = environment.drill
         self._job = job
-        self._state = State(
-            id=job.id, by=job.requested_by, begun_ms=clock.now_ms(), steps_s=self._drill.steps_s,
-            terms=terms(settings, environment, clock.now()).as_detail(),
-        )  # fmt: skip
+        now = clock.now_ms()
+        with store.read() as connection:
+            found = terms(connection, settings, environment, now)
+        self._state = State(id=job.id, by=job.requested_by, begun_ms=now, steps_s=self._drill.steps_s,
+                            terms=found.as_detail())  # fmt: skip
         self._command: DeployCommand | None = None
         self._marks = Marks()
         self._unread = ""  # why the lines can't be read

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from services.advice import Advice
+from services.deploys.asked import Asked
 from services.deploys.forecast import Needed
 from services.deploys.platform import SECONDS, TITLES, UNREAD_FROM, Field, Platform
+from services.units import seconds
 
 Severity = Literal["error", "warning"]
+UNSURE = re.compile(r"^(?:unnamed|unread|no_service_named|no_token|api_\w+)$")  # then what holds is not known
 MESSAGES: Mapping[str, Mapping[str, str]] = tomllib.loads(Path(__file__).with_name("messages.toml").read_text())
 SHELL = re.compile(r"^\s*(?:npm|yarn|pnpm|npx|bun)\b|^\s*(?:\S*/)?(?:ba|da)?sh\s+-c\b(?!\s*['\"]?\s*exec\b)|&&|;|\|")
 WORKER = re.compile(r"\bworker\b|\bcelery\b|\brq\b|\bdramatiq\b", re.IGNORECASE)
@@ -62,6 +65,27 @@ def ordered(found: Iterable[Finding]) -> tuple[Finding, ...]:
 def edge(function: str, step: str, longest_s: float) -> Finding:
     """A step that lasts longer than the edge keeps a silent request open."""
     return _made("edge", function=function, step=step or "run", minutes=f"{longest_s / 60:.0f}")
+
+
+def of_asking(
+    told: Asked, found: Platform, *, why_not: str, variable: str, service: str, now_ms: int
+) -> Iterator[Finding]:
+    """What is wrong with asking the platform's API; and where it says otherwise than the variables."""
+    if why_not in {"no_service_named", "no_token"}:
+        yield _made(why_not, variable=variable)
+    if why_not:
+        return
+    if told.code:
+        yield _made(f"api_{told.code}", variable=variable, service=service, why=told.why)
+    if told.is_old(now_ms):
+        yield _made("api_old", age=seconds((now_ms - (told.read_ms or 0)) / 1000))
+    fields: tuple[Field, ...] = ("overlap", "draining")
+    for field in fields:
+        lasting = (v for v in found.values if v.field == field and v.ends is None and v.is_number)
+        written = next((v for v in lasting if v.value != told.values.get(field)), None)
+        if field in told.values and written is not None:
+            yield _made("differs", field, field=TITLES[field], api=told.values[field], source=written.source,
+                        written=written.value)  # fmt: skip
 
 
 def too_short(granted_s: int, needed: Needed) -> Finding:

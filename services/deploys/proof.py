@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from services.clock import from_ms
-from services.deploys import forecast, history
+from services.deploys import asked, forecast, history
+from services.deploys.findings import UNSURE
 from services.deploys.view import granted_s, is_named, platform_of, settings_findings
 from services.evidence import chain, current
 from services.evidence.model import Evidence, worth_writing
@@ -27,17 +28,21 @@ def keep(store: Store, settings: Settings, environment: Environment, now_ms: int
 
 def _proof(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Evidence:
     """Holds where no setting is wrong; not known where the platform isn't."""
-    platform, now = platform_of(settings, environment), from_ms(now_ms)
+    platform, now = platform_of(connection, settings, environment, now_ms), from_ms(now_ms)
     rate = history.a_month(history.read(connection, environment.name, now_ms), now_ms)
     runs, _, steps = forecast.load(connection, environment.name, now_ms)
-    found = settings_findings(settings, platform, now, rate, forecast.needed(steps, runs))
-    wrong = [finding for finding in found if finding.severity == "error"]
+    told = asked.load(connection, environment.name)
+    needed = forecast.needed(steps, runs)
+    found = settings_findings(settings, environment, told, platform, rate, needed, now_ms)
+    errors = [finding for finding in found if finding.severity == "error"]
+    false = [finding for finding in errors if not UNSURE.match(finding.code)]
+    wrong = false or errors
     known, context = is_named(settings, platform), current.context(connection, environment.name)
     cause = wrong[0].advice.as_detail() if wrong else {}
     return Evidence(
         environment=environment.name,
         check=CHECK,
-        outcome="fail" if wrong and known else "pass" if known else "unknown",
+        outcome="fail" if false else "unknown" if wrong or not known else "pass",
         at_ms=now_ms,
         value=granted_s(platform, now) if known else None,
         code=wrong[0].code if wrong else "",

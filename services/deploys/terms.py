@@ -4,12 +4,14 @@ alone."""
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from services.deploys.platform import read
+from services.clock import from_ms
+from services.deploys import asked, known
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from services.settings.model import Environment, Settings
 
 
@@ -26,10 +28,10 @@ class Terms:
         return asdict(self)
 
 
-def terms(settings: Settings, environment: Environment, now: datetime) -> Terms:
-    """The terms as the settings say now."""
-    files = tuple(settings.settings_dir / file for file in settings.deploys.files)
-    platform = read(environment.env_path, files, environment.name)
+def terms(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Terms:
+    """The terms as the settings say now. Raises StoreError."""
+    platform = known.of(settings, environment, asked.load(connection, environment.name), now_ms)
+    now = from_ms(now_ms)
     named = None if environment.drill is None else environment.drill.transport
     return Terms(
         overlap_s=platform.seconds("overlap", now),

@@ -11,8 +11,11 @@ from sqlalchemy import Connection
 
 from services import clock
 from services.dependencies.inngest.flight import InFlight
-from services.deploys import after, history, in_flight, jobs, success
+from services.deploys import after, asked, history, in_flight, jobs, releases, success
 from services.deploys import forecast as forecasts
+from services.deploys import known as platforms
+from services.deploys.api import BROKE, Deployment
+from services.deploys.asked import Asked
 from services.deploys.findings import (
     EDGE_S,
     Finding,
@@ -20,6 +23,7 @@ from services.deploys.findings import (
     cost_factor,
     edge,
     findings,
+    of_asking,
     ordered,
     too_short,
     unconfirmed,
@@ -29,7 +33,7 @@ from services.deploys.findings import (
 from services.deploys.forecast import Forecast, Needed, Toll, forecast, needed, toll
 from services.deploys.history import Measured, Past
 from services.deploys.light import Light, light
-from services.deploys.platform import Field, Platform, read
+from services.deploys.platform import Field, Platform
 from services.deploys.success import Success
 from services.env_files.document import UnreadableSource
 from services.env_files.reading import read_file
@@ -55,6 +59,7 @@ class Deployments:
     findings: tuple[Finding, ...]
     ways: tuple[Way, ...]
     past: tuple[Past, ...]
+    broke: tuple[Deployment, ...]  # that the platform calls failed or crashed
     forecast: tuple[Forecast, ...]
     toll: Toll | None
     needed: Needed | None
@@ -77,7 +82,8 @@ def view(store: Store, settings: Settings, name: str, now_ms: int) -> Deployment
 def seen(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Deployments:
     """The same on a connection that is open. Raises StoreError."""
     name, now, price = environment.name, clock.from_ms(now_ms), settings.deploys.cost_per_step
-    platform = platform_of(settings, environment)
+    platform = platform_of(connection, settings, environment, now_ms)
+    told = asked.load(connection, name)
     found = {c.probe: c for c in conditions.load(connection, name)}
     runs, ran, steps = forecasts.load(connection, name, now_ms)
     past = history.read(connection, name, now_ms, measured(environment, platform, found.get(RUNS), now))
@@ -89,7 +95,7 @@ def seen(connection: Connection, settings: Settings, environment: Environment, n
     granted = granted_s(platform, now)
     made = forecast(steps, runs, ran, granted, now_ms)
     wanted = needed(steps, runs)
-    wrong = [*settings_findings(settings, platform, now, rate, wanted), *_not_confirmed(past)]
+    wrong = [*settings_findings(settings, environment, told, platform, rate, wanted, now_ms), *_not_confirmed(past)]
     wrong += _beyond_the_edge(environment, made, found.get(SYNC))
     overlap = platform.seconds("overlap", now)
     return Deployments(
@@ -101,6 +107,7 @@ def seen(connection: Connection, settings: Settings, environment: Environment, n
         findings=ordered(wrong),
         ways=ways(wanted),
         past=past,
+        broke=tuple(d for d in told.deployments if d.status in BROKE),
         forecast=made,
         toll=toll(made, cost_per_step=price, deploys_a_month=rate),
         needed=wanted,
@@ -114,10 +121,9 @@ def seen(connection: Connection, settings: Settings, environment: Environment, n
     )
 
 
-def platform_of(settings: Settings, environment: Environment) -> Platform:
-    """What is written of the platform's settings for an environment."""
-    files = tuple(settings.settings_dir / file for file in settings.deploys.files)
-    return read(environment.env_path, files, environment.name)
+def platform_of(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Platform:
+    """What holds of the platform's settings: as its API says, and as is written. Raises StoreError."""
+    return platforms.of(settings, environment, asked.load(connection, environment.name), now_ms)
 
 
 def is_named(settings: Settings, platform: Platform) -> bool:
@@ -126,12 +132,16 @@ def is_named(settings: Settings, platform: Platform) -> bool:
 
 
 def settings_findings(
-    settings: Settings, platform: Platform, now: datetime, deploys_a_month: float | None, wanted: Needed | None
-) -> tuple[Finding, ...]:
+    settings: Settings, environment: Environment, told: Asked, platform: Platform, deploys_a_month: float | None,
+    wanted: Needed | None, now_ms: int,
+) -> tuple[Finding, ...]:  # fmt: skip
     """What is wrong with the settings, or that they aren't known. `wanted`: what measured steps need."""
     if not is_named(settings, platform):
         return (unnamed(),)
+    now = clock.from_ms(now_ms)
     found = list(findings(platform, now, deploys_a_month=deploys_a_month))
+    found += of_asking(told, platform, why_not=asked.why_not(settings, environment), now_ms=now_ms,
+                       variable=environment.platform_token, service=settings.deploys.service or "")  # fmt: skip
     granted = granted_s(platform, now)
     unset = any(item.code.endswith("_unset") for item in found)
     if wanted is not None and wanted.seconds > granted and not unset:
@@ -234,9 +244,10 @@ def document(found: Deployments) -> dict[str, Any]:
         "since_settings_changed": None if found.since_settings is None else asdict(found.since_settings),
         "deploys": [
             {"version": p.deploy.version, "at": clock.iso(p.deploy.at_ms), "source": p.deploy.source,
-             "note": p.deploy.note} | history.as_json(p)
+             "note": p.deploy.note} | releases.who(p.deploy) | history.as_json(p)
             for p in found.past
         ],
+        "failed_deploys": [releases.as_detail(d) | {"at": clock.iso(d.created_ms)} for d in found.broke],
     }  # fmt: skip
 
 

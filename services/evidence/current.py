@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from services import clock, deployed, units
+from services import deployed, units
 from services.deploys.terms import terms
 from services.evidence import chain
 from services.evidence.freshness import Context
@@ -34,7 +34,7 @@ def complete(
     return replace(
         _context(connection, environment, seen), golden_sha256=identity.golden_now(settings),
         judges=identity.judges_now(settings), silent=_silence(seen, now_ms),
-        terms=None if found is None else terms(settings, found, clock.from_ms(now_ms)).as_detail(),
+        terms=None if found is None else terms(connection, settings, found, now_ms).as_detail(),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from services import deployed
+from services.clock import MINUTE_MS
 from services.dependencies.registry import KINDS
 from services.dependencies.run import Observation
 from services.evidence import chain
@@ -24,6 +25,7 @@ from services.store.conditions import Condition
 from services.store.deploys import Deploy
 from services.store.spans import ENVIRONMENT, Span, StoredSpan
 
+ONE_DEPLOY_MS = 15 * MINUTE_MS  # what the platform tells and what readiness shows so soon after it are one deploy
 KEEPING = tuple(kind.keep for kind in KINDS.values() if kind.keep is not None)
 
 
@@ -90,8 +92,10 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
         seen += [_overall(name, known, ordered[-1].at_ms) for name, known in touched.items()]
         _observe(connection, seen, touched)
         for deploy in deployed:
-            told = deploys.newest(connection, deploy.environment)  # a pipeline may have been first
-            if told is None or told.version != deploy.version:
+            told = deploys.newest(connection, deploy.environment)  # a pipeline or the platform may have been first
+            if told is not None and told.source == deploys.PLATFORM and deploy.at_ms - told.at_ms < ONE_DEPLOY_MS:
+                deploys.rename(connection, told, deploy.version, deploy.source)
+            elif told is None or told.version != deploy.version:
                 deploys.note(connection, deploy)
         if proofs:
             chain.append(store, connection, proofs)

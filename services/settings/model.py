@@ -594,12 +594,6 @@ class Deploys(Table):
     def _api_url(cls, value: str) -> str:
         return http_url(value)
 
-    @model_validator(mode="after")
-    def _asks_about_something(self) -> Deploys:
-        if self.platform is not None and self.service is None:
-            raise ValueError("names a platform but no service: set service to the id of the one with background work")
-        return self
-
 
 class SettingsFile(Table):
     """The whole of `greenlight.toml`."""

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from services.store.schema import deploys, maintenance
 
 NAMES = ("environment", "at_ms", "version", "source", "note")
+PLATFORM = "platform"  # told by the platform alone
 FIRST = "first"  # the version that ran when the environment was first looked at: known, but no deploy
 
 
@@ -67,6 +68,13 @@ def newest(connection: Connection, environment: str) -> Deploy | None:
     query = select(deploys).where(deploys.c.environment == environment)
     row = connection.execute(query.order_by(deploys.c.at_ms.desc(), deploys.c.id.desc()).limit(1)).first()
     return None if row is None else _deploy(row)
+
+
+def rename(connection: Connection, deploy: Deploy, version: str, source: str) -> None:
+    """Give a deploy the version that the application itself names."""
+    own = (deploys.c.environment == deploy.environment) & (deploys.c.at_ms == deploy.at_ms)
+    connection.execute(update(deploys).where(own, deploys.c.version == deploy.version)
+                       .values(version=version, source=source))  # fmt: skip
 
 
 def add_detail(connection: Connection, deploy: Deploy, found: Mapping[str, Any]) -> None:

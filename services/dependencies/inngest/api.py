@@ -14,9 +14,10 @@ from urllib.parse import quote, urlencode
 
 from pydantic import SecretStr
 
+from services.clock import moment_ms
 from services.dependencies import http_client as http
 from services.dependencies.inngest.sdk import api_token, bare_key, is_hexadecimal
-from services.dependencies.inngest.trace import QUERY, Trace, moment_ms, of_graphql, of_rest
+from services.dependencies.inngest.trace import QUERY, Trace, of_graphql, of_rest
 from services.dependencies.model import FINAL, Failure, RunSeen
 
 if TYPE_CHECKING:

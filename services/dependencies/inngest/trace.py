@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from services.clock import moment_ms
 from services.dependencies.model import StepSeen
 
 QUERY = (
@@ -101,19 +101,6 @@ def kind_of_step(name: object) -> str:
 def _word(value: object) -> str:
     """A word of the API without the prefix that older servers write."""
     return re.sub(r"^TRACE_(?:STEP_OP|SPAN_STATUS)_", "", value) if isinstance(value, str) else ""
-
-
-def moment_ms(text: object) -> int | None:
-    """An RFC 3339 time as ms since 1970; None for anything else, the year 1 of an unset Go time included."""
-    if not isinstance(text, str):
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if found.tzinfo is None or found.year < 2000:
-        return None
-    return int(found.timestamp() * 1000)
 
 
 def moments(value: object, depth: int = 0) -> list[int]:

@@ -12,7 +12,8 @@ from services.dependencies.run import Observation
 from services.errors import StoreError
 from services.evidence import chain
 from services.health import record as ledger
-from services.store import Store, conditions, samples, spans
+from services.store import Store, conditions, deploys, samples, spans
+from services.store.deploys import Deploy
 from services.store.migrate import migrate
 
 
@@ -133,3 +134,18 @@ def test_an_empty_batch_writes_nothing(tmp_path: Path) -> None:
     assert ledger.record(store, [], ledger.Memory()) == 0
     with store.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM spans")).scalar() == 0
+
+
+def test_what_the_platform_told_first_and_readiness_shows_then_is_one_deploy(store: Store) -> None:
+    memory = ledger.Memory()
+    ledger.record(store, [seen(0)], memory)
+    with store.write() as connection:
+        told = Deploy(environment="e", at_ms=100_000, version="ab12cd3456", source=deploys.PLATFORM, detail={"x": 1})
+        deploys.note(connection, told)
+    ledger.record(store, [seen(160, version="2.5.0")], memory)
+    ledger.record(store, [seen(5000, version="2.6.0")], memory)
+    with store.read() as connection:
+        found = deploys.since(connection, "e", 0, 10_000_000)
+    assert [(d.at_ms, d.version, d.source, dict(d.detail)) for d in found] == [
+        (100_000, "2.5.0", "seen", {"x": 1}), (5_000_000, "2.6.0", "seen", {}),
+    ]  # fmt: skip

@@ -1,0 +1,104 @@
+"""What the platform's API said last, as it is kept: values, deploys, and what went wrong when it was asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from services.clock import HOUR_MS
+from services.dependencies.cleaning import cleaner
+from services.deploys.api import Api, Deployment, Found, Refusal
+from services.deploys.platform import TITLES, Field, Value
+from services.settings.model import Environment, Settings
+from services.store import readings
+from services.units import seconds
+
+KIND = "platform"
+EVERY_MS = 300_000
+SOON_MS = 10_000  # after a hint it is asked no sooner than this after the last time
+OLD_MS = HOUR_MS
+NAMES = {"railway": "Railway"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """`read_ms`: when it last answered, None while it never did. `code`, `why`: what went wrong since, else empty."""
+
+    asked_ms: int = 0
+    read_ms: int | None = None
+    values: Mapping[Field, str] = field(default_factory=dict)
+    deployments: tuple[Deployment, ...] = ()
+    code: str = ""
+    why: str = ""
+    wait_until_ms: int = 0
+
+    def is_due(self, now_ms: int, *, hinted: bool = False) -> bool:
+        """Whether to ask again; a request to wait is kept to."""
+        if now_ms < self.wait_until_ms <= now_ms + 2 * HOUR_MS:
+            return False
+        return not 0 <= now_ms - self.asked_ms < (SOON_MS if hinted else EVERY_MS)
+
+    def as_values(self, name: str, now_ms: int) -> tuple[Value, ...]:
+        """The values, each with where it is from and how old it is."""
+        if self.read_ms is None:
+            return ()
+        source = f"{name}'s API, {seconds(max(0, now_ms - self.read_ms) / 1000)} ago"
+        return tuple(Value(field=field, value=self.values[field], source=source) for field in TITLES
+                     if field in self.values)  # fmt: skip
+
+    def is_old(self, now_ms: int) -> bool:
+        """Whether what it said last is too old to speak for now."""
+        return self.read_ms is not None and abs(now_ms - self.read_ms) > OLD_MS
+
+
+def why_not(settings: Settings, environment: Environment) -> str:
+    """The code of why the API is not asked; "" where it is."""
+    if settings.deploys.platform is None:
+        return "none"
+    if settings.deploys.service is None:
+        return "no_service_named"
+    return "" if environment.variables.get(environment.platform_token) else "no_token"
+
+
+async def ask(settings: Settings, environment: Environment, before: Asked, now_ms: int) -> Asked:
+    """Ask it; what it said before stays where it refuses."""
+    wanted = settings.deploys
+    assert wanted.service is not None  # noqa: S101 - why_not was asked
+    api = Api(url=wanted.api_url, token=environment.variables[environment.platform_token])
+    found = await api.read(wanted.service, wanted.project)
+    if isinstance(found, Refusal):
+        wait = now_ms + found.wait_s * 1000 if found.wait_s else 0
+        return replace(before, asked_ms=now_ms, code=found.code, why=found.why, wait_until_ms=wait)
+    return _cleaned(environment, found, now_ms)
+
+
+def _cleaned(environment: Environment, found: Found, now_ms: int) -> Asked:
+    """Without the environment's own secrets, wherever they came back."""
+    text = cleaner(environment)
+    return Asked(
+        asked_ms=now_ms,
+        read_ms=now_ms,
+        values={field: text(value) for field, value in found.values.items()},
+        deployments=tuple(
+            replace(d, id=text(d.id), commit=text(d.commit), branch=text(d.branch), message=text(d.message),
+                    author=text(d.author))
+            for d in found.deployments
+        ),
+    )  # fmt: skip
+
+
+def load(connection: Connection, environment: str) -> Asked:
+    """What is kept; empty before it was asked."""
+    kept = readings.load(connection, environment, KIND)
+    if kept is None:
+        return Asked()
+    body: dict[str, Any] = dict(kept.body)
+    return Asked(**body | {"deployments": tuple(Deployment(**item) for item in body["deployments"])})
+
+
+def keep(connection: Connection, environment: str, found: Asked) -> None:
+    """Keep it."""
+    readings.keep(connection, environment, KIND, at_ms=found.asked_ms, body=asdict(found))
