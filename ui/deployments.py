@@ -242,6 +242,9 @@ def ways(found: Deployments) -> None:
         with st.expander(f"{way.name}. {way.title}"):
             st.caption(way.when)
             st.code("\n".join(way.lines), language=None)
+            for title, text in way.files:
+                st.caption(title)
+                st.code(text, language=None)
     st.caption(LIMITS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import tomllib
@@ -28,6 +29,8 @@ EDGE_S = 300  # the edge closes a request after so long without data
 MOST_COST = 1.9  # times the cost of one version; the goal is below 2, which is two versions all the time
 # Overlap and draining, in seconds. Source: domain.md §6.
 USUAL, WORKER_ALONE, WEB_ALONE = (300, 180), (600, 300), (20, 30)
+OLD_FILE = "railway.json: for services that still read it. It has no effect from 1 December 2026 on."
+NEW_FILE = ".railway/railway.ts: its reference names neither overlap nor draining, so the variables stay."
 CONNECT = 'connect([(client, functions)], instance_id=os.environ["RAILWAY_REPLICA_ID"])'
 
 
@@ -43,12 +46,14 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Way:
-    """One way out: its name (A, B, C), when it is enough, and the lines to set."""
+    """One way out: its name (A, B, C), when it is enough, and the lines to set. `files`: the same for each system of
+    configuration, as (title, text to paste)."""
 
     name: str
     title: str
     when: str
     lines: tuple[str, ...]
+    files: tuple[tuple[str, str], ...] = ()
 
 
 def findings(found: Platform, now: datetime, *, deploys_a_month: float | None) -> tuple[Finding, ...]:
@@ -167,7 +172,7 @@ def cost_factor(overlap_s: int, deploys_a_month: float) -> float:
     return 1 + min(1.0, deploys_a_month * overlap_s / (30 * 86_400))
 
 
-def ways(needed: Needed | None) -> tuple[Way, ...]:
+def ways(needed: Needed | None, now: datetime) -> tuple[Way, ...]:
     """The three ways, in order, with the seconds that the measured steps need; the usual ones where they are enough."""
     overlap, draining = USUAL
     if needed is not None and needed.seconds > overlap + draining:
@@ -179,10 +184,30 @@ def ways(needed: Needed | None) -> tuple[Way, ...]:
     apart = f"Where web and worker share a service. The web keeps {WEB_ALONE[0]} and {WEB_ALONE[1]}."
     longer = "For longer runs: with a second worker connected, a deploy pauses nothing."
     return (
-        Way(name="A", title="Two variables", when=enough, lines=_lines(overlap, draining)),
-        Way(name="B", title="A service for the worker alone", when=apart, lines=_lines(*WORKER_ALONE)),
+        Way(
+            name="A",
+            title="Two variables",
+            when=enough,
+            lines=_lines(overlap, draining),
+            files=_files(overlap, draining, now),
+        ),
+        Way(
+            name="B",
+            title="A service for the worker alone",
+            when=apart,
+            lines=_lines(*WORKER_ALONE),
+            files=_files(*WORKER_ALONE, now),
+        ),
         Way(name="C", title="Inngest Connect, two workers", when=longer, lines=("# two replicas, each:", CONNECT)),
     )
+
+
+def _files(overlap: int, draining: int, now: datetime) -> tuple[tuple[str, str], ...]:
+    """For the file that is no longer read, and for the one that took its place, whose reference has no such field."""
+    old = json.dumps({"deploy": {"overlapSeconds": overlap, "drainingSeconds": draining}}, indent=2)
+    words = ("// Not confirmed by the platform: set these as variables of the service.", *_lines(overlap, draining))
+    new = (NEW_FILE, "\n// ".join(words))
+    return ((OLD_FILE, old), new) if now < UNREAD_FROM else (new,)
 
 
 def _lines(overlap: int, draining: int) -> tuple[str, ...]:

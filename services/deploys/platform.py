@@ -60,6 +60,9 @@ _IN_CODE = re.compile(
 )
 
 
+_COMMENT = re.compile(r"/\*.*?\*/|(?<![:\w\"'`])//[^\n]*|^[ \t]*#[^\n]*", re.DOTALL | re.MULTILINE)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Value:
     """A setting as written. `is_text`: a number between quotation marks. `ends_ms`: from when its place is not read."""
@@ -178,7 +181,7 @@ def _of_table(found: Any, name: str, environment: str) -> list[Value]:
 def _of_code(name: str, text: str) -> list[Value]:
     """Names with a literal beside them; anything that has to be computed is not known."""
     values: list[Value] = []
-    for match in _IN_CODE.finditer(text):
+    for match in _IN_CODE.finditer(_COMMENT.sub("", text)):
         field = KEYS[match[1]]
         literal = next(part for part in match.groups()[1:] if part is not None)
         if all(v.field != field for v in values):

@@ -105,7 +105,7 @@ def seen(connection: Connection, settings: Settings, environment: Environment, n
         light=shown,
         platform=platform,
         findings=ordered(wrong),
-        ways=ways(wanted),
+        ways=ways(wanted, now),
         past=past,
         broke=tuple(d for d in told.deployments if d.status in BROKE),
         forecast=made,

@@ -135,16 +135,32 @@ def test_the_cost_of_overlap_is_the_share_of_a_month_in_which_two_versions_run(t
 
 
 def test_the_ways_out_name_seconds_that_cover_the_longest_run() -> None:
-    assert ways(None)[0].lines == (
+    assert ways(None, AFTER)[0].lines == (
         "RAILWAY_DEPLOYMENT_OVERLAP_SECONDS=300",
         "RAILWAY_DEPLOYMENT_DRAINING_SECONDS=180",
     )
     for longest in (481, 1000, 3600):
-        lines = ways(Needed(seconds=longest, sure=True))[0].lines
+        lines = ways(Needed(seconds=longest, sure=True), AFTER)[0].lines
         assert sum(int(line.partition("=")[2]) for line in lines) >= longest
-    assert [way.name for way in ways(Needed(seconds=30, sure=False))] == ["A", "B", "C"]
+    assert [way.name for way in ways(Needed(seconds=30, sure=False), AFTER)] == ["A", "B", "C"]
 
 
 def test_a_secret_beside_the_platform_s_variables_is_not_read(tmp_path: Path) -> None:
     found = platform(tmp_path, env="REDIS_URL=redis://:planted-secret@h/0\nRAILWAY_DEPLOYMENT_OVERLAP_SECONDS=5\n")
     assert "planted-secret" not in repr(found)
+
+
+def test_a_file_that_has_no_effect_any_more_is_not_offered() -> None:
+    before, after = ways(None, BEFORE)[0].files, ways(None, AFTER)[0].files
+    assert json.loads(before[0][1]) == {"deploy": {"overlapSeconds": 300, "drainingSeconds": 180}}
+    assert len(after) == 1
+    assert "Not confirmed by the platform" in after[0][1]
+
+
+@pytest.mark.parametrize("name, text", [
+    ("railway.ts", "// overlapSeconds: 300"), ("railway.ts", "/* drainingSeconds:\n 3 */"), ("railway.py", "  # overlapSeconds = 9"),
+])  # fmt: skip
+def test_what_is_commented_out_is_not_set(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text + "\nexport const url = 'https://x/y';\nhealthcheckPath: '/live'\n")
+    found = read(None, (tmp_path / name,), "p")
+    assert [value.field for value in found.values] == ["health_path"]
