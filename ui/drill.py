@@ -28,11 +28,17 @@ DEPLOYS = {
 }
 
 
+@st.cache_data(ttl=cached.FRESH_S, max_entries=50, show_spinner=False)
+def cached_view(environment: str) -> DrillView:
+    """The view-model, a moment old at most."""
+    return view(cached.store(), cached.settings(), environment, clock.now_ms())
+
+
 @widgets.guarded
 def show(environment: str) -> None:
     """The section, with its button."""
     html.show(html.block(html.heading("The drill"), f"<p>{escape(WHAT)}</p>"))
-    found = view(cached.store(), cached.settings(), environment, clock.now_ms())
+    found = cached_view(environment)
     if found.why_not:
         st.caption(found.why_not)
     else:
@@ -51,7 +57,7 @@ def _button(found: DrillView) -> None:
 @widgets.live
 def _live(environment: str) -> None:
     """What changes while a drill runs; where one has just ended, the page is drawn again for its button."""
-    found = view(cached.store(), cached.settings(), environment, clock.now_ms())
+    found = cached_view(environment)
     slot = f"drill-busy:{environment}"
     was_busy, is_busy = st.session_state.get(slot, False), found.job is not None
     st.session_state[slot] = is_busy
@@ -74,9 +80,11 @@ def _progress(found: DrillView, now_ms: int) -> str:
     state, job = found.state, found.job
     if job is None:
         is_newer = state is not None and (found.last is None or state.begun_ms > found.last.at_ms)
-        if state is None or state.phase != "stopped" or not is_newer:
+        if state is None or state.phase == "done" or not is_newer:
             return ""
-        return html.answer("fail", f"The drill was not carried out. {state.what}", state.fix)
+        if state.phase == "stopped":
+            return html.answer("fail", f"The drill was not carried out. {state.what}", state.fix)
+        return html.answer("fail", "The drill ended without a result.", "The worker's log says why. Start it again.")
     took = present.seconds((now_ms - job.requested_ms) / 1000)
     if state is None or state.id != job.id or job.state == "queued":
         return html.answer("soaking", f"The drill waits for the worker, {took} so far.", widgets.nobody_works())
@@ -165,6 +173,7 @@ def _ask(found: DrillView) -> None:
         except GreenlightError as error:
             html.show(html.answer("unknown", "No drill was started.", str(error)))
             return
+        cached_view.clear()
         st.rerun()
 
     confirm()

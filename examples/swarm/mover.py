@@ -74,11 +74,6 @@ class Mover:
         """Runs as the API lists them: of an event, or all."""
         return [_row(run) for run in self._runs if event_id in {"", run.event_id}]
 
-    def stop(self) -> None:
-        """Call nobody any more."""
-        for task in self._tasks:
-            task.cancel()
-
     async def _walk(self, run: Run) -> None:
         """Call until the function returns; a step's result is kept, and never asked for again."""
         tries = 1 + int(next(iter(run.function["steps"].values()))["retries"]["attempts"])

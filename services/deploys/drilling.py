@@ -16,11 +16,11 @@ from services.dependencies.inngest.api import Api, Refusal
 from services.deploys import drill, drill_lines, drill_state
 from services.deploys.deploy_command import DeployCommand
 from services.deploys.drill import Count, Ended, Marks, Result
+from services.deploys.drill_record import record
 from services.deploys.drill_state import KIND, State
 from services.deploys.terms import terms
 from services.errors import GreenlightError
 from services.evidence import chain, current, decisions
-from services.evidence.model import Evidence
 from services.settings.model import Drill, Environment, Settings
 from services.store import Store, jobs, spans
 from services.store.spans import ENVIRONMENT
@@ -227,25 +227,14 @@ class _Following:
         return result.advice.what
 
     def _write(self, result: Result) -> None:
-        now, state, environment = clock.now_ms(), self._state, self._environment
+        now, name = clock.now_ms(), self._environment.name
         with self._store.write() as connection:
             self._store.lock_chain(connection)
-            detail: dict[str, Any] = result.advice.as_detail() | {
-                "drill": state.id, "terms": dict(state.terms), "counts": self._count().as_detail(),
-                "steps_s": list(state.steps_s), "gap_limit_s": self._drill.gap_s, "run": self._run,
-                "deploy": state.deploy, "deploy_said": state.said, "begun_ms": state.begun_ms, "by": state.by,
-                "readiness_gap_s": _readiness_gap_s(
-                    spans.load(connection, environment.name, since_ms=state.begun_ms, probe=ENVIRONMENT),
-                    state.begun_ms, now,
-                ),
-            }  # fmt: skip
-            context = current.context(connection, environment.name)
-            proof = Evidence(
-                environment=environment.name, check=drill.CHECK, outcome=result.outcome, at_ms=now, code=result.code,
-                value=self._count().gap_s, threshold=self._drill.gap_s, fingerprint=context.fingerprint,
-                simulated=environment.simulated, detail=detail,
-            )  # fmt: skip
-            chain.append(self._store, connection, [proof])
+            seen = spans.load(connection, name, since_ms=self._state.begun_ms, probe=ENVIRONMENT)
+            fingerprint = current.context(connection, name).fingerprint
+            made = record(self._environment, self._drill, self._state, self._count(), self._run, result, seen=seen,
+                          fingerprint=fingerprint, now_ms=now)  # fmt: skip
+            chain.append(self._store, connection, [made])
 
     async def keep(self, **changes: Any) -> None:
         """Keep how far it is. Raises StoreError."""
@@ -259,10 +248,3 @@ class _Following:
     def _load(self) -> State | None:
         with self._store.read() as connection:
             return drill_state.load(connection, self._environment.name)
-
-
-def _readiness_gap_s(seen: tuple[spans.Span, ...], since_ms: int, until_ms: int) -> float | None:
-    """For how long the environment was not ready meanwhile; None where it was not observed."""
-    within = [(max(s.from_ms, since_ms), min(s.until_ms, until_ms), s.state) for s in seen]
-    bad_ms = sum(max(0, until - begin) for begin, until, state in within if state == "not_ready")
-    return bad_ms / 1000 if within else None

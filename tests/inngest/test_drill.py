@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from runtime.drill import EVENT, FileLines, Line
-from services import clock
+from services import clock, requests
 from services.access import local_operator
 from services.deploys import drill, drill_state, drilling
 from services.deploys.drill import Count
@@ -151,7 +151,7 @@ def drilled(folder: Path, server: Inngest, transport: Transport) -> dict[str, st
     """Settings for our own worker with the kit's function, deployed by a person; its variables."""
     variables = configure(folder, server)
     file = folder / "greenlight.toml"
-    file.write_text(file.read_text() + f'drill = {{ steps_s = [1, 25, 1], gap_s = {LIMIT_S}, deploy_at = 2, '
+    file.write_text(file.read_text() + f'drill = {{ steps_s = [1, 30, 1], gap_s = {LIMIT_S}, deploy_at = 2, '
                     f'lines = "drill.jsonl", transport = "{transport}" }}\n')  # fmt: skip
     if transport == "connect":
         connecting(folder)
@@ -193,6 +193,11 @@ def test_our_own_worker_is_deployed_while_it_follows_the_drill_and_the_next_one_
     with pytest.raises(drilling.NotDrilled, match="under way"):
         drilling.ask(store, settings, "prod", by=local_operator("Bob"))
     wait_until(lambda: (found := state(store)) is not None and found.deploy == "asked")
+    asked = requests.probe_now(store, settings, "prod", by=local_operator("Ada"))
+    wait_until(
+        lambda: (done := requests.find(store, asked.id)) is not None and done.state == "done"
+    )  # not after the drill
+    assert evidence(store) is None
     two = start_worker(data=one.data, module="tests.inngest.drilled_worker", **variables)
     two.wait()
     if transport == "connect":

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from services import clock
 from services.access import local_operator
@@ -15,6 +16,7 @@ from services.evidence.model import Evidence
 from services.settings import load
 from services.store import Store, jobs
 from tests.ui.driver import configured, open_page, text_of
+from tests.ui.test_pages import forget_cached
 
 TABLE = '[[environments]]\nname = "{}"\nrole = "staging"\nbase_url = "http://127.0.0.1:9"\nenv_file = "p.env"\n'
 CONFIG = (
@@ -47,19 +49,25 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         yield found
 
 
+def seen(env: str) -> AppTest:
+    """The page as a new visitor sees it."""
+    forget_cached()
+    return open_page("deployments", env=env)
+
+
 def prove(store: Store, proof: Evidence) -> None:
     with store.write() as connection:
         chain.append(store, connection, [replace(proof, at_ms=clock.now_ms() - 60_000)])
 
 
 def test_an_environment_that_is_not_marked_says_so_and_has_no_button(store: Store) -> None:
-    shell = open_page("deployments", env="other")
+    shell = seen(env="other")
     assert "other is not marked for drills. Add [environments.drill]" in text_of(shell)
     assert "Start the drill" not in [button.label for button in shell.button]
 
 
 def test_before_the_first_one_the_page_says_what_it_does_and_on_which_terms(store: Store) -> None:
-    shell = open_page("deployments", env="p")
+    shell = seen(env="p")
     text = text_of(shell)
     assert "A drill starts a background run of long steps" in text
     assert "The verdict asks for a passed drill here. Now: overlap 0 s, draining 90 s, transport serve." in text
@@ -69,7 +77,7 @@ def test_before_the_first_one_the_page_says_what_it_does_and_on_which_terms(stor
 
 def test_what_the_last_one_found_and_whether_it_still_counts(store: Store, tmp_path: Path) -> None:
     prove(store, PROOF)
-    text = text_of(open_page("deployments", env="p"))
+    text = text_of(seen(env="p"))
     assert "step 2 began more than once" in text
     assert "1 of 3 (step 2)" in text
     assert "20 ms (limit 5 s)" in text
@@ -78,18 +86,18 @@ def test_what_the_last_one_found_and_whether_it_still_counts(store: Store, tmp_p
     assert "&lt;i&gt;released&lt;/i&gt;" in text
     assert "stale" not in text
     (tmp_path / "p.env").write_text(f"INNGEST_EVENT_KEY={'e' * 20}\nRAILWAY_DEPLOYMENT_DRAINING_SECONDS=3\n")
-    assert "stale: draining changed since" in text_of(open_page("deployments", env="p"))
+    assert "stale: draining changed since" in text_of(seen(env="p"))
 
 
 def test_evidence_of_another_shape_is_no_crash(store: Store) -> None:
     prove(store, replace(PROOF, detail={"counts": [], "terms": 7}))
-    assert "not known" in text_of(open_page("deployments", env="p"))
+    assert "not known" in text_of(seen(env="p"))
 
 
 def test_while_one_runs_it_says_how_far_it_is_and_when_to_deploy(store: Store, tmp_path: Path) -> None:
     settings = load({"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml"), "GREENLIGHT_DATA": str(tmp_path)})
     job = drilling.ask(store, settings, "p", by=local_operator("Ada"))
-    shell = open_page("deployments", env="p")
+    shell = seen(env="p")
     assert "The drill waits for the worker" in text_of(shell)
     assert next(button for button in shell.button if button.label == "Start the drill").disabled
     state = State(id=job.id, by="Ada", begun_ms=clock.now_ms(), steps_s=(10, 60), terms=TERMS, phase="following",
@@ -97,7 +105,7 @@ def test_while_one_runs_it_says_how_far_it_is_and_when_to_deploy(store: Store, t
     with store.write() as connection:
         jobs.claim(connection, "w", now_ms=clock.now_ms(), lease_ms=60_000, environments=("p",))
         drill_state.keep(connection, "p", state, clock.now_ms())
-    text = text_of(open_page("deployments", env="p"))
+    text = text_of(seen(env="p"))
     assert "The drill runs: 1 of 3 steps have ended." in text
     assert "Deploy p now, in the way that you always do." in text
     with store.write() as connection:
@@ -105,11 +113,14 @@ def test_while_one_runs_it_says_how_far_it_is_and_when_to_deploy(store: Store, t
             connection, "p", replace(state, phase="stopped", what="Inngest is away. Try later."), clock.now_ms()
         )
         jobs.finish(connection, job.id, "w", state="failed", message="x", now_ms=clock.now_ms())
-    assert "The drill was not carried out. Inngest is away. Try later." in text_of(open_page("deployments", env="p"))
+    assert "The drill was not carried out. Inngest is away. Try later." in text_of(seen(env="p"))
+    with store.write() as connection:
+        drill_state.keep(connection, "p", state, clock.now_ms())
+    assert "The drill ended without a result." in text_of(seen(env="p"))
 
 
 def test_the_dialog_says_what_will_happen(store: Store) -> None:
-    shell = open_page("deployments", env="p")
+    shell = seen(env="p")
     next(button for button in shell.button if button.label == "Start the drill").click()
     shell.run()
     assert "A run of 2 steps begins, 1 min 10 s in all. When step 1 has begun, you are asked to deploy it" in text_of(

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from services.deploys.drill import Ended, judge
 from services.deploys.drill import count as counted
 from services.deploys.drill import marks as read
+from services.deploys.drill_record import readiness_gap_s
+from services.store.spans import ENVIRONMENT, Span
 
 ID = "d" * 16
 OLD, NEW = 1000.0, 5.0  # ages of processes: one from long before the drill, one started in it
@@ -125,3 +127,13 @@ def test_only_a_whole_set_of_lines_passes(lines: list[bytes]) -> None:
     if judge(found, "completed", gap_s=5).outcome == "pass":
         assert set(WHOLE) <= set(lines) | {WHOLE[0], WHOLE[2], WHOLE[4]}, "no end is missing"
         assert (found.lost, found.twice, found.unread, found.moved) == ((), (), 0, True)
+
+
+def test_the_readiness_gap_is_that_of_the_drill_s_own_time_and_unknown_where_nobody_looked() -> None:
+    def span(state: str, begin: int, until: int) -> Span:
+        return Span(environment="p", probe=ENVIRONMENT, state=state, code="x", from_ms=begin, until_ms=until)
+
+    seen = (span("not_ready", 0, 2000), span("ready", 2000, 5000), span("not_ready", 5000, 99_000))
+    assert readiness_gap_s(seen, 1000, 7000) == 3.0
+    assert readiness_gap_s(seen[1:2], 1000, 7000) == 0.0
+    assert readiness_gap_s((), 1000, 7000) is None
