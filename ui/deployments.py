@@ -233,7 +233,8 @@ def _confirmed(past: Past) -> str:
         past.is_confirmed
     ]
     missing = [PARTS.get(name, name) for name, held in past.check.items() if held is not True]
-    named = f'<div class="dim">not: {escape(", ".join(missing))}</div>' if missing else ""
+    word_of_missing = "not seen" if past.is_confirmed else "not"
+    named = f'<div class="dim">{word_of_missing}: {escape(", ".join(missing))}</div>' if missing else ""
     return html.badge(state, word=word) + named
 
 

@@ -118,7 +118,8 @@ class DeployWatch:
             found = after.check(connection, self._settings, environment, deploy, now)
         if found.parts.get("canary", True) is None:
             self._ask_canary(environment, deploy, now)
-        if dict(found.parts) == deploy.detail.get(history.CHECK, {}).get("parts") and found.confirmed is None:
+        kept = deploy.detail.get(history.CHECK, {})
+        if (dict(found.parts), found.confirmed) == (kept.get("parts"), kept.get("confirmed")):
             return False
         with self._store.write() as connection:
             after.keep(connection, deploy, found, now)

@@ -86,6 +86,32 @@ def test_a_deploy_is_confirmed_when_all_that_can_be_measured_holds(sqlite_store:
     assert look(sqlite_store, settings, deploy).confirmed is True
 
 
+def test_that_no_run_happened_to_end_is_no_fault_but_a_pulse_that_did_not_come_is(
+    sqlite_store: Store, settings: Settings
+) -> None:
+    deploy, late = deployed(sqlite_store), AT + 15 * MINUTE_MS
+    seen(sqlite_store, "readiness", AT + 1000)
+    found = look(sqlite_store, settings, deploy, late)
+    assert (found.confirmed, found.parts) == (True, {"readiness": True, "moves": None})
+    assert look(sqlite_store, settings, deploy).confirmed is None, "one may still come"
+    environment = settings.environment("p")
+    assert environment.server is not None
+    pulsed = environment.model_copy(update={"server": environment.server.model_copy(update={"pulsed": True})})
+    with sqlite_store.read() as connection:
+        assert after.check(connection, settings, pulsed, deploy, late).confirmed is False
+
+
+def test_what_comes_late_still_confirms(sqlite_store: Store, settings: Settings) -> None:
+    deploy = deployed(sqlite_store)
+    with sqlite_store.write() as connection:
+        after.keep(connection, deploy, look(sqlite_store, settings, deploy, AT + 15 * MINUTE_MS), NOW)
+        again = after.due(connection, "p", AT + 30 * MINUTE_MS)
+    assert again is not None
+    assert again.detail[history.CHECK]["confirmed"] is False
+    seen(sqlite_store, "readiness", AT + 20 * MINUTE_MS)
+    assert look(sqlite_store, settings, again, AT + 30 * MINUTE_MS).confirmed is True
+
+
 def test_what_is_not_known_after_a_quarter_of_an_hour_is_not_confirmed(sqlite_store: Store, settings: Settings) -> None:
     deploy = deployed(sqlite_store)
     assert look(sqlite_store, settings, deploy, AT + 15 * MINUTE_MS).confirmed is False
@@ -100,7 +126,7 @@ def test_the_newest_deploy_is_due_until_it_is_judged(sqlite_store: Store, settin
     deploy = deployed(sqlite_store, AT + 1)
     with sqlite_store.write() as connection:
         assert after.due(connection, "p", NOW) is not None
-        assert after.due(connection, "p", AT + HOUR_MS) is None
+        assert after.due(connection, "p", AT + HOUR_MS + 1) is None
         after.keep(connection, deploy, after.Checked(parts={"readiness": True}, confirmed=True), NOW)
         assert after.due(connection, "p", NOW) is None
         (past,) = history.read(connection, "p", NOW)
