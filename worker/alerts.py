@@ -116,7 +116,7 @@ class Judge:
         return causes.write_records(self._store, self._settings, clock.now_ms())
 
     def _digests(self) -> int:
-        """Write the digests that are due; each moment's once, whoever is first."""
+        """Write the digests that are due; each moment's once, by the first worker that comes."""
         now = clock.now_ms()
         waiting = [(c, at) for c in self._setup.channels if (at := digest.due(c, now, since_ms=self._since_ms))]
         with self._store.read() as connection:

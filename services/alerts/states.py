@@ -131,10 +131,10 @@ def _by_host(watched: Watched, found: Mapping[str, Dependency], symptoms: Sequen
         host = watched.targets.get(worst.probe)
         unanswered = worst.code.rpartition(".")[2] in _UNANSWERED
         groups.setdefault(host if host is not None and unanswered else f"\0{symptom.cause}", []).append(symptom)
-    made = []
+    made, many = [], {host for host, group in groups.items() if len(group) >= LEAST_FOR_A_HOST}
     for host, group in groups.items():
         if len(group) < LEAST_FOR_A_HOST:
-            made += [_alone(watched, found, symptom, set(groups)) for symptom in group]
+            made += [_alone(watched, found, symptom, many) for symptom in group]
             continue
         names = tuple(s.name for s in group)
         first = min(group, key=lambda s: (s.event != "not_ready", s.event != "required_down"))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.claims import lapsed
@@ -19,6 +19,7 @@ from services.store.schema import deliveries as table
 
 WAITING, SENT, DEAD = "waiting", "sent", "dead"
 TEST = "test"
+LIMITED = "limited"  # the code of a try to which the service answered that it takes no more for now
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,8 +80,13 @@ def put(connection: Connection, items: Sequence[Delivery]) -> None:
 
 
 def _due(now_ms: int, but: Collection[str]) -> ColumnElement[bool]:
+    """Due, free, not before an earlier message about the same alert, and not while the service wants a pause."""
     free = or_(table.c.owner.is_(None), lapsed(table.c.lease_until_ms, now_ms))
-    due = and_(table.c.state == WAITING, table.c.due_ms <= now_ms, free)
+    other = table.alias()
+    later = and_(other.c.channel == table.c.channel, other.c.state == WAITING, other.c.due_ms > now_ms)
+    earlier = and_(other.c.alert_id == table.c.alert_id, other.c.alert_id != "", other.c.id < table.c.id)
+    held = exists().where(later, or_(earlier, other.c.code == LIMITED))
+    due = and_(table.c.state == WAITING, table.c.due_ms <= now_ms, free, ~held)
     return and_(due, table.c.channel.not_in(tuple(but))) if but else due
 
 
@@ -217,11 +223,10 @@ def _state(connection: Connection, channel: str) -> ChannelState:
         .where(own, table.c.tried_ms.is_not(None)).order_by(table.c.tried_ms.desc(), table.c.id.desc()).limit(1)
     ).first()  # fmt: skip
     accepted_ms = connection.scalar(select(func.max(table.c.sent_ms)).where(own))
-    counts: dict[str, int] = dict(
-        connection.execute(
-            select(table.c.state, func.count()).where(own, table.c.state != SENT).group_by(table.c.state)
-        ).tuples().all()
-    )  # fmt: skip
+    counted = (
+        select(table.c.state, func.count().label("number")).where(own, table.c.state != SENT).group_by(table.c.state)
+    )
+    counts: dict[str, int] = {row.state: row.number for row in connection.execute(counted)}
     oldest = connection.scalar(select(func.min(table.c.due_ms)).where(own, table.c.state == WAITING))
     return ChannelState(
         channel=channel, code="" if last is None else last.code, status=None if last is None else last.status,

@@ -165,6 +165,7 @@ def subject(settings: Settings, environment: Environment) -> Subject:
         strict=environment.strict,
         staging=None if staging is None else staging.name,
         needs_soak=environment.role == "production",
+        alerts=settings.policy.alerts,
         soak=settings.soak,
     )
 

@@ -28,6 +28,10 @@ _OWN: dict[str, CheckWords] = {
         title="The agent passes the golden cases", false="the agent failed the gate", unit="share",
         needs="Start a replay of all cases against this environment's agent, on Replay harness.",
     ),
+    "alerts.reach": CheckWords(
+        title="Alerts reach somebody", false="alerts reach nobody",
+        needs="Open Alerts, press Send a test, and open the link in the message.",
+    ),
     "soak": CheckWords(
         title="Staging ran for the whole time, unchanged and without a fault",
         needs="Make staging strict, and leave it alone until its soak has passed.",
@@ -39,6 +43,7 @@ _REPORT = CHECKS["dependencies.ready"].needs
 # What it takes to know again what is known no more, where that isn't Verify.
 _AGAIN: Mapping[str, str] = {
     "replay.gate": "Replay all cases once more, against what runs now, on Replay harness.",
+    "alerts.reach": "Open Alerts, press Send a test again, and open the link in the message.",
     "soak": "Leave staging alone until it has passed its soak again, under what it runs now.",
 }
 START = "Start Greenlight again (python3 start.py), or its worker alone: nothing is measured without one."
