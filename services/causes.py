@@ -40,6 +40,7 @@ WAIVER_ENDS_MS = DAY_MS
 BROKEN_ONCE_MS = 12 * HOUR_MS  # a soak that is broken over and over is one message
 DEPLOY_LATELY_MS = DAY_MS
 TRIES_OF_A_CHANNEL = 3
+WRITTEN_MS = 10_000  # by then the samples of a minute are written
 # Rules of the verdict about what runs now: where they fail, an alert about the very thing says more.
 LIVE_RULES = frozenset({"readiness", "dependencies", "queues", *(rule.id for k in KINDS.values() for rule in k.rules)})
 
@@ -360,10 +361,11 @@ def _channel(connection: Connection, setup: AlertSetup, state: outbox.ChannelSta
 
 
 def write_records(store: Store, settings: Settings, now_ms: int) -> int:
-    """Complete what has ended: what it cost of which budget. A minute later, as only whole minutes are counted."""
+    """Complete what has ended: what it cost of which budget, once its last minute is over and written."""
+    minute = (now_ms - WRITTEN_MS) - (now_ms - WRITTEN_MS) % MINUTE_MS
     with store.read() as connection:
         found = alerts.ended(connection, since_ms=now_ms - DAY_MS)
-    waiting = [a for a in found if not a.record and a.ended_ms is not None and a.ended_ms <= now_ms - 2 * MINUTE_MS]
+    waiting = [a for a in found if not a.record and a.ended_ms is not None and a.ended_ms <= minute]
     for alert in waiting:
         with store.write() as connection:
             newest = alerts.get(connection, alert.id)

@@ -243,6 +243,12 @@ def _spent(item: Mapping[str, Any]) -> str:
     return f"{slo_words.title(str(item['sli']))}: {part}"
 
 
+def choices(found: AlertsView) -> tuple[object, ...]:
+    """What there is to act on: a page that offers something else must be drawn again."""
+    waiting = tuple(i.alert.id for i in found.open if i.alert.acknowledged_ms is None)
+    return tuple(i.alert.id for i in found.open), waiting, tuple(d.id for d in found.dead)
+
+
 def messages_given_up(found: AlertsView) -> dict[int, str]:
     """By number, in words: for the choice of one to send again."""
     return {d.id: _words(d) for d in found.dead}

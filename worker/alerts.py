@@ -29,7 +29,7 @@ from services.store.workers import SILENT_AFTER_MS
 
 log = logging.getLogger(__name__)
 JUDGE_S = 1.0
-OWN_S, RECORDS_S, DIGESTS_S = 2.0, 30.0, 30.0
+OWN_S, RECORDS_S, DIGESTS_S = 2.0, 10.0, 30.0
 POLL_S = 0.25
 LEASE_MS = 60_000
 MOST_JOINED, MOST_ALONE = 50, 4  # messages that one claim takes; of those that go one by one, what a lease has time for

@@ -35,7 +35,7 @@ class Symptom:
     cause: str
     event: str
     name: str = ""  # in the title
-    what: str
+    what: str  # "" where the newest finding says nothing of the cause
     fix: str = ""
     also: tuple[str, ...] = ()
     takes_in: frozenset[str] = frozenset()
@@ -134,12 +134,12 @@ class _Judged:
             event=symptom.event, severity=rule.severity, state=RESOLVED if rule.moment else OPEN,
             simulated=symptom.simulated, opened_ms=self._now, changed_ms=self._now, muted=muted,
             ended_ms=self._now if rule.moment else None, told_ms=None if muted else self._now,
-            changes=changes, flapping=len(changes) > MOST_CHANGES, page=rule.page, **_texts(symptom),
+            changes=changes, flapping=len(changes) > MOST_CHANGES, page=rule.page, **_texts(symptom, None),
         )  # fmt: skip
         self._add("flapping" if alert.flapping else "opened", alert, is_new=True, spoken=not muted)
 
     def _still(self, alert: Alert, symptom: Symptom) -> None:
-        after = replace(alert, **_texts(symptom))
+        after = replace(alert, **_texts(symptom, alert))
         if RANK[RULES[symptom.event].severity] > RANK[alert.severity]:
             after = replace(after, event=symptom.event, severity=RULES[symptom.event].severity, changed_ms=self._now)
             self._settled(after, "worse", spoken=alert.told_ms is not None and not alert.flapping)
@@ -196,7 +196,7 @@ class _Judged:
         """The cause is found: what was known as something below it goes on under its name."""
         rule = RULES[symptom.event]
         after = replace(alert, cause=symptom.cause, event=symptom.event, page=rule.page, well_ms=None,
-                        changed_ms=self._now, **_texts(symptom))  # fmt: skip
+                        changed_ms=self._now, **_texts(symptom, alert))  # fmt: skip
         worse = RANK[rule.severity] > RANK[alert.severity]
         if worse:
             after = replace(after, severity=rule.severity)
@@ -216,11 +216,14 @@ class _Judged:
         self.changes.append(Change(kind=kind, alert=alert, is_new=is_new, spoken=spoken, note=note))
 
 
-def _texts(symptom: Symptom) -> dict[str, Any]:
-    """What people read, cleaned: a part of it comes from outside."""
+def _texts(symptom: Symptom, before: Alert | None) -> dict[str, Any]:
+    """What people read, cleaned: a part of it comes from outside. What says nothing now keeps what was said before."""
     mark = " (simulated)" if symptom.simulated else ""
     title = RULES[symptom.event].title.format(environment=symptom.environment, name=symptom.name)
+    what, fix = plain(symptom.what), plain(symptom.fix)
+    if not what:
+        what, fix = ("It failed its last checks.", "") if before is None else (before.what, before.fix)
     return {
-        "title": plain(title + mark, 200), "what": plain(symptom.what), "fix": plain(symptom.fix),
+        "title": plain(title + mark, 200), "what": what, "fix": fix,
         "also": tuple(plain(name, 80) for name in symptom.also),
     }  # fmt: skip

@@ -106,6 +106,8 @@ def _symptom(
     dependency = found[root]
     worst = _leading(dependency)
     said = led.get(worst.probe) or advice(worst.code, worst.detail.get("words"))
+    if worst.outcome != "down":  # it is coming back: its newest finding explains nothing
+        said = Advice(what="")
     return Symptom(
         environment=watched.name, cause=root, event=_event(dependency, [found[name] for name in below]),
         name=name_of(dependency), what=said.what, fix=said.fix, takes_in=frozenset(below),
@@ -143,7 +145,7 @@ def _by_host(watched: Watched, found: Mapping[str, Dependency], symptoms: Sequen
             Symptom(
                 environment=watched.name, cause=f"host:{host}", event="host_down" if page else "optional_down",
                 name=listed(names, 3) if page else f"host of {listed(names, 3)}",
-                what=f"{len(group)} things behind {host} don't answer. {first.what}", fix=first.fix,
+                what=f"{len(group)} things behind {host} don't answer. {first.what}".rstrip(), fix=first.fix,
                 also=(*names, *(name for s in group for name in s.also)),
                 takes_in=frozenset(s.cause for s in group).union(*(s.takes_in for s in group)),
             )

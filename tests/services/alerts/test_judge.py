@@ -177,3 +177,10 @@ def test_a_text_from_outside_is_one_line_without_a_known_credential() -> None:
     assert "abcdefgh12345678" not in alert.what
     assert len(alert.what) <= 1500
     assert alert.title == "e: a b is down"
+
+
+def test_what_says_nothing_now_keeps_what_was_said() -> None:
+    desk = Desk()
+    desk.at(0, down(symptom()))
+    assert desk.at(1, down(Symptom(environment="e", cause="redis", event="required_down", name="redis", what=""))) == []
+    assert desk.open[0].what == "redis refuses connections."

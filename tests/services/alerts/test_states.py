@@ -148,3 +148,8 @@ def test_a_certificate_that_ends_soon_is_one_even_while_all_is_well() -> None:
 def test_what_the_settings_no_longer_name_is_not_judged() -> None:
     watched = Watched(name="e", probes=frozenset({"readiness"}))
     assert states.seen(watched, [OK, declared("gone")], NOW).symptoms == ()
+
+
+def test_while_it_comes_back_what_it_was_stays() -> None:
+    found = seen(condition("readiness", "readiness.ok", "down", outcome="ok"))
+    assert [(s.cause, s.what) for s in found.symptoms] == [("readiness", "")]
