@@ -140,12 +140,13 @@ class Sender:
     """Sends what waits in the outbox: one channel's messages in their order, several channels side by side."""
 
     def __init__(
-        self, store: Store, settings: Settings, *, owner: str, store_trouble: Callable[[], str] = lambda: ""
-    ) -> None:
+        self, store: Store, settings: Settings, *, owner: str, store_trouble: Callable[[], str] = lambda: "",
+        lease_ms: int = LEASE_MS,
+    ) -> None:  # fmt: skip
         self._store, self._settings, self._owner = store, settings, owner
         self._addresses = addresses(settings)
         self._busy: dict[str, asyncio.Task[None]] = {}
-        self._store_trouble = store_trouble
+        self._store_trouble, self._lease_ms = store_trouble, lease_ms
         self._trouble_since: float | None = None
         self._said_directly = False
         self._key: InstallationKey | None = None
@@ -191,7 +192,9 @@ class Sender:
             if not outbox.any_due(connection, now, busy):
                 return ()
         with self._store.write() as connection:
-            return outbox.claim(connection, self._owner, now_ms=now, lease_ms=LEASE_MS, most=MOST_JOINED, but=busy)
+            return outbox.claim(
+                connection, self._owner, now_ms=now, lease_ms=self._lease_ms, most=MOST_JOINED, but=busy
+            )
 
     async def _deliver(self, batch: Sequence[Delivery]) -> None:
         channel = batch[0].channel
