@@ -15,7 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from api import heartbeats, hooks, problems, replays, slos
+from api import alerts, heartbeats, hooks, problems, replays, slos
 from runtime import Contract, Dependency, TokenPolicy, mount
 from runtime.body_limit import BodyLimit
 from services import access, clock, export, redact
@@ -104,6 +104,7 @@ def build(settings: Settings, get_store: GetStore) -> FastAPI:
     _facts(app, settings, get_store, guard)
     replays.mount(app, settings, get_store, guard)
     slos.mount(app, settings, get_store, guard)
+    alerts.mount(app, settings, get_store, guard)
     heartbeats.mount(app, settings, get_store)
     hooks.mount(app, settings, get_store)
     problems.describe(app)

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from services import access, clock
 from services.access import Person
 from services.settings import Settings
+from services.signature import signed
 from services.slo import changes, report, view
 from services.slo import window as slo_window
 from services.store import Store
@@ -65,7 +66,7 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
         access.require(person, "deploy")
         body = await request.body()
         key = settings.deploy_key or settings.api_token
-        if key is None or not changes.signed(
+        if key is None or not signed(
             key.get_secret_value(), body, x_greenlight_signature, clock.now_ms() / 1000
         ):  # fmt: skip
             raise HTTPException(

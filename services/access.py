@@ -19,7 +19,7 @@ Role = Literal["viewer", "operator", "engineer"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "engineer")  # each may do what those before it may
 Action = Literal[
     "probe", "validate", "replay", "maintenance", "confirm", "campaign", "request_go", "sign_off", "baseline",
-    "rescore", "waive", "write_env", "deploy", "configure", "runs", "drill",
+    "rescore", "waive", "write_env", "deploy", "configure", "runs", "drill", "alerts",
 ]  # fmt: skip
 
 # The least role for each action; looking is for everybody who may open the portal.
@@ -28,6 +28,7 @@ LEAST: Mapping[Action, Role] = {
     "validate": "operator",
     "runs": "operator",
     "drill": "operator",
+    "alerts": "operator",
     "replay": "operator",
     "maintenance": "operator",
     "confirm": "operator",

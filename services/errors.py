@@ -21,6 +21,9 @@ GreenlightError
 ├── NotDrilled             deploys.drilling: a drill that can't be started or followed
 ├── NoReport               report.seal: a file that is no report
 ├── UnknownHook            deploys.hooks: no environment has this address
+├── NoProof                alerts.proof: a link, or a channel, that proves nothing
+├── UnknownAlert           alerts.acts: no alert of this id
+├── WrongAct               alerts.acts: something that can't be done to an alert
 ├── UnknownHeartbeat       heartbeats: no job calls at this address
 ├── TooManyCalls           heartbeats: a job calls too often
 ├── WrongAgent             replay.agents: a specification that names no agent

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from services import clock
 from services.clock import DAY_MS, HOUR_MS
 from services.settings.model import Settings
-from services.store import Store, claims, inngest_runs, jobs, rollups, samples, schedules
+from services.store import Store, alerts, claims, inngest_runs, jobs, outbox, rollups, samples, schedules
 
 KEEP_CLAIMS_MS = 2 * DAY_MS
 KEEP_JOBS_MS = 7 * DAY_MS
@@ -15,7 +15,7 @@ KEEP_JOBS_MS = 7 * DAY_MS
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dropped:
-    """What retention removed: raw samples, sums of minutes and hours, ended claims, finished jobs, Inngest runs."""
+    """What retention removed: raw samples, sums of minutes and hours, ended claims, finished jobs, runs, alerts."""
 
     samples: int
     minutes: int
@@ -24,6 +24,8 @@ class Dropped:
     jobs: int
     runs: int
     schedule_runs: int
+    alerts: int
+    messages: int
 
 
 def drop_old(store: Store, settings: Settings) -> Dropped:
@@ -38,6 +40,8 @@ def drop_old(store: Store, settings: Settings) -> Dropped:
             jobs=jobs.drop_finished_before(connection, now - KEEP_JOBS_MS),
             runs=inngest_runs.drop_before(connection, now - kept.raw_days * DAY_MS),
             schedule_runs=schedules.drop_before(connection, now - kept.raw_days * DAY_MS),
+            alerts=alerts.drop_before(connection, now - kept.hour_days * DAY_MS),
+            messages=outbox.drop_before(connection, now - kept.hour_days * DAY_MS),
         )
 
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 from starlette.responses import JSONResponse, Response
 
 from services.dependencies.inngest.sdk import api_token
-from services.slo.changes import sign
+from services.signature import sign
 from services.store import Store, conditions
 from tests import portal
 from tests.conftest import ROOT, RealRedis, Served

@@ -13,6 +13,7 @@ from typing import Literal
 import streamlit as st
 
 from services import clock
+from services.alerts import view as alert_view
 from services.checklist import view as checklists
 from services.envs.catalogue import Catalogue
 from services.envs.catalogue import load as load_catalogue
@@ -129,6 +130,12 @@ def _checked() -> bool:
 def worker_life() -> view.WorkerLife:
     """Whether anybody measures."""
     return view.worker_life(store(), clock.now_ms())
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=1, show_spinner=False)
+def open_alerts() -> int:
+    """How many alerts are open."""
+    return alert_view.count_open(store())
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner=False)

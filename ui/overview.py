@@ -10,13 +10,15 @@ from html import escape
 import streamlit as st
 
 from services import clock
+from services.alerts import view as alert_view
 from services.health import view as health_view
 from services.health.evaluate import Dependency
 from services.health.hysteresis import confirming
 from services.health.view import Card, Overview, WorkerLife, notice_for
+from services.store.alerts import Alert
 from services.verdict import view as verdict_view
 from services.verdict.view import VerdictSummary
-from ui import cached, html, moment, present, verdicts
+from ui import alerts, cached, html, moment, present, verdicts
 from ui.verdicts import SloSentences
 
 FINDINGS_SHOWN = 3
@@ -25,7 +27,7 @@ ADD = "Open Environments, then Add an environment. Or run: python3 start.py add"
 
 def render(
     view: Overview, summaries: Sequence[VerdictSummary], slos: SloSentences, where: tzinfo, now: int, *,
-    first_start: bool = False,
+    first_start: bool = False, open_alerts: tuple[Alert, ...] = (),
 ) -> tuple[str, str]:  # fmt: skip
     """The answer, which is the verdict of those who are asked for a Go; and all that stands below it: health as a
     sentence and a card an environment, then the newest changes.
@@ -34,6 +36,7 @@ def render(
     """
     newest = max((card.health.measured_ms or 0 for card in view.cards), default=0) or None
     rest = html.block(
+        alerts.overview(open_alerts, where),
         html.heading("Health now", "Whether each environment can do its work at this moment."),
         _sentence(view),
         *(_card(card, where, now) for card in view.cards),
@@ -196,7 +199,10 @@ def markup(only: str | None, zone_name: str) -> tuple[str, str]:
     asked = tuple(card.name for card in seen.cards if card.role != "other")
     summaries = verdict_view.summaries(store, settings, now, asked)
     slos = {card.name: cached.slos_met(card.name) for card in seen.cards}
-    return render(seen, summaries, slos, present.zone(zone_name), now, first_start=settings.is_first_start)
+    found = alert_view.open_alerts(store, None if only is None else (only,))
+    return render(
+        seen, summaries, slos, present.zone(zone_name), now, first_start=settings.is_first_start, open_alerts=found
+    )
 
 
 @st.cache_data(ttl=cached.FRESH_S, max_entries=50, show_spinner=False)

@@ -82,6 +82,8 @@ async def _lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
     import pandas  # noqa: F401
     import plotly.graph_objects  # noqa: F401
 
+    import ui.alert_acts
+    import ui.alerts
     import ui.checklist_decisions
     import ui.checklist_record
     import ui.checklist_report

@@ -30,6 +30,11 @@ def env_diff() -> StreamlitPage:
     return st.Page(PAGES / "env_diff.py", title="Env diff", icon=":material/difference:")
 
 
+def alerts() -> StreamlitPage:
+    """Alerts, at /alerts."""
+    return st.Page(PAGES / "alerts.py", title="Alerts", icon=":material/notifications:")
+
+
 def deployments() -> StreamlitPage:
     """Deployments, at /deployments."""
     return st.Page(PAGES / "deployments.py", title="Deployments", icon=":material/rocket_launch:")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import html, routes, signin, state, widgets
+from ui import alerts, html, routes, signin, state, widgets
 
 st.set_page_config(page_title="Greenlight", page_icon=str(Path(__file__).with_name("icon.png")), layout="wide")
 html.show(html.STYLE)
@@ -15,13 +15,15 @@ st.logo(Path(__file__).with_name("logo.svg"), size="large")
 if signin.passed():
     page = st.navigation(
         {
-            "Watch": [routes.overview(), routes.dependency_health(), routes.slo_trends()],
+            "Watch": [routes.overview(), routes.dependency_health(), routes.slo_trends(), routes.alerts()],
             "Prove": [routes.replay_harness(), routes.deployments()],
             "Change": [routes.strict_mode_checklist(), routes.env_diff(), routes.environments()],
             "Help": [routes.docs()],
         }
     )
     state.arrive(page.url_path)
+    with st.sidebar:
+        widgets.live(alerts.bell)()
     signin.who()
     widgets.zone_switch()
     widgets.theme_switch()

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ import uvicorn
 
 from runtime.parent import end_with_parent
 from services import paths, retention
+from services.alerts import writing
+from services.alerts.setup import AlertSetup
 from services.dependencies.inngest import control
 from services.dependencies.inngest.control import NotChanged
 from services.dependencies.inngest.pulse import NAME as PULSE
@@ -46,6 +49,7 @@ from services.store.migrate import migrate
 from services.verdict import view as verdicts
 from worker import app as worker_app
 from worker import functions, scheduled
+from worker.alerts import DeadMan, Judge, Sender
 from worker.collector import Collector
 from worker.connection import Connection
 from worker.deploys import DeployWatch
@@ -152,7 +156,8 @@ class _Process:
         self._parts = Parts()
         self._end = asyncio.Event()
         self.again = False  # whether it ends only to start with changed settings
-        self._writer = Writer(store)
+        self._alerts = AlertSetup.from_settings(settings)
+        self._writer = Writer(store, partial(writing.of_states, self._alerts))
         self._lag = LagMeter()
         self._leases = Leases(
             store, owner=_owner(settings.data_dir), address=self._address, environments=tuple(e.name for e in watched)
@@ -174,6 +179,12 @@ class _Process:
         self._replays = ReplayWork(store, settings, owner=self._leases.owner)
         tasks = scheduled.tasks(store, settings, self._collector, self._leases, self._parts.notes)
         self._schedule = Schedule(store, settings, tasks, owner=self._leases.owner)
+        self._judge = Judge(store, settings, self._alerts, owner=self._leases.owner, holds=self._leases.holds)
+        self._sender = Sender(store, settings, owner=self._leases.owner, store_trouble=self._store_trouble)
+        self._dead_man = DeadMan(
+            store, settings, sender=self._sender, trouble=lambda: self._store_trouble() or self._parts.trouble,
+            probed=lambda: self._collector.probed, holds=self._leases.holds,
+        )  # fmt: skip
         self._client = functions.client(settings.own)
         self._steps = Steps()
         # Of several environments with our Inngest server, the first one's collector is the worker that it calls.
@@ -182,6 +193,9 @@ class _Process:
         self._registration = None if pulsed is None else self._register(pulsed)
         if self._registration is not None:
             self._replays.hand_over_by(self._send, self._hands_over)
+
+    def _store_trouble(self) -> str:
+        return self._writer.trouble or self._leases.trouble
 
     def _workers(self) -> list[str]:
         """Where the workers of this installation are."""
@@ -342,6 +356,9 @@ class _Process:
                 ("schedule", lambda: self._schedule.fallback().run()),
                 ("rollups", self._roll_anew),
                 ("verdicts", self._keep_verdicts),
+                ("alerts", self._judge.run),
+                ("messages", self._sender.run),
+                ("sign of life", self._dead_man.run),
                 *(
                     ()
                     if self._registration is None
@@ -368,13 +385,15 @@ class _Process:
         app = worker_app.build(
             own=self._settings.own,
             token=token.get_secret_value() if token else None,
-            trouble=lambda: self._writer.trouble or self._leases.trouble,
+            trouble=self._store_trouble,
             metrics=WorkerMetrics(
                 store=self._store,
                 collector=self._collector,
                 writer=self._writer,
                 leases=self._leases,
                 parts=self._parts,
+                sender=self._sender,
+                dead_man=self._dead_man,
             ),
             client=self._client,
             served=self._served,
@@ -420,10 +439,13 @@ class _Process:
         self._leases.stop_claiming()
         self._schedule.stop_claiming()
         self._replays.stop_claiming()
+        self._sender.stop_claiming()
         server.should_exit = True  # no new call is accepted; steps that Inngest called are finished
         connection = self._registration if isinstance(self._registration, Connection) else None
         closing = [] if connection is None else [asyncio.create_task(connection.close())]
-        held = {task for task in parts if task.get_name() in {"replays", "requests", "schedule", "registration"}}
+        held = {
+            task for task in parts if task.get_name() in {"replays", "requests", "schedule", "registration", "messages"}
+        }
         for task in set(parts) - held - {t for t in parts if t.get_name() in {"writer", "lag"}}:
             task.cancel()
         steps = max(self._steps.calls, len(self._steps.bodies))
@@ -443,6 +465,7 @@ class _Process:
             await self._writer.close()
             await self._replays.close()
             await asyncio.to_thread(self._replays.hand_back)
+            await asyncio.to_thread(self._sender.hand_back)
             await asyncio.to_thread(self._leases.hand_back)
             log.info("everything was written and handed back")
         except StoreError as error:
@@ -452,7 +475,12 @@ class _Process:
 
     async def _until_idle(self) -> None:
         while (  # noqa: ASYNC110 - counters of several parts, looked at for seconds
-            self._steps.calls or self._steps.bodies or self._replays.at_work or self._leases.busy or self._schedule.busy
+            self._steps.calls
+            or self._steps.bodies
+            or self._replays.at_work
+            or self._leases.busy
+            or self._schedule.busy
+            or self._sender.busy
         ):
             await asyncio.sleep(0.05)
 

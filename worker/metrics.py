@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from services.errors import StoreError
 from services.evidence import chain
 from services.store import Store
+from worker.alerts import DeadMan, Sender
 from worker.collector import Collector
 from worker.leases import Leases
 from worker.parts import Parts
@@ -19,8 +20,12 @@ from worker.writer import Writer
 class WorkerMetrics:
     """A collector in Prometheus' sense: read when asked, nothing counted twice."""
 
-    def __init__(self, *, store: Store, collector: Collector, writer: Writer, leases: Leases, parts: Parts) -> None:
+    def __init__(
+        self, *, store: Store, collector: Collector, writer: Writer, leases: Leases, parts: Parts, sender: Sender,
+        dead_man: DeadMan,
+    ) -> None:  # fmt: skip
         self._store, self._collector, self._writer, self._leases, self._parts = store, collector, writer, leases, parts
+        self._sender, self._dead_man = sender, dead_man
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -64,6 +69,16 @@ class WorkerMetrics:
             "1 while the store can't be written.",
             int(bool(self._writer.trouble or self._leases.trouble)),
         )
+        yield CounterMetricFamily(
+            "greenlight_alert_messages_accepted", "Messages that a channel accepted.", self._sender.accepted
+        )
+        yield CounterMetricFamily(
+            "greenlight_alert_messages_failed", "Tries to send a message that failed.", self._sender.failed
+        )
+        if (age_s := self._dead_man.age_s()) is not None:
+            yield GaugeMetricFamily(
+                "greenlight_sign_of_life_age_seconds", "Since the last sign of life that its service accepted.", age_s
+            )
         try:
             with self._store.read() as connection:
                 link = chain.newest_link(connection)

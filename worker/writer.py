@@ -28,8 +28,8 @@ RETRY_S = 2.0
 class Writer:
     """Takes observations, writes them in batches; `trouble` is one sentence while the store can't be written."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, within: ledger.Within | None = None) -> None:
+        self._store, self._within = store, within
         self._memory = ledger.Memory()
         self._waiting: deque[Observation] = deque()
         self._held: list[Observation] = []  # the batch that is being written; what was written is taken out at once
@@ -100,7 +100,7 @@ class Writer:
         Raises StoreError where the store takes nothing at all now; what was not written then waits.
         """
         try:
-            self._count(ledger.record(self._store, batch, self._memory), len(batch))
+            self._count(ledger.record(self._store, batch, self._memory, self._within), len(batch))
         except StoreError as error:
             if error.passes and not isinstance(error, StoreFault):
                 raise
@@ -121,7 +121,7 @@ class Writer:
             return
         (item,) = batch
         try:
-            ledger.record(self._store, [set_aside(item, reason)], self._memory)
+            ledger.record(self._store, [set_aside(item, reason)], self._memory, self._within)
         except StoreError as again:
             if not isinstance(again, StoreRejected):
                 raise  # the store takes nothing, so the observation was not at fault

@@ -31,6 +31,7 @@ class Blanks(TypedDict):
 
 BLANKS = tuple(Blanks.__annotations__)
 PAGES = (
+    "alerts",
     "dependency_health",
     "deployments",
     "docs",
@@ -62,6 +63,7 @@ class Step(BaseModel):
     verify: Literal["", "probe", "validate"] = ""
     after: tuple[str, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
+    only: Literal["", "alerts"] = ""
     if_not: str
 
     @property

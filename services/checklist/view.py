@@ -113,7 +113,7 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
     """The checklist of an environment. Raises UnknownEnvironment, SettingsError or StoreError."""
     environment = settings.environment(name)
     staging = verdict_view.staging_of(settings, environment)
-    steps = table.of(settings.steps_file)
+    table.of(settings.steps_file)  # a wrong file is said before anything is read
     with store.read() as connection:
         walk = [e for e in (staging, environment) if e is not None]
         facts = {e.name: verdict_view.facts(connection, settings, e, now_ms) for e in walk}
@@ -121,7 +121,7 @@ def checklist(store: Store, settings: Settings, name: str, now_ms: int) -> Check
         campaigns = _campaigns(logs[name])
         campaign = campaigns[0].begun if campaigns else None
         go = verdict_view.signed_go(connection, name)
-        views = _views(connection, steps, environment, staging, facts, logs, campaign, go)
+        views = _views(connection, settings, environment, staging, facts, logs, campaign, go)
         soaking = staging or (environment if environment.role == "staging" else None)
         soak = None if soaking is None else soaks.read(connection, settings, soaking, now_ms)
         asked = signing.waiting(connection, name)
@@ -156,17 +156,23 @@ def _campaigns(log: Log) -> tuple[Campaign, ...]:
 
 
 def _views(
-    connection: Connection, steps: tuple[Step, ...], environment: Environment, staging: Environment | None,
+    connection: Connection, settings: Settings, environment: Environment, staging: Environment | None,
     facts: Mapping[str, Facts], logs: Mapping[str, Log], campaign: Decision | None, go: SignedGo | None,
 ) -> tuple[StepView, ...]:  # fmt: skip
     views: list[StepView] = []
-    for step in steps:
+    for step in table.of(settings.steps_file):
         for target in _targets(step, environment, staging):
-            if step.id == SOAK and target.role != "staging":
+            if (step.id == SOAK and target.role != "staging") or (step.only and not _is_told(settings, target)):
                 continue
             views.append(_view(connection, step, target, facts[target.name], logs[target.name], len(views) + 1,
                                campaign, verdict=facts[environment.name], go=go))  # fmt: skip
     return _in_order(views, environment, staging)
+
+
+def _is_told(settings: Settings, target: Environment) -> bool:
+    """Whether a channel is told of an environment, or has to be."""
+    own = (c.environments for c in settings.alerts.channels)
+    return settings.policy.alerts or any(target.name in names or (not names and not target.simulated) for names in own)
 
 
 def _targets(step: Step, environment: Environment, staging: Environment | None) -> list[Environment]:

@@ -12,10 +12,12 @@ from services.evidence.model import Evidence
 STALE_AFTER_INTERVALS = 2  # a probe's reading
 FOR_EVER = 1000 * 365 * 24 * HOUR_MS
 PERSONAL = "confirm."  # what a person decided: it stands until that person, or another, says otherwise
+ALERTS = "alerts."  # that alerts reach somebody: it says nothing of the environment's variables
 # Evidence, by its check; the longest prefix wins. Probes write at least hourly while they run: two hours mean that they
 # no longer do.
 MAX_AGE_MS: tuple[tuple[str, int], ...] = (
     (PERSONAL, FOR_EVER),
+    (ALERTS, 30 * 24 * HOUR_MS),
     ("soak", 7 * 24 * HOUR_MS),
     ("deploy.drill", 30 * 24 * HOUR_MS),
     ("env.", 26 * HOUR_MS),
@@ -58,7 +60,7 @@ def why_stale(record: Evidence, now: Context, now_ms: int) -> str | None:
         return words
     for name, words in _CAUSES:
         current, taken = getattr(now, name), getattr(record, name)
-        plays_a_part = taken is not None or (name == "fingerprint" and not record.check.startswith(PERSONAL))
+        plays_a_part = taken is not None or (name == "fingerprint" and not record.check.startswith((PERSONAL, ALERTS)))
         if current is None or not plays_a_part or taken == current:
             continue
         if taken is None:

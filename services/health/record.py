@@ -5,7 +5,7 @@ The place where probes, health, evidence and store meet; the worker hands batche
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -55,7 +55,11 @@ class _Known:
         return _Known(dict(self.conditions), dict(self.evidence), dict(self.spans), self.version)
 
 
-def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
+# What else is written in the same transaction, from the conditions of the environments that were touched, as of then.
+Within = Callable[[Connection, Mapping[str, Collection[Condition]], int], object]
+
+
+def record(store: Store, batch: Sequence[Observation], memory: Memory, within: Within | None = None) -> int:
     """Write a batch of observations: all or nothing. Returns the number of samples now durable.
 
     Raises StoreError; `memory` then still describes what the store holds.
@@ -99,6 +103,8 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory) -> int:
                 deploys.note(connection, deploy)
         if proofs:
             chain.append(store, connection, proofs)
+        if within is not None:
+            within(connection, {name: known.conditions.values() for name, known in touched.items()}, ordered[-1].at_ms)
     memory.series = series
     memory.environments |= touched
     return written

@@ -104,6 +104,8 @@ def front(found: Mapping[str, Any]) -> Front:
         charts=tuple(chart for chart in (_budgets(found), _pass_rate(found), _observed(found)) if chart.bars),
         risks=(
             *((issue["title"], issue.get("owner") or "nobody named", issue["fix"]) for issue in found["open_issues"]),
+            *((f"Open since {_moment(item['since'])}: {item['title']}", item["taken_by"] or "nobody has taken it",
+               item["fix"]) for item in found.get("incidents", ())),
             *((f"{w['what']} are waived until {_moment(w['until'])}: {w['note']}",
                named(w["by"], verified=w["verified"]), "") for w in found["waivers"]),
         ),

@@ -18,7 +18,8 @@ from services.settings.model import Environment, Settings
 from services.slo import view as slos
 from services.slo import words as slo_words
 from services.soak import reading as soaks
-from services.store import Store
+from services.store import Store, alerts
+from services.store.alerts import Alert
 from services.verdict import view as verdicts
 from services.verdict import words
 from services.verdict.evaluate import evaluate
@@ -79,6 +80,7 @@ def document(store: Store, settings: Settings, name: str, kind: Kind, now_ms: in
             "progress": _progress(verdict, soak, waivers, now_ms),
             "changed": _changed(changes.since_last(connection, name, kind, verdict.state, verdict.results, now_ms)),
             "open_issues": [_issue(result, environment.owner) for result in verdict.blocking],
+            "incidents": [_incident(alert) for alert in alerts.open_ones(connection, (name, ""))],
             "waivers": waivers,
             "decisions": _decisions(connection, settings, environment),
             "risks_if_skipped": list(RISKS),
@@ -192,6 +194,13 @@ def _how(check: str) -> str:
     if check.startswith("env."):
         return "the configuration read and tried"
     return {"soak": "computed from samples", "replay.gate": "golden cases replayed"}.get(check, "measured from outside")
+
+
+def _incident(alert: Alert) -> dict[str, Any]:
+    return {
+        "title": alert.title, "since": clock.iso(alert.opened_ms), "why": alert.what, "fix": alert.fix,
+        "taken_by": alert.acknowledged_by or None, "muted": alert.muted or None,
+    }  # fmt: skip
 
 
 def _issue(result: RuleResult, owner: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from services import paths
 from services.dependencies.registry import KINDS
 from services.errors import Problem, SettingsError
 from services.paths import ROOT, TEAM_KEYS, TEAM_STEPS, config_path
-from services.settings import installation
+from services.settings import alert_channels, installation
 from services.settings.installation import problem
 from services.settings.model import Agent, Environment, EnvironmentTable, Own, Secrets, Settings, SettingsFile
 
@@ -78,6 +78,8 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT, text:
         made = _resolve(table, path.parent, variables, stack, own, parsed, problems)
         environments = (made, *environments) if is_alone else (*environments, made)
     problems += installation.access_problems(parsed.access, variables, source)
+    names = {environment.name for environment in environments}
+    channel_urls = alert_channels.addresses(parsed.alerts, variables, names, source, problems)
     drain = installation.drain_seconds(variables, problems)
     database_url = installation.database_url(variables, data_dir, problems)
     if problems:
@@ -97,6 +99,10 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT, text:
         policy=parsed.policy,
         network=parsed.network,
         deploys=parsed.deploys,
+        alerts=parsed.alerts,
+        channel_urls=channel_urls,
+        dead_man_url=alert_channels.dead_man(parsed.alerts, variables),
+        portal_url=alert_channels.portal_url(parsed.alerts, parsed.portal, stack),
         settings_dir=path.parent.resolve(),
         access_tokens=installation.access_tokens(parsed.access, variables),
         drain_seconds=drain,

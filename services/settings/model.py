@@ -379,6 +379,7 @@ class Policy(Table):
         description="Dependencies that strict mode requires the application to require.",
     )
     drill: bool = Field(False, description="Whether a passed deploy drill is a rule of the verdict.")
+    alerts: bool = Field(False, description="Whether proof that alerts reach somebody is a rule of the verdict.")
 
 
 class Network(Table):
@@ -595,6 +596,79 @@ class Deploys(Table):
         return http_url(value)
 
 
+class AlertChannel(Table):
+    """Where alerts go. Its address is a secret, so it comes from a process variable, never from this file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,39}$")
+    url_variable: str = Field(pattern=r"^[A-Z][A-Z0-9_]{0,79}$", description="The variable that holds its address.")
+    environments: tuple[str, ...] = Field(
+        (), max_length=500, description="Of which it is told; unset means all that aren't simulated."
+    )
+    severities: tuple[Literal["page", "notify", "digest"], ...] = Field(
+        ("page", "notify", "digest"), min_length=1, description="What it takes; digest comes in the daily digest alone."
+    )
+    quiet: str | None = Field(
+        None,
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+        description="Hours in which only pages are sent, such as 22:00-07:00; the rest waits for their end.",
+    )
+    digest_at: str | None = Field(
+        None, pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="When the daily digest is sent; unset means never."
+    )
+    timezone: str = Field("UTC", max_length=60, description="Of quiet and digest_at, such as Europe/Berlin.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+            raise ValueError("is no known zone: write one such as Europe/Berlin or UTC") from error
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> AlertChannel:
+        if self.quiet is not None and self.quiet[:5] == self.quiet[6:]:
+            raise ValueError("has quiet hours that end when they begin: set another end, or remove quiet")
+        if self.severities == ("digest",) and self.digest_at is None:
+            raise ValueError("takes the digest alone, but no time is set for it: set digest_at")
+        return self
+
+
+class Alerts(Table):
+    """Who is told when something fails, and who is told when Greenlight itself is gone."""
+
+    dead_man_url_variable: str | None = Field(
+        None,
+        pattern=r"^[A-Z][A-Z0-9_]{0,79}$",
+        description="The variable with the address that the worker calls every minute while all of it is at work.",
+    )
+    portal_url: str | None = Field(
+        None, description="The address under which people open the portal; links in messages begin with it."
+    )
+    resolved_after_s: float = Field(
+        120, ge=0, le=3600, allow_inf_nan=False, description="An alert is over once all is well for this long."
+    )
+    channels: tuple[AlertChannel, ...] = Field((), max_length=50)
+
+    @field_validator("portal_url")
+    @classmethod
+    def _portal_url(cls, value: str | None) -> str | None:
+        return None if value is None else http_url(value)
+
+    @model_validator(mode="after")
+    def _unlike(self) -> Alerts:
+        names = [channel.name for channel in self.channels]
+        if len(set(names)) != len(names):
+            raise ValueError("two channels have the same name: give each its own")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the channels, in the file's order."""
+        return tuple(channel.name for channel in self.channels)
+
+
 class SettingsFile(Table):
     """The whole of `greenlight.toml`."""
 
@@ -608,6 +682,7 @@ class SettingsFile(Table):
     policy: Policy = Policy()
     network: Network = Network()
     deploys: Deploys = Deploys()
+    alerts: Alerts = Alerts()
     environments: tuple[EnvironmentTable, ...] = ()
 
     @model_validator(mode="after")
@@ -677,6 +752,10 @@ class Settings(Table):
     policy: Policy = Policy()
     network: Network = Network()
     deploys: Deploys = Deploys()
+    alerts: Alerts = Alerts()
+    channel_urls: dict[str, SecretStr] = Field(default_factory=dict)  # by name: the addresses of alert channels
+    dead_man_url: SecretStr | None = None
+    portal_url: str = ""  # under which people open the portal, without a slash at its end; empty where it isn't known
     settings_dir: Path = Path()  # where the settings file is: other files are named relative to it
     access_tokens: dict[str, SecretStr] = Field(default_factory=dict)  # by name: the secrets of [access] tokens
     drain_seconds: float = 30.0

@@ -329,3 +329,78 @@ replay_baselines = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("chosen_by", String(120), nullable=False),
 )
+
+# What somebody should know, by environment and cause; the environment is empty for Greenlight itself.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("environment", String(40), nullable=False),
+    Column("cause", String(160), nullable=False),
+    Column("source", String(20), nullable=False),  # who judges whether it is still so
+    Column("event", String(40), nullable=False),  # of the table services/alerts/rules.py
+    Column("severity", String(10), nullable=False),  # page, notify, digest
+    Column("state", String(10), nullable=False),  # open, resolved, merged
+    Column("simulated", Boolean, nullable=False, default=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    Column("told_ms", BigInteger),  # since when its opening is in the outbox; null while it is muted
+    Column("well_ms", BigInteger),  # since when all is well again, while that has to last
+    Column("flapping", Boolean, nullable=False, default=False),
+    Column("acknowledged_ms", BigInteger),
+    Column("acknowledged_by", String(140), nullable=False, default=""),
+    Column("reminded_ms", BigInteger),
+    Column("body", Text, nullable=False),  # sentences, what is down with it, moments of change, the closing record
+    Index("alerts_by_state", "state", "environment"),
+    Index("alerts_by_time", "opened_ms"),
+    Index(
+        "alerts_one_open",
+        "environment",
+        "cause",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+)
+
+# What happened to an alert, and who did it.
+alert_events = Table(
+    "alert_events",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("alert_id", String(20), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("by", String(140), nullable=False, default=""),
+    Column("note", Text, nullable=False, default=""),
+    Index("alert_events_by_alert", "alert_id", "id"),
+)
+
+# The outbox: one row a message and channel, written with the change that causes it.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", String(60), nullable=False, unique=True),  # the idempotency key: the same however often it is sent
+    Column("alert_id", String(20), nullable=False),  # empty: a digest or a test
+    Column("channel", String(40), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("severity", String(10), nullable=False),
+    Column("state", String(10), nullable=False),  # waiting, sent, dead
+    Column("made_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("tried_ms", BigInteger),
+    Column("code", String(40), nullable=False, default=""),  # of the last try
+    Column("status", Integer),
+    Column("owner", String(80)),
+    Column("lease_until_ms", BigInteger),
+    Column("sent_ms", BigInteger),
+    Column("seen_ms", BigInteger),  # a test's link was opened
+    Column("seen_by", String(140), nullable=False, default=""),
+    Column("body", Text, nullable=False),
+    Index("deliveries_due", "state", "due_ms"),
+    Index("deliveries_by_alert", "alert_id"),
+    Index("deliveries_by_channel", "channel", "tried_ms"),
+)

@@ -30,6 +30,7 @@ class Subject:
     staging: str | None = None  # whose soak counts for it; None where it needs none, or where there is none
     needs_soak: bool = False
     needs_drill: bool = False
+    alerts: bool = False  # whether it must be proven that alerts reach somebody
     soak: SoakRules = field(default_factory=SoakRules)  # what a soak must stand
 
 

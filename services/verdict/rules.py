@@ -102,6 +102,14 @@ RULES: tuple[Rule, ...] = (
         step="deploys",
     ),
     Rule(
+        id="alerts",
+        title="Alerts reach somebody",
+        checks=_always("alerts.reach"),
+        applies=lambda subject: subject.alerts,
+        fix="Open Alerts, press Send a test, and open the link in the message.",
+        step="alerts",
+    ),
+    Rule(
         id=SOAK,
         title="Staging has passed its soak under the same policy",
         checks=_always(SOAK),

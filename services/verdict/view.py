@@ -166,6 +166,7 @@ def subject(settings: Settings, environment: Environment) -> Subject:
         staging=None if staging is None else staging.name,
         needs_soak=environment.role == "production",
         needs_drill=settings.policy.drill and environment.role == "staging",
+        alerts=settings.policy.alerts,
         soak=settings.soak,
     )
 

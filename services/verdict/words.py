@@ -36,6 +36,10 @@ _OWN: dict[str, CheckWords] = {
         title="A deploy interrupts nothing", unit="s",
         needs="Start the drill on Deployments, for an environment with [environments.drill].",
     ),
+    "alerts.reach": CheckWords(
+        title="Alerts reach somebody", false="alerts reach nobody",
+        needs="Open Alerts, press Send a test, and open the link in the message.",
+    ),
     "soak": CheckWords(
         title="Staging ran for the whole time, unchanged and without a fault",
         needs="Make staging strict, and leave it alone until its soak has passed.",
@@ -48,6 +52,7 @@ _REPORT = CHECKS["dependencies.ready"].needs
 _AGAIN: Mapping[str, str] = {
     "replay.gate": "Replay all cases once more, against what runs now, on Replay harness.",
     "deploy.drill": "Start the drill once more on Deployments.",
+    "alerts.reach": "Open Alerts, press Send a test again, and open the link in the message.",
     "soak": "Leave staging alone until it has passed its soak again, under what it runs now.",
 }
 START = "Start Greenlight again (python3 start.py), or its worker alone: nothing is measured without one."

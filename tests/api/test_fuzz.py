@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services import clock
-from services.slo.changes import sign
+from services.signature import sign
 from services.store import Store
 from services.store.migrate import migrate
 from tests.fuzzing import fuzz

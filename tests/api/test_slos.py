@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from services import clock
-from services.slo.changes import sign
+from services.signature import sign
 from services.store import Store, deploys, samples
 from services.store.migrate import migrate
 from services.store.samples import Sample

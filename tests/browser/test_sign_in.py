@@ -17,7 +17,8 @@ from services.evidence.model import Evidence
 from services.replay import golden, runs
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, deploys, inngest_runs, jobs, replays
+from services.store import Store, alerts, deploys, inngest_runs, jobs, replays
+from services.store.alerts import Alert
 from services.store.migrate import migrate
 from services.verdict import sign_off as signing
 from tests import portal
@@ -142,12 +143,15 @@ class Acts:
             "runs": (f"dependency_health?env={self.stage}", "Run again"),
             "drill": (f"deployments?env={self.stage}", "Start the drill"),
             "configure": ("environments", "Test it"),
+            "alerts": ("alerts", "Write a note"),
             "write_env": (f"env_diff?view=write&env={self.stage}", "Write the file"),
         }[action]
         if action in {"request_go", "sign_off"}:
             self.make_go(asked=action == "sign_off")
         if action == "runs":
             self.make_failed_run()
+        if action == "alerts":
+            self.make_alert()
         self.page.goto(f"{self.url}/{place}")
         if action == "runs":
             self.page.get_by_text("Cancel or run again").click()
@@ -171,6 +175,16 @@ class Acts:
         with self.store.write() as connection:
             inngest_runs.keep(connection, self.stage, [failed])
 
+    def make_alert(self) -> None:
+        now = clock.now_ms()
+        made = Alert(
+            id=f"alert-{self.role}", environment=self.prod, cause="x", source="health", event="optional_down",
+            severity="notify", state="open", simulated=False, opened_ms=now, changed_ms=now, title="x is down",
+            what="It refuses.", fix="Start it.", page="dependency_health",
+        )  # fmt: skip
+        with self.store.write() as connection:
+            alerts.add(connection, made)
+
     def make_go(self, *, asked: bool) -> None:
         for name in ("stage", self.prod):
             confirm(self.store, self.settings, name)
@@ -189,6 +203,9 @@ class Acts:
             self.page.get_by_role("dialog").get_by_role("button", name="Start the drill", exact=True).click()
         elif action == "runs":
             self.page.get_by_role("dialog").get_by_role("button", name="Run again", exact=True).click()
+        elif action == "alerts":
+            self.page.get_by_role("dialog").get_by_label("Note").fill("it was the disk")
+            self.page.get_by_role("dialog").get_by_role("button", name="Keep the note").click()
         elif action in {"confirm", "campaign", "waive", "request_go", "sign_off"}:
             self.page.get_by_label("Note").fill("minutes of 20 November")
             sent = "Sign the Go" if action == "sign_off" else "Confirm"
@@ -201,6 +218,9 @@ class Acts:
                 where = self.prod if action == "probe" else self.stage
                 job = jobs.open_job(connection, kind=action, environment=where)
                 return job is not None and job.requested_by == self.who
+            if action == "alerts":
+                noted = alerts.history(connection, [alert.id for alert in alerts.open_ones(connection)])
+                return any(h.kind == "note" and h.by == self.who for items in noted.values() for h in items)
             if action == "replay":
                 return any(r.requested_by == self.who for r in replays.newest(connection, limit=20))
             if action == "maintenance":

@@ -11,6 +11,8 @@ import pytest
 
 from services import access, requests
 from services.access import LEAST, ROLES, Action, Forbidden, Person
+from services.alerts import acts
+from services.alerts.setup import AlertSetup
 from services.dependencies.inngest import control
 from services.dependencies.inngest.control import Change
 from services.deploys import drilling
@@ -71,6 +73,7 @@ def calls(store: Store, settings: Settings, tmp_path: Path) -> dict[str, Callabl
         "write_env": lambda p: writing.write(preview, clock.now(), by=p),
         "runs": lambda p: control.ask(store, local, Change(what="cancel", run_id="x"), by=p),
         "drill": lambda p: drilling.ask(store, settings, "local", by=p),
+        "alerts": lambda p: acts.acknowledge(store, AlertSetup(), "x", p, note="x", now_ms=1),
         "configure": lambda p: requests.try_draft(store, settings, "local", 1, by=p),
     }  # fmt: skip
 
@@ -93,6 +96,7 @@ def test_every_service_asks_the_role_before_it_does_anything(sqlite_store: Store
                 except Exception as error:
                     assert (
                         "no run" in str(error)
+                        or "no alert" in str(error)
                         or "none is" in str(error)
                         or "none'" in str(error)
                         or "confirmed this already" in str(error)

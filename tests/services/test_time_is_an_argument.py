@@ -12,7 +12,7 @@ PROBES = {  # the moment of a measurement
     "dependencies/heartbeat/check.py", "dependencies/http_client.py", "dependencies/inngest/flight.py",
     "dependencies/inngest/pulse.py",
     "dependencies/inngest/route.py", "dependencies/inngest/runs.py", "dependencies/inngest/sync.py",
-    "dependencies/queue/probe.py", "dependencies/run.py", "deploys/gate.py",
+    "dependencies/queue/probe.py", "dependencies/run.py", "deploys/gate.py", "channels/send.py",
 }  # fmt: skip
 DEEDS = {  # the moment at which something was asked for, decided, run or written down
     "crash.py", "dependencies/inngest/control.py", "deploys/drilling.py", "evidence/decisions.py", "replay/report.py", "replay/runner.py",

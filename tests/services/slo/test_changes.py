@@ -6,8 +6,9 @@ import pytest
 
 from services.access import Person
 from services.health import record as ledger
+from services.signature import sign, signed
 from services.slo import changes
-from services.slo.changes import WrongChange, sign, signed
+from services.slo.changes import WrongChange
 from services.store import Store, deploys
 from services.store.deploys import Deploy
 from tests.services.health.test_record import seen

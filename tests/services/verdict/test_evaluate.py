@@ -18,7 +18,9 @@ from services.verdict.rules import RULES
 NOW = 1_800_000_000_000
 HOUR = 3_600_000
 CONTEXT = Context(fingerprint="k-1", version="v1", golden_sha256="g-1", judges=frozenset({"j-1"}))
-PRODUCTION = Subject(name="production", role="production", queues=("email",), staging="staging", needs_soak=True)
+PRODUCTION = Subject(
+    name="production", role="production", queues=("email",), staging="staging", needs_soak=True, alerts=True
+)
 CHECKS = tuple(c for rule in RULES if rule.applies(PRODUCTION) for c in rule.checks(PRODUCTION) if c != SOAK)
 
 
