@@ -21,7 +21,8 @@ from services.channels.address import TITLES
 from services.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from services.dependencies.model import dependency_of
 from services.dependencies.registry import KINDS
-from services.deploys import findings, history, platform
+from services.deploys import after, findings, history
+from services.deploys.view import platform_of
 from services.evidence import chain, decisions
 from services.replay import canary
 from services.settings.model import Environment, Settings
@@ -195,20 +196,18 @@ def of_deploys(connection: Connection, settings: Settings, environment: Environm
     known = alerts.open_ones(connection, (name,))
     if any(a.source == states.SOURCE and a.event in {"not_ready", "required_down", "host_down"} for a in known):
         return Seen()
-    what = f"Version {newest.deploy.version} was not healthy within 15 minutes."
-    fix = "Open Deployments; then look at the application's log, or go back to the version before."
-    return Seen(symptoms=(_symptom(environment, cause, "deploy_unconfirmed", what, fix),))
+    wrong = findings.unconfirmed(newest.deploy.version, after.missing(newest.check)).advice
+    return Seen(symptoms=(_symptom(environment, cause, "deploy_unconfirmed", wrong.what, wrong.fix),))
 
 
 def of_platform(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Seen:
     """Settings that stand in a file alone which the platform stops reading."""
-    del connection
     cause = "settings_file"
-    files = tuple(settings.settings_dir / file for file in settings.deploys.files)
-    if not files:
+    if not settings.deploys.files:
         return Seen(well=frozenset({(environment.name, cause)}))
-    read = platform.read(environment.env_path, files, environment.name)
-    found = findings.findings(read, clock.from_ms(now_ms), deploys_a_month=None)
+    found = findings.findings(
+        platform_of(connection, settings, environment, now_ms), clock.from_ms(now_ms), deploys_a_month=None
+    )
     wrong = next((f for f in found if f.code in {"only_in_file_soon", "only_in_file"}), None)
     if wrong is None:
         return Seen(well=frozenset({(environment.name, cause)}))

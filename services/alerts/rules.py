@@ -65,7 +65,7 @@ TABLE: tuple[Rule, ...] = (
     Rule(event="canary_critical", severity="page", title="{environment}: the canary fails critically",
          page="replay_harness"),
     # services/deploys
-    Rule(event="deploy_unconfirmed", severity="page", title="{environment}: the newest deploy is not healthy",
+    Rule(event="deploy_unconfirmed", severity="page", title="{environment}: the newest deploy is not confirmed",
          page="deployments"),
     Rule(event="settings_unread", severity="notify", title="{environment}: a settings file stops being read",
          page="deployments"),

@@ -74,6 +74,11 @@ def _confirmed(parts: Mapping[str, bool | None], *, is_over: bool) -> bool | Non
     return False if is_over else None
 
 
+def missing(parts: Mapping[str, bool | None]) -> list[str]:
+    """What doesn't hold, in words."""
+    return [PARTS.get(name, name) for name, held in parts.items() if held is not True] or ["ready"]
+
+
 def keep(connection: Connection, deploy: Deploy, found: Checked, now_ms: int) -> None:
     """Keep it with the deploy."""
     body = {"parts": dict(found.parts), "confirmed": found.confirmed, "at_ms": now_ms}

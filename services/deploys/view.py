@@ -195,8 +195,7 @@ def _not_confirmed(past: Sequence[Past]) -> list[Finding]:
     """Of the newest deploy alone: those before it are over."""
     if not past or past[0].is_confirmed is not False:
         return []
-    missing = [after.PARTS.get(name, name) for name, held in past[0].check.items() if held is not True]
-    return [unconfirmed(past[0].deploy.version, missing or ["ready"])]
+    return [unconfirmed(past[0].deploy.version, after.missing(past[0].check))]
 
 
 def _beyond_the_edge(environment: Environment, found: Sequence[Forecast], sync: Condition | None) -> list[Finding]:
