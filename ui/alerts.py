@@ -96,7 +96,7 @@ def _open(item: Incident, where: tzinfo, now: int) -> str:
         html.simulated() if a.simulated else "",
     ]
     head = (
-        f'<div class="row">{html.badge(state, word=word)} <strong>{escape(a.title)}</strong> {"".join(notes)}'
+        f'<div class="row">{html.badge(state, word=word)} <strong>{escape(_bare(a.title))}</strong> {"".join(notes)}'
         f'<span class="grow"></span><span class="dim">{escape(since)}</span></div>'
     )
     also = f'<div class="dim">Because of it: {escape(", ".join(a.also[:8]))}{_more(a.also)}</div>' if a.also else ""
@@ -105,6 +105,11 @@ def _open(item: Incident, where: tzinfo, now: int) -> str:
     return html.tile(
         head, f"<p>{escape(a.what)}</p>", fix, also, _taken(a, where), _told(item), _notes(item, where), link
     )
+
+
+def _bare(title: str) -> str:
+    """A title without the mark that it carries in messages: here a badge says it."""
+    return title.removesuffix(" (simulated)")
 
 
 def _more(names: tuple[str, ...]) -> str:
@@ -263,8 +268,8 @@ def overview(found: tuple[Alert, ...], where: tzinfo) -> str:
     if not found:
         return ""
     items = "".join(
-        f"<li>{html.badge(SEVERITIES[a.severity][0], word=SEVERITIES[a.severity][1])} {escape(a.title)} "
-        f"{html.simulated() if a.simulated else ''}"
+        f"<li>{html.badge(SEVERITIES[a.severity][0], word=SEVERITIES[a.severity][1])} {escape(_bare(a.title))} "
+        f"{html.simulated() + ' ' if a.simulated else ''}"
         f'<span class="dim">since {present.moment(a.opened_ms, where, short=True)}, '
         f"{escape('taken by ' + a.acknowledged_by if a.acknowledged_by else 'nobody has taken it')}</span></li>"
         for a in found[:5]
