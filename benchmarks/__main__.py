@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import envs, pages, probing, replaying, slos, starting, storing
+from benchmarks import envs, pages, probing, replaying, slos, starting, storing, telling
 from benchmarks.table import Figure, markdown
 from services import clock
 
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
     "envs": envs.measure,
     "replaying": replaying.measure,
     "slos": slos.measure,
+    "telling": telling.measure,
     "pages": pages.measure,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
