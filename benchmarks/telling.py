@@ -224,7 +224,8 @@ def measure() -> list[Figure]:
         own = name == "a month of alerts"
         made += [
             Figure(what=f"{name}, messages per incident and channel", value=begun / count, unit="",
-                   goal=1.2 if own else None, note=f"{count} incidents; {begun} messages that something is wrong, all else included"),
+                   goal=1.2 if own else None,
+                   note=f"{count} incidents; {begun} messages that something is wrong, all else included"),
             Figure(what=f"{name}, ends told per incident", value=told["resolved"] / count, unit=""),
             Figure(what=f"{name}, incidents missed", value=missed(found, at), unit="", goal=0 if own else None),
         ]  # fmt: skip
@@ -292,7 +293,8 @@ def _channel() -> list[Figure]:
     took.sort()
     return [
         Figure(what="confirmed failure to the request at a channel, 500 targets, p95",
-               value=took[int(len(took) * 0.95)], unit="s", goal=2, note=f"median {statistics.median(took):.2f} s, {ROUNDS} failures"),
+               value=took[int(len(took) * 0.95)], unit="s", goal=2,
+               note=f"median {statistics.median(took):.2f} s, {ROUNDS} failures"),
         Figure(what=f"messages for {EACH} targets behind one host", value=host, unit="", goal=1),
         Figure(what="messages for 300 queues in a Redis that is down", value=_queues(), unit="", goal=1),
     ]  # fmt: skip
