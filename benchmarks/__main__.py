@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import deploying, envs, pages, probing, replaying, rolling, slos, starting, storing
+from benchmarks import deploying, envs, pages, probing, replaying, rolling, slos, starting, storing, telling
 from benchmarks.table import Figure, markdown
 from services import clock
 
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
     "replaying": replaying.measure,
     "slos": slos.measure,
     "deploying": deploying.measure,
+    "telling": telling.measure,
     "pages": pages.measure,
     "rolling": rolling.measure,
 }

@@ -34,7 +34,8 @@ TABLE: tuple[Rule, ...] = (
     Rule(event="required_down", severity="page", title="{environment}: {name} is down", page="dependency_health"),
     Rule(event="optional_down", severity="notify", title="{environment}: {name} is down", page="dependency_health"),
     Rule(event="host_down", severity="page", title="{environment}: {name} don't answer", page="dependency_health"),
-    Rule(event="queue_late", severity="notify", title="{environment}: {name} is late", page="dependency_health"),
+    Rule(event="queue_late", severity="notify", title="{environment}: {name} is late or can't be read",
+         page="dependency_health"),
     Rule(event="job_late", severity="notify", title="{environment}: the job {name} failed or is late",
          page="dependency_health"),
     Rule(event="runs_stuck", severity="notify", title="{environment}: background runs are stuck",
@@ -84,5 +85,6 @@ ABOVE: tuple[tuple[str, str], ...] = (
 SAYS_NOT_READY = frozenset({"readiness.not_ready", "readiness.bad_503", "readiness.contradicts_503"})
 SAYS_UNHEALTHY = frozenset({"dependencies.unhealthy", "dependencies.ready_contradicts"})
 # States that are slow, and worth an alert all the same.
-SLOW_EVENTS: Mapping[str, str] = {"runs.stuck": "runs_stuck"}
+SLOW_EVENTS: Mapping[str, str] = {"runs.stuck": "runs_stuck", "queue.late": "queue_late"}
+SLOW_INTERVALS = 1.9  # so many must have passed since it was first seen slow: the third check confirms it
 CERTIFICATE_DAYS = 14

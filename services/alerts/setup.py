@@ -73,7 +73,7 @@ class AlertSetup:
 
     environments: Mapping[str, Watched] = field(default_factory=dict)
     channels: tuple[Channel, ...] = ()
-    resolved_after_ms: int = 120_000
+    resolved_after_ms: int = 300_000
 
     @classmethod
     def from_settings(cls, settings: Settings) -> AlertSetup:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from services.advice import Advice
 from services.alerts.judge import Seen, Symptom
-from services.alerts.rules import ABOVE, CERTIFICATE_DAYS, SAYS_NOT_READY, SAYS_UNHEALTHY, SLOW_EVENTS
+from services.alerts.rules import ABOVE, CERTIFICATE_DAYS, SAYS_NOT_READY, SAYS_UNHEALTHY, SLOW_EVENTS, SLOW_INTERVALS
 from services.alerts.setup import Watched
 from services.channels.message import listed
 from services.dependencies.messages import advice
@@ -31,7 +31,7 @@ def seen(watched: Watched, conditions: Iterable[Condition], now_ms: int) -> Seen
     asked = [c for c in conditions if c.probe in watched.probes]
     health = evaluate(watched.name, asked, now_ms, strict=watched.strict)
     found = {d.name: d for d in health.dependencies if d.measured}
-    roots = {name: _root(name, found) for name, d in found.items() if d.state == "down"}
+    roots = {name: _root(name, found) for name, d in found.items() if _still_fails(d) and not _is_outdated(name, found)}
     led = leading(health.contradictions)
     symptoms = [
         _symptom(watched, found, root, tuple(sorted(n for n, top in roots.items() if top == root and n != root)), led)
@@ -87,6 +87,30 @@ def _fails(dependency: Dependency | None) -> bool:
     return dependency is not None and any(p.state == "down" or p.outcome == "down" for p in dependency.probes)
 
 
+def _still_fails(dependency: Dependency) -> bool:
+    """Down, and not coming back: of what is coming back no alert is opened."""
+    return any(p.state == "down" and p.outcome == "down" for p in dependency.probes)
+
+
+def _is_outdated(name: str, found: Mapping[str, Dependency]) -> bool:
+    """Whether what explained this failure came back after it was last checked: it will be checked again."""
+    at_ms = max(p.at_ms for p in found[name].probes)
+    return any(_came_back_ms(found.get(top)) > at_ms for top in _above(name, found))
+
+
+def _came_back_ms(dependency: Dependency | None) -> int:
+    """When it came back, of what works now; 0 for anything else."""
+    if dependency is None or _fails(dependency) or not _is_well(dependency):
+        return 0
+    return max((p.since_ms for p in dependency.probes if p.state in {"ok", "slow"}), default=0)
+
+
+def _outlasted(name: str, found: Mapping[str, Dependency]) -> frozenset[str]:
+    """What came back while this went on failing: it is the same incident, which goes on under this name."""
+    since_ms = min((p.since_ms for p in found[name].probes if p.state == "down"), default=0)
+    return frozenset(top for top in _above(name, found) if _came_back_ms(found.get(top)) > since_ms)
+
+
 def _is_well(dependency: Dependency) -> bool:
     """Known to be well: something of it works, nothing fails, and nothing is merely too old or was not measured."""
     states = {p.state for p in dependency.probes}
@@ -110,9 +134,15 @@ def _symptom(
         said = Advice(what="")
     return Symptom(
         environment=watched.name, cause=root, event=_event(dependency, [found[name] for name in below]),
-        name=name_of(dependency), what=said.what, fix=said.fix, takes_in=frozenset(below),
+        name=name_of(dependency), what=said.what, fix=said.fix,
+        takes_in=frozenset(below) | _slow_causes((root, *below)) | _outlasted(root, found),
         also=tuple(name_of(found[name]) for name in below),
     )  # fmt: skip
+
+
+def _slow_causes(names: Iterable[str]) -> frozenset[str]:
+    """The causes under which these were known while they were merely slow."""
+    return frozenset(f"{name}:{event}" for name in names for event in SLOW_EVENTS.values())
 
 
 def _event(dependency: Dependency, below: Sequence[Dependency]) -> str:
@@ -170,10 +200,11 @@ def _slow(watched: Watched, found: Mapping[str, Dependency]) -> list[Symptom]:
     for dependency in found.values():
         for probe in dependency.probes:
             event = SLOW_EVENTS.get(probe.code)
-            if event is not None and probe.state == "slow":
+            lasted = probe.at_ms - probe.since_ms >= SLOW_INTERVALS * probe.interval_s * 1000
+            if event is not None and probe.state == "slow" and lasted:
                 said = advice(probe.code, probe.detail.get("words"))
                 made.append(Symptom(environment=watched.name, cause=f"{dependency.name}:{event}", event=event,
-                                    what=said.what, fix=said.fix))  # fmt: skip
+                                    name=name_of(dependency), what=said.what, fix=said.fix))  # fmt: skip
     return made
 
 

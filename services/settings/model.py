@@ -647,7 +647,7 @@ class Alerts(Table):
         None, description="The address under which people open the portal; links in messages begin with it."
     )
     resolved_after_s: float = Field(
-        120, ge=0, le=3600, allow_inf_nan=False, description="An alert is over once all is well for this long."
+        300, ge=0, le=3600, allow_inf_nan=False, description="An alert is over once all is well for this long."
     )
     channels: tuple[AlertChannel, ...] = Field((), max_length=50)
 

@@ -121,6 +121,7 @@ def test_a_worker_that_is_replaced_in_the_middle_of_a_step(swarm: Swarm, how: si
         assert (found.twice, result.code) == ((2,), "drill.twice")
 
 
+@pytest.mark.soak
 def test_without_a_second_worker_nothing_is_lost_but_work_pauses(swarm: Swarm) -> None:
     old = swarm.start()
     event_id = swarm.begin()

@@ -72,4 +72,4 @@ def test_no_alert_is_lost_however_often_the_worker_is_killed(tmp_path: Path) -> 
 def test_ten_thousand_kills_during_a_thousand_alerts(tmp_path: Path) -> None:
     lost, twice = killed(tmp_path, kills=10_000, mean_s=0.4, number=1000)
     assert lost == 0
-    assert twice < 10, f"{twice} of 1,000 messages came twice"
+    assert twice < 100, f"{twice} messages came twice: more than one of a hundred kills fell between sent and noted"
