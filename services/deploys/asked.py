@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from services.clock import HOUR_MS
 from services.dependencies.cleaning import cleaner
-from services.deploys.api import Api, Deployment, Found, Refusal
+from services.deploys.api import Api, Deployment, Refusal
 from services.deploys.platform import TITLES, Field, Value
 from services.settings.model import Environment, Settings
 from services.store import readings
@@ -25,7 +25,8 @@ NAMES = {"railway": "Railway"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """`read_ms`: when it last answered, None while it never did. `code`, `why`: what went wrong since, else empty."""
+    """`read_ms`: when it last answered, None while it never did. `code`, `why`: what went wrong since, else empty;
+    `part` is `deploys` where the settings were read all the same."""
 
     asked_ms: int = 0
     read_ms: int | None = None
@@ -33,6 +34,7 @@ class Asked:
     deployments: tuple[Deployment, ...] = ()
     code: str = ""
     why: str = ""
+    part: str = ""
     wait_until_ms: int = 0
 
     def is_due(self, now_ms: int, *, hinted: bool = False) -> bool:
@@ -64,30 +66,24 @@ def why_not(settings: Settings, environment: Environment) -> str:
 
 
 async def ask(settings: Settings, environment: Environment, before: Asked, now_ms: int) -> Asked:
-    """Ask it; what it said before stays where it refuses."""
+    """Ask it; what it said before stays where it refuses. Nothing of it holds the environment's own secrets."""
     wanted = settings.deploys
     assert wanted.service is not None  # noqa: S101 - why_not was asked
-    api = Api(url=wanted.api_url, token=environment.variables[environment.platform_token])
-    found = await api.read(wanted.service, wanted.project)
+    token = environment.variables[environment.platform_token]
+    api = Api(url=wanted.api_url, token=token, clean=cleaner(environment))
+    found = await api.read(wanted.service, wanted.project, now_ms)
     if isinstance(found, Refusal):
-        wait = now_ms + found.wait_s * 1000 if found.wait_s else 0
-        return replace(before, asked_ms=now_ms, code=found.code, why=found.why, wait_until_ms=wait)
-    return _cleaned(environment, found, now_ms)
+        return replace(before, asked_ms=now_ms, part="", **_trouble(found, now_ms))
+    read = Asked(asked_ms=now_ms, read_ms=now_ms, values=found.values, deployments=found.deployments)
+    if found.refused is None:
+        return read
+    return replace(read, deployments=before.deployments, part="deploys", **_trouble(found.refused, now_ms))
 
 
-def _cleaned(environment: Environment, found: Found, now_ms: int) -> Asked:
-    """Without the environment's own secrets, wherever they came back."""
-    text = cleaner(environment)
-    return Asked(
-        asked_ms=now_ms,
-        read_ms=now_ms,
-        values={field: text(value) for field, value in found.values.items()},
-        deployments=tuple(
-            replace(d, id=text(d.id), commit=text(d.commit), branch=text(d.branch), message=text(d.message),
-                    author=text(d.author))
-            for d in found.deployments
-        ),
-    )  # fmt: skip
+def _trouble(found: Refusal, now_ms: int) -> dict[str, Any]:
+    wait = now_ms + found.wait_s * 1000 if found.wait_s else 0
+    why = found.why or ("too many requests" if found.code == "limited" else "")
+    return {"code": found.code, "why": why, "wait_until_ms": wait}
 
 
 def load(connection: Connection, environment: str) -> Asked:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from services import clock
 from services.clock import HOUR_MS, MINUTE_MS
@@ -18,6 +18,7 @@ from services.deploys.api import SHOWN, Api, Deployment, Found, Refusal
 from services.deploys.asked import Asked
 from services.deploys.view import document, view
 from services.evidence import chain
+from services.outside import storable
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, deploys, readings
@@ -39,8 +40,8 @@ def settings(folder: Path, url: str, *, env: str = f"RAILWAY_TOKEN={TOKEN}\n", d
 
 def read(railway: Railway, serve: Serve, *, token: str = TOKEN, service: str = SERVICE,
          project: str | None = None) -> Found | Refusal:  # fmt: skip
-    api = Api(url=serve(railway.app()).url + "/graphql/v2", token=SecretStr(token))
-    return asyncio.run(api.read(service, project))
+    api = Api(url=serve(railway.app()).url + "/graphql/v2", token=SecretStr(token), clean=storable)
+    return asyncio.run(api.read(service, project, clock.now_ms()))
 
 
 def look(found: Settings, before: Asked | None = None, now_ms: int | None = None) -> Asked:
@@ -75,21 +76,23 @@ def test_what_is_of_the_wrong_type_is_not_known(serve: Serve) -> None:
     railway.instance = {"overlapSeconds": "300", "drainingSeconds": True, "healthcheckPath": ["/"], "numReplicas": None,
                         "sleepApplication": "false", "startCommand": "x" * 5000, "restartPolicyType": "\x00"}  # fmt: skip
     railway.deployments = [None, 1, {"node": None}, {"node": {"id": 5}}, {"node": {"id": "x", "createdAt": "soon"}},
-                           deployment("d", "EXPLODED", 60), *(deployment(f"n{n}", "SUCCESS", n) for n in range(99))]  # fmt: skip
+                           deployment("d", "EXPLODED", 60), {"node": deployment("l", "x", 60)["node"] | {"status": ["SUCCESS"]}},
+                           deployment("next year", "FAILED", -9e6), *(deployment(f"n{n}", "SUCCESS", n) for n in range(99))]  # fmt: skip
     railway.deployments[5]["node"]["meta"] = "text"
     found = read(railway, serve)
     assert isinstance(found, Found)
     assert set(found.values) <= {"start", "restart"}
     assert len(found.values["start"]) == 500
-    assert found.deployments[0].status == "unknown"
+    assert [(d.id, d.status) for d in found.deployments[:3]] == [("d", "unknown"), ("l", "unknown"), ("n0", "SUCCESS")]
     assert len(found.deployments) <= SHOWN
 
 
 @pytest.mark.parametrize("trouble, code", [
-    (JSONResponse({}, 401), "token_refused"), (JSONResponse({}, 403), "token_refused"), (Railway.html(), "unreadable"),
-    (JSONResponse({"data": None}), "unreadable"), (JSONResponse([]), "unreadable"), (JSONResponse({"errors": [5]}), "unreadable"),
-    (Railway.error("Problem processing request"), "unreadable"), (Response(b"\xff" * 50), "unreadable"),
-    (Response(b"x" * 3_000_000), "no_answer"), (JSONResponse({}, 302, {"location": "/login"}), "no_answer"),
+    (JSONResponse({}, 401), "token_refused"), (JSONResponse({}, 403), "token_refused"), (Railway.html(), "no_answer"),
+    (Railway.error("Project Token not found"), "token_refused"), (PlainTextResponse("<html>Sign in</html>"), "unreadable"),
+    (JSONResponse({"data": None}), "unreadable"), (JSONResponse([]), "unreadable"), (JSONResponse({"errors": [5]}), "error"),
+    (Railway.error("Problem processing request"), "error"), (JSONResponse({"errors": [{"message": "x"}]}, 400), "error"), (Response(b"\xff" * 50), "unreadable"),
+    (Response(b"x" * 3_000_000), "too_large"), (JSONResponse({}, 302, {"location": "/login"}), "no_answer"),
     (JSONResponse({"data": {"projectToken": None}}), "token_refused"),
     (JSONResponse({"data": {"projectToken": {"projectId": 5}}}), "token_refused"),
     (JSONResponse({}, 429, {"retry-after": "nine"}), "limited"), (Railway.error("Rate limit exceeded"), "limited"),
@@ -110,12 +113,62 @@ def test_refusals_of_parts_are_named(serve: Serve) -> None:
     assert read(railway, serve, project="another") == Refusal(code="other_project")
     railway.refuses = {"serviceInstance"}
     assert read(railway, serve) == Refusal(code="may_not_read", why="Not Authorized")
+    railway.refuses = {"deployments"}
+    partly = read(railway, serve)
+    assert isinstance(partly, Found)
+    assert (partly.values["draining"], partly.refused) == ("180", Refusal(code="may_not_read", why="Not Authorized"))
     railway.left = 1
     railway.refuses = set()
     assert read(railway, serve) == Refusal(code="limited", wait_s=42)
-    down = asyncio.run(Api(url="http://127.0.0.1:9/graphql/v2", token=SecretStr(TOKEN)).read(SERVICE, None))
+    nowhere = Api(url="http://127.0.0.1:9/graphql/v2", token=SecretStr(TOKEN), clean=storable)
+    down = asyncio.run(nowhere.read(SERVICE, None, clock.now_ms()))
     assert isinstance(down, Refusal)
     assert down.code == "no_answer"
+
+
+NOW_S = 1_800_000_000
+
+
+@pytest.mark.parametrize(("headers", "wait_s"), [
+    ({"retry-after": "42", "x-ratelimit-reset": "9"}, 42), ({"x-ratelimit-reset": f"{NOW_S + 60}"}, 60),
+    ({"x-ratelimit-reset": f"{NOW_S + 61}500"}, 62), ({"x-ratelimit-reset": "2027-01-15T08:02:00Z"}, 120),
+    ({"retry-after": "Fri, 15 Jan 2027 08:01:30 GMT"}, 90), ({"x-ratelimit-reset": "90"}, 90),
+    ({"retry-after": "soon", "x-ratelimit-reset": "30"}, 30), ({"x-ratelimit-reset": f"{NOW_S - 60}"}, 1),
+    ({"retry-after": "9" * 14}, 3600), ({"retry-after": "9" * 99}, 300), ({"retry-after": "-5"}, 300), ({}, 300),
+])  # fmt: skip
+def test_a_rate_limit_says_how_long_to_wait_in_any_form(serve: Serve, headers: dict[str, str], wait_s: int) -> None:
+    railway = Railway()
+    railway.left, railway.limits = 0, headers
+    api = Api(url=serve(railway.app()).url + "/graphql/v2", token=SecretStr(TOKEN), clean=storable)
+    assert asyncio.run(api.read(SERVICE, None, NOW_S * 1000)) == Refusal(code="limited", wait_s=wait_s)
+
+
+def test_settings_that_come_without_deploys_are_used_and_the_rest_is_said(
+    serve: Serve, sqlite_store: Store, tmp_path: Path
+) -> None:
+    railway = Railway()
+    railway.deployments = [deployment("d1", "FAILED", 600)]
+    found = settings(tmp_path, serve(railway.app()).url)
+    first = look(found)
+    railway.refuses = {"deployments"}
+    kept(sqlite_store, look(found, first))
+    page = view(sqlite_store, found, "p", clock.now_ms())
+    assert (page.granted_s, [d.id for d in page.broke]) == (480, ["d1"])
+    assert [(f.code, f.severity) for f in page.findings] == [("api_no_deploys", "warning")]
+    railway.refuses = {"serviceInstance"}
+    kept(sqlite_store, look(found, asked.Asked(part="deploys")))
+    assert "api_may_not_read" in codes(sqlite_store, found)
+
+
+def test_a_secret_at_the_end_of_what_is_kept_is_taken_out_before_it_is_cut(serve: Serve, tmp_path: Path) -> None:
+    railway = Railway()
+    assert railway.instance is not None
+    railway.instance["startCommand"] = "x" * 491 + TOKEN
+    railway.trouble = Railway.error("y" * 111 + TOKEN)
+    found = settings(tmp_path, serve(railway.app()).url)
+    assert look(found).why == "y" * 111 + "[removed]"
+    railway.trouble = None
+    assert look(found).values["start"] == "x" * 491 + "[removed]"
 
 
 def test_its_values_come_first_with_their_age_and_contradictions_are_said(
@@ -158,7 +211,7 @@ def test_what_it_refuses_is_a_finding_and_the_last_values_stay_with_their_age(
     assert limited.is_due(now + 43_000, hinted=True)
     railway.left, railway.trouble = None, Railway.html()
     kept(sqlite_store, replace(look(found, limited, now), read_ms=now - 2 * HOUR_MS))
-    assert codes(sqlite_store, found, now) == ["api_old", "api_unreadable"]
+    assert codes(sqlite_store, found, now) == ["api_old", "api_no_answer"]
     proof.keep(sqlite_store, found, found.environment("p"), clock.now_ms(), asked=True)
     with sqlite_store.read() as connection:
         records = [record for _, _, record in chain.history(connection, "p", check=proof.CHECK)]
