@@ -46,7 +46,7 @@ def read(railway: Railway, serve: Serve, *, token: str = TOKEN, service: str = S
 
 def look(found: Settings, before: Asked | None = None, now_ms: int | None = None) -> Asked:
     now = clock.now_ms() if now_ms is None else now_ms
-    return asyncio.run(asked.ask(found, found.environment("p"), before or Asked(), now))
+    return asyncio.run(asked.ask(found, found.environment("p"), before or Asked(about=asked.about(found)), now))
 
 
 def kept(store: Store, found: Asked) -> None:
@@ -156,7 +156,7 @@ def test_settings_that_come_without_deploys_are_used_and_the_rest_is_said(
     assert (page.granted_s, [d.id for d in page.broke]) == (480, ["d1"])
     assert [(f.code, f.severity) for f in page.findings] == [("api_no_deploys", "warning")]
     railway.refuses = {"serviceInstance"}
-    kept(sqlite_store, look(found, asked.Asked(part="deploys")))
+    kept(sqlite_store, look(found, asked.Asked(about=asked.about(found), part="deploys")))
     assert "api_may_not_read" in codes(sqlite_store, found)
 
 
@@ -216,6 +216,30 @@ def test_what_it_refuses_is_a_finding_and_the_last_values_stay_with_their_age(
     with sqlite_store.read() as connection:
         records = [record for _, _, record in chain.history(connection, "p", check=proof.CHECK)]
     assert [record.outcome for record in records] == ["unknown", "pass"], "what is old proves nothing"
+
+
+def test_what_it_said_of_another_service_says_nothing_of_this_one(
+    serve: Serve, sqlite_store: Store, tmp_path: Path
+) -> None:
+    url = serve(Railway().app()).url
+    kept(sqlite_store, look(settings(tmp_path, url)))
+    found = settings(tmp_path, url, deploys_table='service = "another"')
+    with sqlite_store.read() as connection:
+        assert asked.load(connection, found, "p").is_due(clock.now_ms())
+    assert view(sqlite_store, found, "p", clock.now_ms()).granted_s == 0
+    kept(sqlite_store, look(found))
+    assert "api_no_service" in codes(sqlite_store, found)
+
+
+def test_a_token_that_is_new_in_the_env_file_is_used_at_once(serve: Serve, sqlite_store: Store, tmp_path: Path) -> None:
+    found = settings(tmp_path, serve(Railway().app()).url, env="A=1\n")
+    assert "no_token" in codes(sqlite_store, found)
+    (tmp_path / "p.env").write_text(f"RAILWAY_TOKEN={TOKEN}\n")
+    assert asked.why_not(found, found.environment("p")) == ""
+    kept(sqlite_store, look(found))
+    assert codes(sqlite_store, found) == []
+    (tmp_path / "p.env").unlink()
+    assert asked.why_not(found, found.environment("p")) == "no_token", "an env file that is gone gives no token"
 
 
 def test_how_often_it_is_asked() -> None:
