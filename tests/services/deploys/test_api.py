@@ -305,3 +305,22 @@ def test_deploys_are_joined_to_known_ones_and_doubled_never(sqlite_store: Store)
         "commit": "ab12cd3456",
         "platform_status": "SUCCESS",
     }
+
+
+def test_one_by_the_platform_alone_is_kept_however_long_its_commit_and_however_far_ahead_its_clock(
+    sqlite_store: Store,
+) -> None:
+    now = clock.now_ms()
+    with sqlite_store.write() as connection:
+        assert releases.join(connection, "p", [made("a", "SUCCESS", now + 2000, commit="f" * 400)], now) == 1
+        (found,) = deploys.since(connection, "p", 0, now + 1)
+    assert len(found.version) <= 120, "as the store's column has it"
+    assert found.at_ms == now
+
+
+@pytest.mark.parametrize("status", ["FAILED", "CRASHED", "SKIPPED", "REMOVED", "BUILDING", "unknown"])
+def test_what_is_no_success_is_no_deploy(sqlite_store: Store, status: str) -> None:
+    now = clock.now_ms()
+    with sqlite_store.write() as connection:
+        assert releases.join(connection, "p", [made("a", status, now - 1000, commit="ab12cd3456")], now) == 0
+        assert deploys.newest(connection, "p") is None
