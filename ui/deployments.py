@@ -24,7 +24,7 @@ from ui import cached, html, present, signin, widgets
 
 RISKS = {
     "safe": ("ok", "safe"), "not_seen": ("unknown", "none cut so far"), "at_risk": ("degraded", "at risk"),
-    "cut": ("down", "cut"),
+    "cut": ("down", "cut"), "unknown": ("unknown", "not known"),
 }  # fmt: skip
 SOURCES = {"told": "reported", "seen": "seen in readiness", "platform": "by the platform"}
 COLUMNS = (

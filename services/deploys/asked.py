@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from services.clock import HOUR_MS
 from services.dependencies.cleaning import cleaner
 from services.deploys.api import Api, Deployment, Refusal
-from services.deploys.platform import TITLES, Field, Value
+from services.deploys.platform import SECONDS, TITLES, Field, Value
 from services.errors import SettingsError
 from services.settings.load import with_current_secrets
 from services.settings.model import Environment, Settings
@@ -55,6 +55,10 @@ class Asked:
         source = f"{name}'s API, {seconds(max(0, now_ms - self.read_ms) / 1000)} ago"
         return tuple(Value(field=field, value=self.values[field], source=source) for field in TITLES
                      if field in self.values)  # fmt: skip
+
+    def grants(self) -> bool:
+        """Whether what a deploy grants is known from here."""
+        return not SECONDS.isdisjoint(self.values)
 
     def is_old(self, now_ms: int) -> bool:
         """Whether what it said last is too old to speak for now."""

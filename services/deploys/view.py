@@ -94,6 +94,8 @@ def seen(connection: Connection, settings: Settings, environment: Environment, n
     rate = history.a_month(past, now_ms)
     granted = granted_s(platform, now)
     made = forecast(steps, runs, ran, granted, now_ms)
+    if settings.deploys.platform is not None and told.grants() and told.is_old(now_ms):
+        made = tuple(replace(item, risk="unknown") if item.risk == "safe" else item for item in made)
     wanted = needed(steps, runs)
     wrong = [*settings_findings(settings, environment, told, platform, rate, wanted, now_ms), *_not_confirmed(past)]
     wrong += _beyond_the_edge(environment, made, found.get(SYNC))

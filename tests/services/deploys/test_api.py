@@ -21,8 +21,9 @@ from services.evidence import chain
 from services.outside import storable
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, deploys, readings
+from services.store import Store, deploys, durations, readings, samples
 from services.store.deploys import PLATFORM, Deploy
+from services.store.samples import Sample
 from tests.conftest import Served
 from tests.services.deploys.railway_stand_in import PROJECT, SERVICE, TOKEN, Railway, deployment
 
@@ -324,3 +325,19 @@ def test_what_is_no_success_is_no_deploy(sqlite_store: Store, status: str) -> No
     with sqlite_store.write() as connection:
         assert releases.join(connection, "p", [made("a", status, now - 1000, commit="ab12cd3456")], now) == 0
         assert deploys.newest(connection, "p") is None
+
+
+def test_no_step_is_called_safe_by_values_that_are_old(serve: Serve, sqlite_store: Store, tmp_path: Path) -> None:
+    now = clock.now_ms()
+    found = settings(tmp_path, serve(Railway().app()).url)
+    name = durations.name(durations.STEP, "scan", "ask")
+    steps = [Sample(environment="p", sli=name, at_ms=now - n, value=1.0, good=True) for n in range(5000)]
+    with sqlite_store.write() as connection:
+        samples.append(connection, steps, {})
+    risks = []
+    for age in (0, 2 * HOUR_MS):
+        kept(sqlite_store, look(found, now_ms=now - age))
+        page = view(sqlite_store, found, "p", now)
+        risks.append([f.risk for f in page.forecast])
+        assert page.granted_s == 480
+    assert risks == [["safe"], ["unknown"]]
