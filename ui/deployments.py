@@ -24,7 +24,7 @@ from ui import cached, html, present, signin, widgets
 
 RISKS = {
     "safe": ("ok", "safe"), "not_seen": ("unknown", "none cut so far"), "at_risk": ("degraded", "at risk"),
-    "cut": ("down", "cut"),
+    "cut": ("down", "cut"), "unknown": ("unknown", "not known"),
 }  # fmt: skip
 SOURCES = {"told": "reported", "seen": "seen in readiness", "platform": "by the platform"}
 COLUMNS = (
@@ -201,7 +201,7 @@ def _who(past: Past) -> str:
 
 
 def _broke(found: Deployments, where: tzinfo) -> str:
-    """Deploys that never ran, as the platform lists them."""
+    """Deploys that the platform calls failed or crashed. None of them counts as a deploy."""
     if not found.broke:
         return ""
     rows = [
@@ -211,7 +211,9 @@ def _broke(found: Deployments, where: tzinfo) -> str:
         for d in found.broke
     ]  # fmt: skip
     head = ("When", "State", "Commit", "Branch", "Who", "Message")
-    return html.heading("Deploys that failed", "As the platform lists them: these never ran.") + html.table(head, rows)
+    return html.heading("Deploys that failed or crashed", "As the platform lists its newest deploys.") + html.table(
+        head, rows
+    )
 
 
 def _foreseen(past: Past) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 from services import access, clock
 from services.dependencies.inngest import flight
-from services.deploys import after, asked, calls, history, in_flight, proof, releases, success
+from services.deploys import after, asked, calls, history, in_flight, proof, success
 from services.deploys.platform import Platform
 from services.deploys.view import RUNS, granted_s, measured, platform_of
 from services.errors import GreenlightError
@@ -49,9 +49,7 @@ class DeployWatch:
                 kept = checked if keeps else kept
                 for name in await asyncio.to_thread(self._check_all, keeps):
                     self._look_soon(name, SOON)
-                    await self._ask_platform(self._settings.environment(name), hinted=True)
-                for environment in self._held:
-                    await self._ask_platform(environment)
+                    await asyncio.to_thread(self._hint, name)
             await asyncio.sleep(LOOK_S)
 
     @property
@@ -65,25 +63,9 @@ class DeployWatch:
                 found = await flight.look(environment)
                 await asyncio.to_thread(self._keep, environment.name, found)
 
-    async def _ask_platform(self, environment: Environment, *, hinted: bool = False) -> None:
-        """Ask the platform's API, not too often, and keep what it says."""
-        if asked.why_not(self._settings, environment):
-            return
-        now = clock.now_ms()
-        before = await asyncio.to_thread(self._asked, environment.name)
-        if before.is_due(now, hinted=hinted):
-            found = await asked.ask(self._settings, environment, before, now)
-            await asyncio.to_thread(self._keep_asked, environment.name, found, now)
-
-    def _asked(self, name: str) -> asked.Asked:
-        with self._store.read() as connection:
-            return asked.load(connection, name)
-
-    def _keep_asked(self, name: str, found: asked.Asked, now: int) -> None:
+    def _hint(self, name: str) -> None:
         with self._store.write() as connection:
-            asked.keep(connection, name, found)
-            if not found.code:
-                releases.join(connection, name, found.deployments, now)
+            asked.hint(connection, name, clock.now_ms())
 
     def _wanted(self) -> tuple[str, ...]:
         with self._store.read() as connection:
@@ -147,7 +129,6 @@ class DeployWatch:
     async def prove(self, name: str) -> None:
         """Look at an environment's settings, since somebody asks, or the platform calls."""
         environment = self._settings.environment(name)
-        await self._ask_platform(environment, hinted=True)
         await asyncio.to_thread(proof.keep, self._store, self._settings, environment, clock.now_ms(), asked=True)
 
     def _count_calls(self, environment: Environment, platform: Platform, now: int) -> None:

@@ -58,6 +58,7 @@ from worker.lag import LagMeter
 from worker.leases import Handler, JobFailed, Leases, Progress
 from worker.metrics import WorkerMetrics
 from worker.parts import Parts
+from worker.platform import PlatformWatch
 from worker.replays import ReplayWork
 from worker.schedule import Schedule
 from worker.steps import Counted, Steps
@@ -176,6 +177,7 @@ class _Process:
         self._deploys = DeployWatch(
             store, settings, owner=self._leases.owner, holds=self._leases.holds, look_soon=self._collector.look_soon
         )
+        self._platform = PlatformWatch(store, settings, holds=self._leases.holds)
         self._replays = ReplayWork(store, settings, owner=self._leases.owner)
         tasks = scheduled.tasks(store, settings, self._collector, self._leases, self._parts.notes)
         self._schedule = Schedule(store, settings, tasks, owner=self._leases.owner)
@@ -275,6 +277,7 @@ class _Process:
     async def _probe_now(self, job: Job, progress: Progress) -> str:
         await self._watch.catch_up(job.environment)
         count = await self._collector.look_now(job.environment, progress)
+        await self._platform.ask(job.environment, hinted=True)
         await self._deploys.prove(job.environment)
         if not await self._writer.flush():
             raise JobFailed(f"The results could not be saved: {self._writer.trouble}")
@@ -351,6 +354,7 @@ class _Process:
                 ("collector", self._collector.run),
                 ("environments", self._watch.run),
                 ("deploys", self._deploys.run),
+                ("platform", self._platform.run),
                 ("settings", self._follow_settings),
                 ("replays", self._replays.run),
                 ("schedule", lambda: self._schedule.fallback().run()),

@@ -80,7 +80,9 @@ def of_asking(
         yield _made(why_not, variable=variable)
     if why_not:
         return
-    if told.code:
+    if told.part:
+        yield _made("api_no_deploys", why=told.why or told.code)
+    elif told.code:
         yield _made(f"api_{told.code}", variable=variable, service=service, why=told.why)
     if told.is_old(now_ms):
         yield _made("api_old", age=seconds((now_ms - (told.read_ms or 0)) / 1000))

@@ -25,7 +25,7 @@ SAFE = 0.001  # at most one step in a thousand is cut
 SURE = 1000  # measurements of a step from which one in a thousand can be read at all
 Z = 1.96  # of 95 %
 LEAST_S = 3600.0  # a rate from less time than this says little
-Risk = Literal["safe", "not_seen", "at_risk", "cut"]
+Risk = Literal["safe", "not_seen", "at_risk", "cut", "unknown"]  # unknown: what a deploy grants is not known now
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 
+from services.deploys import asked
 from services.errors import GreenlightError
 from services.fingerprint import InstallationKey, installation_key
 from services.settings.model import Environment, Settings
@@ -40,6 +41,7 @@ def receive(store: Store, settings: Settings, given: str, *, now_ms: int) -> Non
     if environment is None:
         raise UnknownHook("No hook has this address.")
     with store.write() as connection:
+        asked.hint(connection, environment.name, now_ms)
         if jobs.open_job(connection, kind="probe", environment=environment.name) is not None:
             return
         name = f"hook:{environment.name}"

@@ -31,7 +31,7 @@ def _proof(connection: Connection, settings: Settings, environment: Environment,
     platform, now = platform_of(connection, settings, environment, now_ms), from_ms(now_ms)
     rate = history.a_month(history.read(connection, environment.name, now_ms), now_ms)
     runs, _, steps = forecast.load(connection, environment.name, now_ms)
-    told = asked.load(connection, environment.name)
+    told = asked.load(connection, settings, environment.name)
     needed = forecast.needed(steps, runs)
     found = settings_findings(settings, environment, told, platform, rate, needed, now_ms)
     errors = [finding for finding in found if finding.severity == "error"]

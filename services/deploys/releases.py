@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from services.clock import DAY_MS, MINUTE_MS
+from services import deployed
+from services.clock import DAY_MS
 from services.deploys.api import SUCCEEDED, Deployment
 from services.store import deploys
-from services.store.deploys import PLATFORM, Deploy
+from services.store.deploys import NEAR_MS, PLATFORM, SHORTEST_COMMIT, Deploy
 
-NEAR_MS = 15 * MINUTE_MS  # two that lie so near are one
-SHORTEST_COMMIT = 7  # characters by which a commit is known
 DETAIL = "platform"
 
 
@@ -29,10 +28,10 @@ def join(connection: Connection, environment: str, found: Sequence[Deployment], 
         if match is not None:
             if match.detail.get(DETAIL) != told:
                 deploys.add_detail(connection, match, {DETAIL: told})
-        elif deployment.status == SUCCEEDED and 0 <= now_ms - deployment.updated_ms < 90 * DAY_MS:
+        elif deployment.status == SUCCEEDED and now_ms - deployment.updated_ms < 90 * DAY_MS:
             made = Deploy(
-                environment=environment, at_ms=deployment.updated_ms, version=deployment.commit or deployment.id,
-                source=PLATFORM, detail={DETAIL: told},
+                environment=environment, at_ms=min(deployment.updated_ms, now_ms),
+                version=deployed.name(deployment.commit) or deployment.id, source=PLATFORM, detail={DETAIL: told},
             )  # fmt: skip
             if deploys.note(connection, made):
                 known.append(made)

@@ -30,7 +30,7 @@ class Terms:
 
 def terms(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Terms:
     """The terms as the settings say now. Raises StoreError."""
-    platform = known.of(settings, environment, asked.load(connection, environment.name), now_ms)
+    platform = known.of(settings, environment, asked.load(connection, settings, environment.name), now_ms)
     now = from_ms(now_ms)
     named = None if environment.drill is None else environment.drill.transport
     return Terms(

@@ -83,7 +83,7 @@ def seen(connection: Connection, settings: Settings, environment: Environment, n
     """The same on a connection that is open. Raises StoreError."""
     name, now, price = environment.name, clock.from_ms(now_ms), settings.deploys.cost_per_step
     platform = platform_of(connection, settings, environment, now_ms)
-    told = asked.load(connection, name)
+    told = asked.load(connection, settings, name)
     found = {c.probe: c for c in conditions.load(connection, name)}
     runs, ran, steps = forecasts.load(connection, name, now_ms)
     past = history.read(connection, name, now_ms, measured(environment, platform, found.get(RUNS), now))
@@ -94,6 +94,8 @@ def seen(connection: Connection, settings: Settings, environment: Environment, n
     rate = history.a_month(past, now_ms)
     granted = granted_s(platform, now)
     made = forecast(steps, runs, ran, granted, now_ms)
+    if settings.deploys.platform is not None and told.grants() and told.is_old(now_ms):
+        made = tuple(replace(item, risk="unknown") if item.risk == "safe" else item for item in made)
     wanted = needed(steps, runs)
     wrong = [*settings_findings(settings, environment, told, platform, rate, wanted, now_ms), *_not_confirmed(past)]
     wrong += _beyond_the_edge(environment, made, found.get(SYNC))
@@ -123,7 +125,7 @@ def seen(connection: Connection, settings: Settings, environment: Environment, n
 
 def platform_of(connection: Connection, settings: Settings, environment: Environment, now_ms: int) -> Platform:
     """What holds of the platform's settings: as its API says, and as is written. Raises StoreError."""
-    return platforms.of(settings, environment, asked.load(connection, environment.name), now_ms)
+    return platforms.of(settings, environment, asked.load(connection, settings, environment.name), now_ms)
 
 
 def is_named(settings: Settings, platform: Platform) -> bool:

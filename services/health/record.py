@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from services import deployed
-from services.clock import MINUTE_MS
 from services.dependencies.registry import KINDS
 from services.dependencies.run import Observation
 from services.evidence import chain
@@ -25,7 +24,6 @@ from services.store.conditions import Condition
 from services.store.deploys import Deploy
 from services.store.spans import ENVIRONMENT, Span, StoredSpan
 
-ONE_DEPLOY_MS = 15 * MINUTE_MS  # what the platform tells and what readiness shows so soon after it are one deploy
 KEEPING = tuple(kind.keep for kind in KINDS.values() if kind.keep is not None)
 
 
@@ -97,10 +95,10 @@ def record(store: Store, batch: Sequence[Observation], memory: Memory, within: W
         _observe(connection, seen, touched)
         for deploy in deployed:
             told = deploys.newest(connection, deploy.environment)  # a pipeline or the platform may have been first
-            if told is not None and told.source == deploys.PLATFORM and deploy.at_ms - told.at_ms < ONE_DEPLOY_MS:
-                deploys.rename(connection, told, deploy.version, deploy.source)
-            elif told is None or told.version != deploy.version:
+            if deploy.source == deploys.FIRST:  # the version that ran already takes no deploy's place
                 deploys.note(connection, deploy)
+            elif told is None or told.version != deploy.version:
+                deploys.note_named(connection, deploy)
         if proofs:
             chain.append(store, connection, proofs)
         if within is not None:
@@ -115,7 +113,7 @@ def _load(connection: Connection, environment: str) -> _Known:
         conditions={c.probe: c for c in conditions.load(connection, environment)},
         evidence={e.check: e for e in chain.latest(connection, environment)},
         spans=span_store.newest(connection, environment),
-        version=None if (last := deploys.newest(connection, environment)) is None else last.version,
+        version=deploys.reported(connection, environment),
     )
 
 

@@ -29,7 +29,7 @@ def tell(store: Store, deploy: Deploy, *, once: str, now_ms: int) -> bool:
     with store.write() as connection:
         if not claims.take(connection, name, "deploys", now_ms=now_ms, lease_ms=2 * TOLERANCE_S * 1000, again=True):
             return False
-        return deploys.note(connection, deploy)
+        return deploys.note_named(connection, deploy)
 
 
 def declare(

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from services.clock import MINUTE_MS
 from services.store.schema import deploys, maintenance
 
 NAMES = ("environment", "at_ms", "version", "source", "note")
 PLATFORM = "platform"  # told by the platform alone
+NEAR_MS = 15 * MINUTE_MS  # what the platform and somebody else tell so near to each other is one deploy
+SHORTEST_COMMIT = 7  # characters by which a commit is known
 FIRST = "first"  # the version that ran when the environment was first looked at: known, but no deploy
 
 
@@ -70,11 +73,41 @@ def newest(connection: Connection, environment: str) -> Deploy | None:
     return None if row is None else _deploy(row)
 
 
-def rename(connection: Connection, deploy: Deploy, version: str, source: str) -> None:
-    """Give a deploy the version that the application itself names."""
-    own = (deploys.c.environment == deploy.environment) & (deploys.c.at_ms == deploy.at_ms)
-    connection.execute(update(deploys).where(own, deploys.c.version == deploy.version)
-                       .values(version=version, source=source))  # fmt: skip
+def reported(connection: Connection, environment: str) -> str | None:
+    """The last version that the application or a pipeline named. The platform names commits, which may be others."""
+    query = select(deploys.c.version).where(deploys.c.environment == environment, deploys.c.source != PLATFORM)
+    return connection.execute(query.order_by(deploys.c.at_ms.desc(), deploys.c.id.desc()).limit(1)).scalar()
+
+
+def note_named(connection: Connection, deploy: Deploy) -> bool:
+    """Keep a deploy that the application or a pipeline names; False where it is there already.
+
+    What the platform alone told within 15 min of it, or last and by the same commit, is this one: it gets its name.
+    """
+    told = _told_by_platform(connection, deploy)
+    if told is None:
+        return note(connection, deploy)
+    same = (deploys.c.environment == deploy.environment) & (deploys.c.at_ms == told.at_ms)
+    there = connection.execute(select(deploys.c.source).where(same, deploys.c.version == deploy.version)).scalar()
+    if there not in {None, PLATFORM}:
+        return False
+    values = {"version": deploy.version, "source": deploy.source, "note": deploy.note}
+    connection.execute(update(deploys).where(same, deploys.c.version == told.version).values(values))
+    return True
+
+
+def _told_by_platform(connection: Connection, deploy: Deploy) -> Deploy | None:
+    """The nearest in time; else the last one, where it is of the same commit."""
+    own = (deploys.c.environment == deploy.environment) & (deploys.c.source == PLATFORM)
+    near = deploys.c.at_ms.between(deploy.at_ms - NEAR_MS + 1, deploy.at_ms + NEAR_MS - 1)
+    apart = func.abs(deploys.c.at_ms - deploy.at_ms)
+    row = connection.execute(select(deploys).where(own, near).order_by(apart, deploys.c.id).limit(1)).first()
+    if row is not None:
+        return _deploy(row)
+    last = newest(connection, deploy.environment)
+    if last is None or last.source != PLATFORM or len(deploy.version) < SHORTEST_COMMIT:
+        return None
+    return last if last.version.startswith(deploy.version) else None
 
 
 def add_detail(connection: Connection, deploy: Deploy, found: Mapping[str, Any]) -> None:

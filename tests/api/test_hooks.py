@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.deploys import asked as platform
 from services.deploys import hooks
 from services.fingerprint import installation_key
 from services.store import Store, deploys, jobs
@@ -42,6 +43,8 @@ def test_a_call_is_a_hint_to_look_and_no_deploy(portal: tuple[httpx.Client, Stor
         asked = jobs.open_job(connection, kind="probe", environment="p")
         assert jobs.open_job(connection, kind="probe", environment="q") is None
         assert deploys.newest(connection, "p") is None, "what it says is not believed"
+        hints = [platform.hinted_ms(connection, name) for name in ("p", "q")]
+        assert hints[0] > 0 == hints[1], "the platform's API is asked soon"
         count = connection.exec_driver_sql("SELECT count(*) FROM jobs").scalar()
     assert asked is not None
     assert (asked.requested_by, count) == (hooks.BY, 1)

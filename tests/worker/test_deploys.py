@@ -12,9 +12,7 @@ from services.store import Store, deploys, readings
 from services.store.deploys import Deploy
 from tests.conftest import Served
 from tests.services.dependencies.test_inngest_server import Fake, row
-from tests.services.deploys.railway_stand_in import Railway, deployment
 from tests.services.deploys.test_after import seen
-from tests.services.deploys.test_api import settings as platform_settings
 from tests.services.deploys.test_light import settings_file
 from worker import deploys as watching
 from worker.deploys import DeployWatch
@@ -50,6 +48,7 @@ def test_it_reads_what_is_at_work_checks_what_was_deployed_and_remembers(
         found = in_flight.load(connection, "p")
         newest, old = history.read(connection, "p", clock.now_ms())
         assert readings.load(connection, "p", "deploy_settings") is not None
+        assert asked.hinted_ms(connection, "p") > 0, "of a new deploy the platform is asked soon"
     assert found is not None
     assert [run.id for run in found.flight.runs] == ["works"]
     assert newest.deploy.detail[CHECK]["parts"] == {"readiness": True, "moves": None}
@@ -66,21 +65,3 @@ def test_an_environment_that_another_worker_holds_is_left_alone(sqlite_store: St
     assert watch._check_all(True) == []
     with sqlite_store.read() as connection:
         assert readings.load(connection, "p", "deploy_settings") is None
-
-
-def test_it_asks_the_platform_and_again_soon_after_a_hint(sqlite_store: Store, tmp_path: Path, serve: Serve) -> None:
-    railway = Railway()
-    railway.deployments = [deployment("d1", "SUCCESS", 600, commitHash="ab12cd3456")]
-    found = platform_settings(tmp_path, serve(railway.app()).url)
-    watch = DeployWatch(sqlite_store, found, owner="w", holds=lambda _name: True, look_soon=lambda *_: None)
-
-    async def hints() -> None:
-        for _ in range(3):
-            await watch.prove("p")
-
-    asyncio.run(hints())
-    assert len(railway.queries) == 3, "one look has three questions; hints that follow at once bring no other"
-    with sqlite_store.read() as connection:
-        (deploy,) = deploys.since(connection, "p", 0, clock.now_ms())
-        assert asked.load(connection, "p").values["draining"] == "180"
-    assert (deploy.version, deploy.source) == ("ab12cd3456", deploys.PLATFORM)

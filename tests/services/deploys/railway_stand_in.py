@@ -19,7 +19,7 @@ def moment(ago_s: float) -> str:
 
 
 def deployment(id_: str, status: str, ago_s: float, *, took_s: float = 60, **meta: Any) -> dict[str, Any]:
-    return {"node": {"id": id_, "status": status, "createdAt": moment(ago_s), "statusUpdatedAt": moment(ago_s - took_s),
+    return {"node": {"id": id_, "status": status, "createdAt": moment(ago_s), "statusUpdatedAt": moment(max(0, ago_s - took_s)),
                      "meta": meta}}  # fmt: skip
 
 
@@ -36,6 +36,7 @@ class Railway:
         self.trouble: Response | None = None
         self.refuses: set[str] = set()  # parts that the token may not read
         self.left: int | None = None  # requests until the rate limit
+        self.limits = {"retry-after": "42", "x-ratelimit-remaining": "0"}  # the headers that come with it
         self.queries: list[str] = []
         self.tokens: set[str | None] = set()
 
@@ -51,8 +52,7 @@ class Railway:
         if self.left is not None:
             self.left -= 1
             if self.left < 0:
-                return JSONResponse({"errors": [{"message": "Rate limit exceeded"}]}, 429,
-                                    {"retry-after": "42", "x-ratelimit-remaining": "0"})  # fmt: skip
+                return JSONResponse({"errors": [{"message": "Rate limit exceeded"}]}, 429, self.limits)
         if request.headers.get("project-access-token") != TOKEN:
             return self.error("Not Authorized")
         part = next(name for name in ("projectToken", "serviceInstance", "deployments") if name in asked["query"])

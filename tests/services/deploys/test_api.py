@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from services import clock
 from services.clock import HOUR_MS, MINUTE_MS
@@ -18,10 +18,12 @@ from services.deploys.api import SHOWN, Api, Deployment, Found, Refusal
 from services.deploys.asked import Asked
 from services.deploys.view import document, view
 from services.evidence import chain
+from services.outside import storable
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, deploys, readings
+from services.store import Store, deploys, durations, readings, samples
 from services.store.deploys import PLATFORM, Deploy
+from services.store.samples import Sample
 from tests.conftest import Served
 from tests.services.deploys.railway_stand_in import PROJECT, SERVICE, TOKEN, Railway, deployment
 
@@ -39,13 +41,13 @@ def settings(folder: Path, url: str, *, env: str = f"RAILWAY_TOKEN={TOKEN}\n", d
 
 def read(railway: Railway, serve: Serve, *, token: str = TOKEN, service: str = SERVICE,
          project: str | None = None) -> Found | Refusal:  # fmt: skip
-    api = Api(url=serve(railway.app()).url + "/graphql/v2", token=SecretStr(token))
-    return asyncio.run(api.read(service, project))
+    api = Api(url=serve(railway.app()).url + "/graphql/v2", token=SecretStr(token), clean=storable)
+    return asyncio.run(api.read(service, project, clock.now_ms()))
 
 
 def look(found: Settings, before: Asked | None = None, now_ms: int | None = None) -> Asked:
     now = clock.now_ms() if now_ms is None else now_ms
-    return asyncio.run(asked.ask(found, found.environment("p"), before or Asked(), now))
+    return asyncio.run(asked.ask(found, found.environment("p"), before or Asked(about=asked.about(found)), now))
 
 
 def kept(store: Store, found: Asked) -> None:
@@ -75,21 +77,23 @@ def test_what_is_of_the_wrong_type_is_not_known(serve: Serve) -> None:
     railway.instance = {"overlapSeconds": "300", "drainingSeconds": True, "healthcheckPath": ["/"], "numReplicas": None,
                         "sleepApplication": "false", "startCommand": "x" * 5000, "restartPolicyType": "\x00"}  # fmt: skip
     railway.deployments = [None, 1, {"node": None}, {"node": {"id": 5}}, {"node": {"id": "x", "createdAt": "soon"}},
-                           deployment("d", "EXPLODED", 60), *(deployment(f"n{n}", "SUCCESS", n) for n in range(99))]  # fmt: skip
+                           deployment("d", "EXPLODED", 60), {"node": deployment("l", "x", 60)["node"] | {"status": ["SUCCESS"]}},
+                           deployment("next year", "FAILED", -9e6), *(deployment(f"n{n}", "SUCCESS", n) for n in range(99))]  # fmt: skip
     railway.deployments[5]["node"]["meta"] = "text"
     found = read(railway, serve)
     assert isinstance(found, Found)
     assert set(found.values) <= {"start", "restart"}
     assert len(found.values["start"]) == 500
-    assert found.deployments[0].status == "unknown"
+    assert [(d.id, d.status) for d in found.deployments[:3]] == [("d", "unknown"), ("l", "unknown"), ("n0", "SUCCESS")]
     assert len(found.deployments) <= SHOWN
 
 
 @pytest.mark.parametrize("trouble, code", [
-    (JSONResponse({}, 401), "token_refused"), (JSONResponse({}, 403), "token_refused"), (Railway.html(), "unreadable"),
-    (JSONResponse({"data": None}), "unreadable"), (JSONResponse([]), "unreadable"), (JSONResponse({"errors": [5]}), "unreadable"),
-    (Railway.error("Problem processing request"), "unreadable"), (Response(b"\xff" * 50), "unreadable"),
-    (Response(b"x" * 3_000_000), "no_answer"), (JSONResponse({}, 302, {"location": "/login"}), "no_answer"),
+    (JSONResponse({}, 401), "token_refused"), (JSONResponse({}, 403), "token_refused"), (Railway.html(), "no_answer"),
+    (Railway.error("Project Token not found"), "token_refused"), (PlainTextResponse("<html>Sign in</html>"), "unreadable"),
+    (JSONResponse({"data": None}), "unreadable"), (JSONResponse([]), "unreadable"), (JSONResponse({"errors": [5]}), "error"),
+    (Railway.error("Problem processing request"), "error"), (JSONResponse({"errors": [{"message": "x"}]}, 400), "error"), (Response(b"\xff" * 50), "unreadable"),
+    (Response(b"x" * 3_000_000), "too_large"), (JSONResponse({}, 302, {"location": "/login"}), "no_answer"),
     (JSONResponse({"data": {"projectToken": None}}), "token_refused"),
     (JSONResponse({"data": {"projectToken": {"projectId": 5}}}), "token_refused"),
     (JSONResponse({}, 429, {"retry-after": "nine"}), "limited"), (Railway.error("Rate limit exceeded"), "limited"),
@@ -110,12 +114,62 @@ def test_refusals_of_parts_are_named(serve: Serve) -> None:
     assert read(railway, serve, project="another") == Refusal(code="other_project")
     railway.refuses = {"serviceInstance"}
     assert read(railway, serve) == Refusal(code="may_not_read", why="Not Authorized")
+    railway.refuses = {"deployments"}
+    partly = read(railway, serve)
+    assert isinstance(partly, Found)
+    assert (partly.values["draining"], partly.refused) == ("180", Refusal(code="may_not_read", why="Not Authorized"))
     railway.left = 1
     railway.refuses = set()
     assert read(railway, serve) == Refusal(code="limited", wait_s=42)
-    down = asyncio.run(Api(url="http://127.0.0.1:9/graphql/v2", token=SecretStr(TOKEN)).read(SERVICE, None))
+    nowhere = Api(url="http://127.0.0.1:9/graphql/v2", token=SecretStr(TOKEN), clean=storable)
+    down = asyncio.run(nowhere.read(SERVICE, None, clock.now_ms()))
     assert isinstance(down, Refusal)
     assert down.code == "no_answer"
+
+
+NOW_S = 1_800_000_000
+
+
+@pytest.mark.parametrize(("headers", "wait_s"), [
+    ({"retry-after": "42", "x-ratelimit-reset": "9"}, 42), ({"x-ratelimit-reset": f"{NOW_S + 60}"}, 60),
+    ({"x-ratelimit-reset": f"{NOW_S + 61}500"}, 62), ({"x-ratelimit-reset": "2027-01-15T08:02:00Z"}, 120),
+    ({"retry-after": "Fri, 15 Jan 2027 08:01:30 GMT"}, 90), ({"x-ratelimit-reset": "90"}, 90),
+    ({"retry-after": "soon", "x-ratelimit-reset": "30"}, 30), ({"x-ratelimit-reset": f"{NOW_S - 60}"}, 1),
+    ({"retry-after": "9" * 14}, 3600), ({"retry-after": "9" * 99}, 300), ({"retry-after": "-5"}, 300), ({}, 300),
+])  # fmt: skip
+def test_a_rate_limit_says_how_long_to_wait_in_any_form(serve: Serve, headers: dict[str, str], wait_s: int) -> None:
+    railway = Railway()
+    railway.left, railway.limits = 0, headers
+    api = Api(url=serve(railway.app()).url + "/graphql/v2", token=SecretStr(TOKEN), clean=storable)
+    assert asyncio.run(api.read(SERVICE, None, NOW_S * 1000)) == Refusal(code="limited", wait_s=wait_s)
+
+
+def test_settings_that_come_without_deploys_are_used_and_the_rest_is_said(
+    serve: Serve, sqlite_store: Store, tmp_path: Path
+) -> None:
+    railway = Railway()
+    railway.deployments = [deployment("d1", "FAILED", 600)]
+    found = settings(tmp_path, serve(railway.app()).url)
+    first = look(found)
+    railway.refuses = {"deployments"}
+    kept(sqlite_store, look(found, first))
+    page = view(sqlite_store, found, "p", clock.now_ms())
+    assert (page.granted_s, [d.id for d in page.broke]) == (480, ["d1"])
+    assert [(f.code, f.severity) for f in page.findings] == [("api_no_deploys", "warning")]
+    railway.refuses = {"serviceInstance"}
+    kept(sqlite_store, look(found, asked.Asked(about=asked.about(found), part="deploys")))
+    assert "api_may_not_read" in codes(sqlite_store, found)
+
+
+def test_a_secret_at_the_end_of_what_is_kept_is_taken_out_before_it_is_cut(serve: Serve, tmp_path: Path) -> None:
+    railway = Railway()
+    assert railway.instance is not None
+    railway.instance["startCommand"] = "x" * 491 + TOKEN
+    railway.trouble = Railway.error("y" * 111 + TOKEN)
+    found = settings(tmp_path, serve(railway.app()).url)
+    assert look(found).why == "y" * 111 + "[removed]"
+    railway.trouble = None
+    assert look(found).values["start"] == "x" * 491 + "[removed]"
 
 
 def test_its_values_come_first_with_their_age_and_contradictions_are_said(
@@ -158,11 +212,35 @@ def test_what_it_refuses_is_a_finding_and_the_last_values_stay_with_their_age(
     assert limited.is_due(now + 43_000, hinted=True)
     railway.left, railway.trouble = None, Railway.html()
     kept(sqlite_store, replace(look(found, limited, now), read_ms=now - 2 * HOUR_MS))
-    assert codes(sqlite_store, found, now) == ["api_old", "api_unreadable"]
+    assert codes(sqlite_store, found, now) == ["api_old", "api_no_answer"]
     proof.keep(sqlite_store, found, found.environment("p"), clock.now_ms(), asked=True)
     with sqlite_store.read() as connection:
         records = [record for _, _, record in chain.history(connection, "p", check=proof.CHECK)]
     assert [record.outcome for record in records] == ["unknown", "pass"], "what is old proves nothing"
+
+
+def test_what_it_said_of_another_service_says_nothing_of_this_one(
+    serve: Serve, sqlite_store: Store, tmp_path: Path
+) -> None:
+    url = serve(Railway().app()).url
+    kept(sqlite_store, look(settings(tmp_path, url)))
+    found = settings(tmp_path, url, deploys_table='service = "another"')
+    with sqlite_store.read() as connection:
+        assert asked.load(connection, found, "p").is_due(clock.now_ms())
+    assert view(sqlite_store, found, "p", clock.now_ms()).granted_s == 0
+    kept(sqlite_store, look(found))
+    assert "api_no_service" in codes(sqlite_store, found)
+
+
+def test_a_token_that_is_new_in_the_env_file_is_used_at_once(serve: Serve, sqlite_store: Store, tmp_path: Path) -> None:
+    found = settings(tmp_path, serve(Railway().app()).url, env="A=1\n")
+    assert "no_token" in codes(sqlite_store, found)
+    (tmp_path / "p.env").write_text(f"RAILWAY_TOKEN={TOKEN}\n")
+    assert asked.why_not(found, found.environment("p")) == ""
+    kept(sqlite_store, look(found))
+    assert codes(sqlite_store, found) == []
+    (tmp_path / "p.env").unlink()
+    assert asked.why_not(found, found.environment("p")) == "no_token", "an env file that is gone gives no token"
 
 
 def test_how_often_it_is_asked() -> None:
@@ -228,3 +306,38 @@ def test_deploys_are_joined_to_known_ones_and_doubled_never(sqlite_store: Store)
         "commit": "ab12cd3456",
         "platform_status": "SUCCESS",
     }
+
+
+def test_one_by_the_platform_alone_is_kept_however_long_its_commit_and_however_far_ahead_its_clock(
+    sqlite_store: Store,
+) -> None:
+    now = clock.now_ms()
+    with sqlite_store.write() as connection:
+        assert releases.join(connection, "p", [made("a", "SUCCESS", now + 2000, commit="f" * 400)], now) == 1
+        (found,) = deploys.since(connection, "p", 0, now + 1)
+    assert len(found.version) <= 120, "as the store's column has it"
+    assert found.at_ms == now
+
+
+@pytest.mark.parametrize("status", ["FAILED", "CRASHED", "SKIPPED", "REMOVED", "BUILDING", "unknown"])
+def test_what_is_no_success_is_no_deploy(sqlite_store: Store, status: str) -> None:
+    now = clock.now_ms()
+    with sqlite_store.write() as connection:
+        assert releases.join(connection, "p", [made("a", status, now - 1000, commit="ab12cd3456")], now) == 0
+        assert deploys.newest(connection, "p") is None
+
+
+def test_no_step_is_called_safe_by_values_that_are_old(serve: Serve, sqlite_store: Store, tmp_path: Path) -> None:
+    now = clock.now_ms()
+    found = settings(tmp_path, serve(Railway().app()).url)
+    name = durations.name(durations.STEP, "scan", "ask")
+    steps = [Sample(environment="p", sli=name, at_ms=now - n, value=1.0, good=True) for n in range(5000)]
+    with sqlite_store.write() as connection:
+        samples.append(connection, steps, {})
+    risks = []
+    for age in (0, 2 * HOUR_MS):
+        kept(sqlite_store, look(found, now_ms=now - age))
+        page = view(sqlite_store, found, "p", now)
+        risks.append([f.risk for f in page.forecast])
+        assert page.granted_s == 480
+    assert risks == [["safe"], ["unknown"]]

@@ -149,3 +149,25 @@ def test_what_the_platform_told_first_and_readiness_shows_then_is_one_deploy(sto
     assert [(d.at_ms, d.version, d.source, dict(d.detail)) for d in found] == [
         (100_000, "2.5.0", "seen", {"x": 1}), (5_000_000, "2.6.0", "seen", {}),
     ]  # fmt: skip
+
+
+def test_a_redeploy_of_the_same_version_that_the_platform_told_is_not_seen_again_at_a_restart(store: Store) -> None:
+    memory = ledger.Memory()
+    ledger.record(store, [seen(0, version="2.5.0")], memory)
+    with store.write() as connection:
+        deploys.note(connection, Deploy(environment="e", at_ms=100_000, version="ab12cd3456", source=deploys.PLATFORM))
+    memory.forget("e")
+    ledger.record(store, [seen(9000, version="2.5.0")], memory)
+    with store.read() as connection:
+        found = deploys.since(connection, "e", 0, 10_000_000)
+    assert [(d.version, d.source) for d in found] == [("ab12cd3456", deploys.PLATFORM)]
+
+
+def test_the_version_that_ran_when_we_first_looked_takes_no_deploy_s_place(store: Store) -> None:
+    with store.write() as connection:
+        deploys.note(connection, Deploy(environment="e", at_ms=100_000, version="ab12cd3456", source=deploys.PLATFORM))
+    ledger.record(store, [seen(160, version="2.5.0")], ledger.Memory())
+    with store.read() as connection:
+        (found,) = deploys.since(connection, "e", 0, 10_000_000)
+        assert deploys.reported(connection, "e") == "2.5.0"
+    assert (found.at_ms, found.version, found.source) == (100_000, "ab12cd3456", deploys.PLATFORM)

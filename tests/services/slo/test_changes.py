@@ -109,3 +109,26 @@ def test_a_deploy_that_was_told_is_not_seen_once_more(store: Store) -> None:
     with store.read() as connection:
         found = deploys.since(connection, "production", 0, NOW + DAY)
     assert [(d.version, d.source) for d in found] == [("1.1", "told")]
+
+
+@pytest.mark.parametrize(("version", "after_ms", "found"), [
+    ("1.1", 14 * 60_000, [("1.1", "told")]), ("1.1", -14 * 60_000, [("1.1", "told")]),
+    ("ab12cd3", 5 * 3_600_000, [("ab12cd3", "told")]), ("ab12cd3456", 0, [("ab12cd3456", "told")]),
+    ("ab12", 5 * 3_600_000, [("ab12cd3456", "platform"), ("ab12", "told")]),
+    ("1.1", 16 * 60_000, [("ab12cd3456", "platform"), ("1.1", "told")]),
+])  # fmt: skip
+def test_what_the_platform_told_before_the_pipeline_did_is_one_deploy(
+    store: Store, version: str, after_ms: int, found: list[tuple[str, str]]
+) -> None:
+    detail = {"platform": {"id": "d1"}}
+    with store.write() as connection:
+        deploys.note(
+            connection, Deploy(environment="p", at_ms=NOW, version="ab12cd3456", source=deploys.PLATFORM, detail=detail)
+        )
+    told = Deploy(environment="p", at_ms=NOW + after_ms, version=version, source="told", note="by CI")
+    assert changes.tell(store, told, once="one", now_ms=NOW)
+    with store.read() as connection:
+        kept = deploys.since(connection, "p", NOW - DAY, NOW + DAY)
+    assert [(d.version, d.source) for d in kept] == found
+    if len(kept) == 1:
+        assert (kept[0].at_ms, kept[0].note, dict(kept[0].detail)) == (NOW, "by CI", detail)
