@@ -344,7 +344,7 @@ def _one(
 def _sending(settings: Any, store: Store) -> Iterator[None]:
     import asyncio
 
-    from worker.alerts import Sender
+    from worker.sending import Sender
 
     loop = asyncio.new_event_loop()
     sender = Sender(store, settings, owner="benchmark")

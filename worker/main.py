@@ -49,7 +49,7 @@ from services.store.migrate import migrate
 from services.verdict import view as verdicts
 from worker import app as worker_app
 from worker import functions, scheduled
-from worker.alerts import DeadMan, Judge, Sender
+from worker.alerts import Judge
 from worker.collector import Collector
 from worker.connection import Connection
 from worker.deploys import DeployWatch
@@ -61,6 +61,8 @@ from worker.parts import Parts
 from worker.platform import PlatformWatch
 from worker.replays import ReplayWork
 from worker.schedule import Schedule
+from worker.sending import Sender
+from worker.sign_of_life import DeadMan
 from worker.steps import Counted, Steps
 from worker.sync import Registration
 from worker.writer import Writer

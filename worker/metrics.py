@@ -10,10 +10,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from services.errors import StoreError
 from services.evidence import chain
 from services.store import Store
-from worker.alerts import DeadMan, Sender
 from worker.collector import Collector
 from worker.leases import Leases
 from worker.parts import Parts
+from worker.sending import Sender
+from worker.sign_of_life import DeadMan
 from worker.writer import Writer
 
 

@@ -9,19 +9,22 @@ from pathlib import Path
 import pytest
 
 from services import causes, clock
+from services.access import local_operator
 from services.alerts import writing
 from services.alerts.setup import AlertSetup
 from services.dependencies.model import Reading
 from services.dependencies.run import Observation
-from services.evidence import chain
+from services.evidence import chain, decisions
 from services.evidence.model import Evidence
 from services.health import record as ledger
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, alerts, conditions, deploys, outbox, workers
+from services.store import Store, alerts, conditions, deploys, outbox, replays, workers
 from services.store.deploys import Deploy
+from services.store.replays import Run
 from services.store.workers import Worker
 from tests.services.health.test_record import seen
+from tests.services.soak.test_reading import Stage
 
 NOW = 1_800_000_000_000
 
@@ -44,6 +47,12 @@ def judged(store: Store, settings: Settings, name: str, now_ms: int = NOW) -> li
     causes.judge_source(store, settings, AlertSetup.from_settings(settings), source(name), "e", now_ms)
     with store.read() as connection:
         return [a.event for a in alerts.open_ones(connection)]
+
+
+def over(store: Store, settings: Settings, name: str, now_ms: int) -> list[str]:
+    """What is still open once all was well for long enough."""
+    judged(store, settings, name, now_ms)
+    return judged(store, settings, name, now_ms + 600_000)
 
 
 def verdict_is(store: Store, value: str, blocking: tuple[str, ...] = ()) -> None:
@@ -156,3 +165,110 @@ def test_time_alone_ends_an_alert_that_has_been_well_for_long_enough(store: Stor
         assert alerts.open_ones(connection) == ()
     assert causes.write_records(store, settings, NOW + 291_000 + clock.MINUTE_MS + 20_000) == 1
     assert causes.write_records(store, settings, NOW + 291_000 + clock.MINUTE_MS + 20_000) == 0
+
+
+def test_a_soak_that_passed_or_broke_is_said_once(
+    store: Store, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "greenlight.toml").write_text(
+        '[[alerts.channels]]\nname="team"\nurl_variable="TEAM"\nseverities=["page", "notify"]\n[soak]\nhours=1\n'
+        'canaries=0\n[[environments]]\nname="stage"\nrole="staging"\nbase_url="http://s"\n'
+    )
+    wanted = load({"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml"), "GREENLIGHT_DATA": str(tmp_path / "d"),
+                   "TEAM": "https://hooks.slack.com/services/x"})  # fmt: skip
+    stage = Stage(store, wanted, monkeypatch)
+
+    def told() -> list[str]:
+        stage.soak()
+        causes.judge_source(store, wanted, AlertSetup.from_settings(wanted), source("soak"), "stage", stage.now)
+        with store.read() as connection:
+            return [a.event for a in alerts.ended(connection, since_ms=0)]
+
+    stage.strict()
+    stage.live(20)
+    assert told() == []
+    stage.live(2, code="readiness.not_ready")
+    stage.live(1)
+    assert told() == ["soak_broken"]
+    assert told() == ["soak_broken"], "what was said is not said again"
+    stage.live(61)
+    assert told() == ["soak_broken", "soak_passed"] or told() == ["soak_passed", "soak_broken"]
+    assert len(told()) == 2
+
+
+def failing_readiness(store: Store, settings: Settings, minutes: int, *, with_alert: bool) -> None:
+    memory, within = ledger.Memory(), partial(writing.of_states, AlertSetup.from_settings(settings))
+    for second in range(-60 * minutes, 0, 10):
+        at_s = NOW / 1000 + second
+        ledger.record(store, [seen(at_s, "readiness.refused")], memory, *([within] if with_alert else []))
+
+
+def test_a_budget_that_burns_is_one_alert_unless_its_cause_has_one(store: Store, settings: Settings) -> None:
+    failing_readiness(store, settings, 90, with_alert=False)
+    assert judged(store, settings, "slo") == ["burn_page"]
+    with store.read() as connection:
+        assert [a.cause for a in alerts.open_ones(connection)] == ["burn:readiness_uptime"]
+
+
+def test_a_budget_that_burns_by_what_people_know_is_not_sent(store: Store, settings: Settings) -> None:
+    failing_readiness(store, settings, 90, with_alert=True)
+    assert judged(store, settings, "slo") == ["not_ready"]
+
+
+def canary_run(number: int, verdict: str, critical: tuple[str, ...] = ()) -> Run:
+    return Run(id=f"r{number}", created_ms=NOW + number, started_ms=NOW + number, finished_ms=NOW + number,
+               state="finished", runner="worker", requested_by="schedule", environment="e", agent="swarm",
+               subset="canary", options={}, golden_name="g", golden_sha256="x", judge_sha256="y", total=12,
+               verdict=verdict, summary={"critical_failures": list(critical)})  # fmt: skip
+
+
+def test_the_canary_is_an_alert_after_two_failing_runs_or_one_critical_failure(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "greenlight.toml").write_text(
+        (tmp_path / "greenlight.toml").read_text()
+        + '[[replay.agents]]\nname="swarm"\nurl="http://127.0.0.1:9"\nenvironment="e"\n'
+    )
+    wanted = load({"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml"), "GREENLIGHT_DATA": str(tmp_path / "d"),
+                   "TEAM": "https://hooks.slack.com/services/x"})  # fmt: skip
+
+    def after(run: Run) -> list[str]:
+        with store.write() as connection:
+            replays.create(connection, run, [("c", 0)], "{}", "1")
+        return judged(store, wanted, "canary", NOW + int(run.id[1:]))
+
+    assert after(canary_run(1, "PASS")) == []
+    assert after(canary_run(2, "BLOCK")) == [], "one failing run may be chance"
+    assert after(canary_run(3, "BLOCK")) == ["canary"]
+    assert after(canary_run(4, "BLOCK", ("send_money",))) == ["canary_critical"]
+    with store.read() as connection:
+        assert "send_money" in alerts.open_ones(connection)[0].what
+    after(canary_run(5, "PASS"))
+    assert over(store, wanted, "canary", NOW + 600_000) == []
+
+
+def test_a_waiver_that_ends_within_a_day_is_one(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now_ms", lambda: NOW)
+    decisions.waive_canaries(store, settings.environment("e"), local_operator("Ada"), note="none planned", days=3)
+    assert judged(store, settings, "waiver") == []
+    assert judged(store, settings, "waiver", NOW + 3 * clock.DAY_MS - clock.HOUR_MS) == ["waiver_ends"]
+    with store.read() as connection:
+        assert "ends in 1 h" in alerts.open_ones(connection)[0].what.replace("\u00a0", " ")
+    assert over(store, settings, "waiver", NOW + 4 * clock.DAY_MS) == [], "what has ended is no news"
+
+
+def test_settings_that_stand_only_in_a_file_that_is_no_longer_read_are_one(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "railway.json").write_text('{"deploy": {"overlapSeconds": 60, "drainingSeconds": 60}}')
+    (tmp_path / "greenlight.toml").write_text(
+        '[deploys]\nfiles=["railway.json"]\n' + (tmp_path / "greenlight.toml").read_text()
+    )
+    wanted = load({"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml"), "GREENLIGHT_DATA": str(tmp_path / "d"),
+                   "TEAM": "https://hooks.slack.com/services/x"})  # fmt: skip
+    assert judged(store, wanted, "platform") == ["settings_unread"]
+    with store.read() as connection:
+        assert "railway.json" in alerts.open_ones(connection)[0].what
+    assert over(store, settings, "platform", NOW + 600_000) == []

@@ -25,7 +25,7 @@ from services.health import record as ledger
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, conditions
-from worker.alerts import Sender
+from worker.sending import Sender
 
 LEASE_MS = 300
 
@@ -51,13 +51,14 @@ async def work(settings: Settings, number: int, spread_s: float, begun_s: float)
     store = Store.open(settings.database_url.get_secret_value())
     within = partial(writing.of_states, setup_of(settings, number))
     memory = ledger.Memory()
+    with store.read() as connection:  # once: nobody else writes, and the sender needs the loop
+        done = {c.environment for c in conditions.load(connection)}
     sender = asyncio.create_task(Sender(store, settings, owner=f"w{os.getpid()}", lease_ms=LEASE_MS).run())
     while not sender.done():
         due = min(number, 1 + int(number * (time.time() - begun_s) / spread_s))
-        with store.read() as connection:
-            done = {c.environment for c in conditions.load(connection)}
         for name in [f"t{n}" for n in range(due) if f"t{n}" not in done]:
             await asyncio.to_thread(ledger.record, store, [failure(name)], memory, within)
+            done.add(name)
         await asyncio.sleep(0.02)
 
 

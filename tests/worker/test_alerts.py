@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,9 @@ from services.verdict.model import Subject
 from services.verdict.rules import RULES
 from tests.patience import until
 from tests.receivers import Answer, Receiver
-from worker.alerts import DeadMan, Judge, Sender
+from worker.alerts import Judge
+from worker.sending import Sender
+from worker.sign_of_life import DeadMan
 
 NUMBERS = itertools.count()
 ADA = Person(name="Ada", role="operator", verified=True, key="k")
@@ -258,3 +262,63 @@ def test_a_sign_of_life_is_sent_only_while_all_is_at_work(kept: Store, settings:
     asyncio.run(again())
     assert "collector" in asyncio.run(again())
     assert slack.asked == 1
+
+
+def test_a_stored_message_that_this_version_can_not_read_holds_up_nobody(
+    kept: Store, settings: Settings, slack: Receiver
+) -> None:
+    now = clock.now_ms()
+    older = Delivery(key="older", alert_id="a", channel="team", kind="opened", severity="page", made_ms=now, due_ms=now,
+                     body={"event": "opened", "title": "e: down"})  # fmt: skip
+    with kept.write() as connection:
+        outbox.put(connection, [older])
+    item = put(kept)
+    send_until(kept, settings, lambda: row(kept, item.key).state == "sent")
+    assert (row(kept, "older").state, row(kept, "older").code) == ("dead", "unreadable")
+    assert len(slack.taken) == 1
+
+
+def test_store_trouble_that_lasts_is_sent_from_memory_once_and_so_is_its_end(
+    kept: Store, settings: Settings, slack: Receiver, pager: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.sending.TROUBLE_LASTS_S", 0.2)
+    trouble = ["The disk is full."]
+    sender = Sender(kept, settings, owner="w", store_trouble=lambda: trouble[0])
+
+    async def lived() -> None:
+        await sender._tell_directly()
+        assert slack.taken == [], "a moment's trouble is nobody's matter"
+        await asyncio.sleep(0.3)
+        await sender._tell_directly()
+        await sender._tell_directly()
+        trouble[0] = ""
+        await sender._tell_directly()
+        await sender._tell_directly()
+
+    asyncio.run(lived())
+    said = [taken.raw.decode() for taken in slack.taken]
+    assert len(said) == 2
+    assert "The disk is full." in said[0]
+    assert "Resolved: Greenlight can store again" in said[1]
+    assert len(pager.taken) == 2
+
+
+def test_a_digest_that_no_worker_was_there_for_is_made_up_for(
+    kept: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = AlertSetup.from_settings(settings)
+    team = next(c for c in setup.channels if c.name == "team")
+    setup = replace(setup, channels=(replace(team, digest_at=time(8, 0)),))
+    eight = clock.to_ms(datetime(2027, 3, 1, 8, tzinfo=UTC))
+
+    def digests_at(started_ms: int, now_ms: int) -> int:
+        monkeypatch.setattr(clock, "now_ms", lambda: started_ms)
+        judge = Judge(kept, settings, setup, owner="w", holds=lambda _name: True)
+        monkeypatch.setattr(clock, "now_ms", lambda: now_ms)
+        return judge._digests()
+
+    assert digests_at(eight + 60_000, eight + 120_000) == 0, "set up after its hour"
+    assert digests_at(eight, eight + clock.DAY_MS + 1000) == 1
+    assert digests_at(eight, eight + clock.DAY_MS + 2000) == 0, "once"
+    missed = eight + 2 * clock.DAY_MS
+    assert digests_at(missed + 600_000, missed + 660_000) == 1

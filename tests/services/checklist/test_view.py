@@ -288,3 +288,22 @@ def test_it_reads_its_evidence_once(store: Store, tmp_path: Path) -> None:
     assert len([question for question in asked if "max(evidence.seq)" in question]) == 2, "once an environment"
     assert len([question for question in asked if "row_number()" in question]) == 2, "decisions too"
     assert len(asked) < 40, len(asked)
+
+
+@pytest.mark.parametrize(("channel", "policy", "is_there"), [
+    ("", "", False),
+    ('[[alerts.channels]]\nname="team"\nurl_variable="TEAM"\n', "", True),
+    ('[[alerts.channels]]\nname="team"\nurl_variable="TEAM"\nenvironments=["stage"]\n', "", False),
+    ("", "[policy]\nalerts=true\n", True),
+])  # fmt: skip
+def test_the_step_about_alerts_is_asked_for_where_somebody_is_to_be_reached(
+    store: Store, tmp_path: Path, channel: str, policy: str, is_there: bool
+) -> None:
+    settings(tmp_path)
+    file = tmp_path / "greenlight.toml"
+    file.write_text(channel + policy + file.read_text())
+    wanted = load({"GREENLIGHT_CONFIG": str(file), "GREENLIGHT_DATA": str(tmp_path),
+                   "TEAM": "https://hooks.slack.com/services/x"})  # fmt: skip
+    assert ("alerts-prod" in states(look(store, wanted))) is is_there
+    prove(store, "prod", "alerts.reach")
+    assert (states(look(store, wanted)).get("alerts-prod") == "done") is is_there

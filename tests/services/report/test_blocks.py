@@ -1,6 +1,7 @@
 """What a report says, whatever its format: who signed, and *simulated* on every line that could be quoted."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from services.report.make import Report, report
 from services.report.render import markdown, text
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, deploys, snapshots
+from services.store import Store, alerts, deploys, snapshots
+from services.store.alerts import Alert
 from services.verdict import view as verdicts
 from tests.services.checklist.test_view import CHECKS, prove
 
@@ -177,3 +179,21 @@ def test_a_requirement_that_is_no_longer_met_is_said(store: Store, wanted: Setti
     lines = report(store, wanted, "prod", "leadership").found["changed"]["lines"]
     assert "No longer met: The application says that it is ready." in lines
     assert "The verdict was Not enough evidence and is No-Go." in lines
+
+
+def test_an_open_incident_is_named_with_since_when_and_who_took_it(store: Store, wanted: Settings) -> None:
+    prove(store, "prod", *CHECKS, simulated=True)
+    now = clock.now_ms()
+    made = Alert(id="a", environment="prod", cause="redis", source="states", event="required_down", severity="page",
+                 state="open", simulated=True, opened_ms=now - 3_600_000, changed_ms=now, title="prod: Redis is down",
+                 what="It refuses connections.", fix="Start it.", page="dependency_health",
+                 acknowledged_ms=now, acknowledged_by="Ada Lovelace")  # fmt: skip
+    with store.write() as connection:
+        alerts.add(connection, made)
+        alerts.add(connection, replace(made, id="b", cause="mail", title="prod: mail was down", state="resolved",
+                                        ended_ms=now))  # fmt: skip
+    said = text(report(store, wanted, "prod", "completion").blocks())
+    assert "Redis is down" in said
+    assert clock.iso(now - 3_600_000)[:16].replace("T", " ") in said
+    assert "Ada Lovelace" in said
+    assert "mail was down" not in said
