@@ -1,0 +1,1 @@
+"""How a team's own golden set comes about: a first example, imports, a diff between versions, publishing."""
