@@ -1,12 +1,16 @@
 """Replay harness: does the agent still do its work as the golden cases ask, and how sure is that?"""
 
-from ui import html, replay_list, replay_run, state
+from ui import html, replay_draft, replay_drafts, replay_list, replay_run, state, widgets
+
+PARTS = {"runs": replay_list.page, "drafts": replay_drafts.page}
 
 html.show(
     html.title("Replay harness", "Does the agent still do its work as the golden cases ask, and how sure is that?")
 )
-chosen = state.text(state.RUN)
-if chosen is None:
-    replay_list.page()
+run, draft = state.text(state.RUN), state.text(state.DRAFT)
+if run is not None:
+    replay_run.page(run)
+elif draft is not None:
+    replay_draft.page(draft)
 else:
-    replay_run.page(chosen)
+    PARTS[widgets.choose(state.VIEW, {"runs": "Runs", "drafts": "Draft cases"}, label="Part of the page")]()

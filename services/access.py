@@ -19,7 +19,7 @@ Role = Literal["viewer", "operator", "engineer"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "engineer")  # each may do what those before it may
 Action = Literal[
     "probe", "validate", "replay", "maintenance", "confirm", "campaign", "request_go", "sign_off", "baseline",
-    "rescore", "waive", "write_env", "deploy", "configure", "runs", "drill", "alerts",
+    "rescore", "waive", "write_env", "deploy", "configure", "runs", "drill", "alerts", "draft", "publish",
 ]  # fmt: skip
 
 # The least role for each action; looking is for everybody who may open the portal.
@@ -29,6 +29,7 @@ LEAST: Mapping[Action, Role] = {
     "runs": "operator",
     "drill": "operator",
     "alerts": "operator",
+    "draft": "operator",
     "replay": "operator",
     "maintenance": "operator",
     "confirm": "operator",
@@ -40,6 +41,7 @@ LEAST: Mapping[Action, Role] = {
     "waive": "engineer",
     "write_env": "engineer",
     "deploy": "engineer",
+    "publish": "engineer",
     "configure": "engineer",
 }
 

@@ -22,6 +22,7 @@ CHART = "chart"
 STEP = "step"
 KIND = "kind"
 DOC = "doc"
+DRAFT = "draft"
 AT = "at"
 _LAST, _PLACE, _ARRIVED = "environment-last-looked-at", "page-last-looked-at", "has-just-arrived"
 KEPT = (VIEW, SLI, WINDOW, CHART)  # mean the same in another environment

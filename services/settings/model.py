@@ -566,6 +566,9 @@ class Replay(Table):
     )
     agents: tuple[Agent, ...] = ()
     judge: JudgeTable | None = None
+    review: int = Field(
+        1, ge=1, le=5, description="How many people must stand behind a draft case before it is published."
+    )
 
 
 class Deploys(Table):

@@ -330,6 +330,19 @@ replay_baselines = Table(
     Column("chosen_by", String(120), nullable=False),
 )
 
+# Cases on their way into the golden set; they count once they are published in its file.
+golden_drafts = Table(
+    "golden_drafts",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("state", String(10), nullable=False),  # draft, published, dropped
+    Column("created_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("edition", Integer, nullable=False),  # grows with each change: who writes over another's is refused
+    Column("body", Text, nullable=False),  # the case, where it comes from, what was taken out, who agrees
+    Index("golden_drafts_by_state", "state", "changed_ms"),
+)
+
 # What somebody should know, by environment and cause; the environment is empty for Greenlight itself.
 alerts = Table(
     "alerts",

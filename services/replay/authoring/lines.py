@@ -1,4 +1,4 @@
-"""Cases from JSON lines: our own, and those that others write for evaluations, told apart by the fields they have.
+"""Cases from JSON lines: our own, and those that others write for evaluations, known by the fields they have.
 
 Known: our cases; OpenAI's evals (`input`, `ideal`); LangSmith (`inputs`, `outputs`); Braintrust (`input`, `expected`);
 DeepEval (`input`, `expected_output`, `expected_tools`); Inspect (`input`, `target`); promptfoo (`vars`, `assert`).

@@ -108,6 +108,15 @@ def write(plan_: Plan, *, backup: bool = True) -> Path | None:
     return kept
 
 
+def put_back(file: Path, before: Path) -> None:
+    """Put a kept version in the place of the file. Raises NotPublished."""
+    try:
+        _whole(file, before.read_bytes())
+        before.unlink()
+    except OSError as error:
+        raise NotPublished(f"{file.name} can't be written ({error.strerror}). Nothing was changed.") from error
+
+
 def text(body: Mapping[str, Any]) -> str:
     """A set as its file holds it."""
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
