@@ -13,6 +13,7 @@ from services.access import Person
 from services.errors import GreenlightError
 from services.replay.authoring import drafts
 from services.replay.authoring.drafts import Draft
+from services.replay.authoring.suggestions import in_words
 from ui import cached, html, replay_drafts, signin, widgets
 
 CRITERION = "expected"
@@ -84,9 +85,12 @@ def _form(draft: Draft) -> None:
         chosen = _suggested(draft)
         left, right = st.columns([2, 3], vertical_alignment="bottom")
         way = left.selectbox(
-            "Or in your words", [None, *WAYS], format_func=lambda key: WAYS[key][0] if key else "Nothing more"
+            "Or in your words",
+            [None, *WAYS],
+            format_func=lambda key: WAYS[key][0] if key else "Nothing more",
+            key=f"draft-way-{draft.edition}",
         )
-        said = right.text_input("Text or tool", max_chars=200)
+        said = right.text_input("Text or tool", max_chars=200, key=f"draft-said-{draft.edition}")
         critical = st.checkbox(
             "A failure of this case blocks the build", value=bool(case["criteria"][0].get("critical"))
         )
@@ -110,7 +114,8 @@ def _form(draft: Draft) -> None:
     kept = values["expectations"]
     expectations = [*(kept if isinstance(kept, list) else []), *(e for e in chosen if e not in case["expectations"])]
     if way is not None and (said.strip() or way == "refuses"):
-        expectations.append({"criterion": CRITERION, **WAYS[way][1](said.strip())})
+        own = {"criterion": CRITERION, **WAYS[way][1](said.strip())}
+        expectations += [own] if own not in expectations else []
     tags = sorted({*case.get("tags", ()), "canary"} if canary else set(case.get("tags", ())) - {"canary"})
     criteria = [{**case["criteria"][0], "critical": critical}, *case["criteria"][1:]]
     changed = {**values, "expectations": expectations, "title": title, "tags": tags, "criteria": criteria}
@@ -123,7 +128,7 @@ def _suggested(draft: Draft) -> list[dict[str, Any]]:
     there = list(draft.case["expectations"])
     open_ones = [each for each in draft.suggestions if each["expectation"] not in there]
     for each in there:
-        st.markdown(f"- {_plain(json.dumps(each, ensure_ascii=False))}")
+        st.markdown(f"- {_plain(in_words(each) or json.dumps(each, ensure_ascii=False))}")
     if open_ones:
         st.caption("Suggestions from what happened. Choose what must hold every time.")
     slot = f"draft-suggestion-{draft.id}-{draft.edition}"

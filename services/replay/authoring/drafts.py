@@ -176,7 +176,7 @@ def _problems(case: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def edit(store: Store, settings: Settings, id_: str, edition: int, person: Person, *, case: Mapping[str, Any]) -> Draft:
-    """Put another wording in place; whoever wrote it stands behind it, and the others have to agree again.
+    """Put another wording in place; the person who wrote it stands behind it, the others have to agree again.
 
     What is typed is scrubbed as well. Raises Forbidden, Refused, StoreError.
     """

@@ -1,4 +1,4 @@
-"""Drafts that are ready become the next version of the golden set; and the way back."""
+"""Drafts that are ready become the next version of the golden set; how that is taken back."""
 
 from __future__ import annotations
 

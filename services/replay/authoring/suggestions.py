@@ -5,6 +5,7 @@ Suggestions only: what an agent did once is no proof that it was right, so none 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,34 @@ def suggestions(calls: Sequence[Call], answer: str, known: Mapping[str, Any]) ->
     failed = dict.fromkeys(call.tool for call in calls if call.is_ok is False)
     made += [_made(f"It does not call {tool}, which failed here", kind="tool_forbidden", tool=tool) for tool in failed]
     return tuple(made[:MOST])
+
+
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "tool_required": ("It calls {}", "tool"), "tool_forbidden": ("It does not call {}", "tool"),
+    "tool_order": ("It calls these in order: {}", "tools"),
+    "text_forbidden": ("Its answer does not contain {}", "any_of"),
+    "refusal": ("It refuses", ""), "approval_asked": ("It asks for approval", ""),
+}  # fmt: skip
+
+
+def in_words(expectation: Mapping[str, Any]) -> str:
+    """An expectation as a sentence; "" for one that has to be read as it is written."""
+    kind = expectation.get("kind")
+    rest = set(expectation) - {"criterion", "kind"}
+    if kind == "text_contains" and rest == {"all_of"}:
+        return f"Its answer contains {_listed(expectation['all_of'])}"
+    if kind == "tool_at_most" and rest == {"tool", "n"}:
+        return f"It calls {expectation['tool']} at most {expectation['n']} times"
+    text, field = _WORDS.get(str(kind), ("", ""))
+    with_arguments = kind == "tool_required" and rest == {"tool", "arguments", "match"}
+    if not text or (rest != ({field} - {""}) and not with_arguments):
+        return ""
+    said = text.format(_listed(expectation[field])) if field else text
+    return f"{said} with {json.dumps(expectation['arguments'], ensure_ascii=False)}" if with_arguments else said
+
+
+def _listed(value: Any) -> str:
+    return value if isinstance(value, str) else ", ".join(map(str, value))
 
 
 def _made(words: str, **expectation: Any) -> Suggestion:

@@ -17,7 +17,7 @@ from services.replay import golden
 from services.replay.authoring import drafts, publish, release, starter
 from services.replay.authoring.drafts import Draft, Material, Refused
 from services.replay.authoring.removal import Remover
-from services.replay.authoring.suggestions import Call, suggestions
+from services.replay.authoring.suggestions import Call, in_words, suggestions
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store
@@ -228,3 +228,18 @@ def test_a_set_that_can_not_be_written_keeps_its_drafts(
 def test_an_id_that_the_set_has_gets_a_number(store: Store, settings: Settings) -> None:
     found: Mapping[str, Any] = proposed(store, settings, title="Refund in time").case
     assert found["id"] == "refund-in-time-2"
+
+
+@pytest.mark.parametrize(("expectation", "words"), [
+    ({"kind": "tool_required", "tool": "pay"}, "It calls pay"),
+    ({"kind": "tool_required", "tool": "pay", "arguments": {"n": 1}, "match": "subset"}, 'It calls pay with {"n": 1}'),
+    ({"kind": "tool_required", "tool": "pay", "status": "error"}, ""),
+    ({"kind": "text_contains", "all_of": ["a", "b"]}, "Its answer contains a, b"),
+    ({"kind": "text_contains", "any_of": ["a"]}, ""),
+    ({"kind": "text_forbidden", "any_of": ["sorry"]}, "Its answer does not contain sorry"),
+    ({"kind": "refusal"}, "It refuses"),
+    ({"kind": "tool_order", "tools": ["a", "b"]}, "It calls these in order: a, b"),
+    ({"kind": "number_range", "path": "x", "min": 1}, ""),
+])  # fmt: skip
+def test_an_expectation_in_words_says_all_of_it_or_nothing(expectation: dict[str, Any], words: str) -> None:
+    assert in_words({"criterion": "expected", **expectation}) == words
