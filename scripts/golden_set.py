@@ -177,10 +177,9 @@ def _diff(options: argparse.Namespace) -> int:
     from services.replay import golden
     from services.replay.authoring import difference
 
-    old, new = (golden.raw(file) for file in (options.old, options.new))
-    for raw, file in ((old, options.old), (new, options.new)):
-        golden.parse(raw, str(file))
-    found = difference.between(old, new)
+    for file in (options.old, options.new):
+        golden.read(file)
+    found = difference.between(golden.raw(options.old), golden.raw(options.new))
     if options.json:
         print(json.dumps(difference.as_json(found), indent=2, ensure_ascii=False))
     else:
@@ -193,8 +192,8 @@ def _publish(options: argparse.Namespace) -> int:
     from services.replay import golden
     from services.replay.authoring import difference, publish
 
-    raw = golden.raw(options.cases)
-    golden.parse(raw, str(options.cases))
+    golden.read(options.cases)
+    raw = golden.own(options.cases)
     removed = [id_.strip() for id_ in options.remove.split(",") if id_.strip()]
     plan = publish.plan(options.to, raw["cases"], version=options.version, today=clock.now().date(), removed=removed,
                         name="" if options.to.exists() else raw["name"], replacing=options.replace)  # fmt: skip

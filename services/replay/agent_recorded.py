@@ -13,14 +13,15 @@ from services.replay.model import Answer, Trouble
 
 
 class RecordedAgent:
-    """Several lines for a case are its repeats: by their field `repeat` (from 1), else in the file's order.
+    """Several lines for a case are its repeats: by their field `repeat` (from 1), else in the file's order; `turn`
+    (from 1) numbers the lines of a conversation.
 
     A repeat without a line of its own is not recorded: no answer is ever counted twice.
     """
 
     def __init__(self, path: str, *, label: str) -> None:
         self.label = label
-        self._lines: dict[tuple[str, int], Any] = {}
+        self._lines: dict[tuple[str, int, int], Any] = {}
         self._last: dict[str, int] = defaultdict(int)
         try:
             with Path(path).open(encoding="utf-8-sig", newline="\n") as stream:
@@ -41,13 +42,16 @@ class RecordedAgent:
             raise WrongAgent(f"{path}: line {number} can't be used: {error}.") from error
         if not isinstance(reply, dict) or not isinstance(reply.get("case_id"), str):
             raise WrongAgent(f"{path}: line {number} has no case_id.")
-        case_id, repeat = reply["case_id"], reply.get("repeat", self._last[reply["case_id"]] + 1)
-        if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
-            raise WrongAgent(f"{path}: line {number} has a repeat that is no whole number from 1.")
-        if (case_id, repeat) in self._lines:
+        case_id, turn = reply["case_id"], reply.get("turn", 1)
+        last = self._last[case_id]
+        repeat = reply.get("repeat", last + 1 if turn == 1 else max(last, 1))
+        for name, value in (("repeat", repeat), ("turn", turn)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise WrongAgent(f"{path}: line {number} has a {name} that is no whole number from 1.")
+        if (case_id, repeat, turn) in self._lines:
             raise WrongAgent(f"{path}: line {number} records repeat {repeat} of its case a second time.")
         self._last[case_id] = repeat
-        self._lines[case_id, repeat] = reply
+        self._lines[case_id, repeat, turn] = reply
 
     async def ask(
         self,
@@ -58,9 +62,11 @@ class RecordedAgent:
     ) -> Answer | Trouble:
         """What was recorded for that repeat of the case; trouble where nothing was."""
         case_id = str(line["case_id"])
-        recorded = self._lines.get((case_id, repeat))
+        turn = int(line.get("turn", 1))
+        recorded = self._lines.get((case_id, repeat, turn))
         if recorded is None:
             which = "to this case" if not self._last.get(case_id) else f"to repeat {repeat} of this case"
+            which += f", turn {turn}" if turn > 1 else ""
             return Trouble(code="not_recorded", detail=f"the recording has no answer {which}")
         return read_reply(recorded, case_id)
 

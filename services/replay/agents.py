@@ -99,5 +99,10 @@ def read_reply(reply: Any, case_id: str) -> Answer | Trouble:
         if not isinstance(arguments, dict) or status not in ("ok", "error"):
             return Trouble(code="bad_reply", detail="a tool call's arguments or status are of the wrong form")
         read.append(ToolCall(tool=call["tool"], arguments=arguments, status=status))
-    usage = reply.get("usage")
-    return Answer(output=reply["output"], tool_calls=tuple(read), usage=usage if isinstance(usage, dict) else {})
+    usage, state, ended = reply.get("usage"), reply.get("state"), reply.get("ended")
+    if state is not None and (not isinstance(state, dict) or not set(state) <= {"before", "after"}):
+        return Trouble(code="bad_reply", detail="state is not an object with before and after")
+    if ended is not None and not isinstance(ended, str):
+        return Trouble(code="bad_reply", detail="ended is not a text")
+    return Answer(output=reply["output"], tool_calls=tuple(read), usage=usage if isinstance(usage, dict) else {},
+                  state=state, ended=ended)  # fmt: skip

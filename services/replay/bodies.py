@@ -30,6 +30,9 @@ def fields(outcome: Outcome) -> dict[str, Any]:
                 {"tool": c.tool, "arguments": dict(c.arguments), "status": c.status} for c in answer.tool_calls
             ],
             "usage": dict(answer.usage),
+            **({} if answer.state is None else {"state": dict(answer.state)}),
+            **({} if answer.ended is None else {"ended": answer.ended}),
+            **({} if not answer.turns else {"turns": [_turn(each) for each in answer.turns]}),
         },
         "judged": None if judged is None else {
             "criteria": [
@@ -55,7 +58,8 @@ def from_json(text: str) -> Outcome:
         attempts=raw["attempts"],
         answer=None if answer is None else Answer(
             output=answer["output"], tool_calls=tuple(ToolCall(**call) for call in answer["tool_calls"]),
-            usage=answer["usage"],
+            usage=answer["usage"], state=answer.get("state"), ended=answer.get("ended"),
+            duration_ms=raw["duration_ms"], turns=tuple(_of_turn(each) for each in answer.get("turns", ())),
         ),
         judged=None if judged is None else Judged(
             criteria=tuple(CriterionScore(**criterion) for criterion in judged["criteria"]),
@@ -63,3 +67,13 @@ def from_json(text: str) -> Outcome:
         ),
         trouble=None if trouble is None else Trouble(**trouble),
     )  # fmt: skip
+
+
+def _turn(answer: Answer) -> dict[str, Any]:
+    calls = [{"tool": c.tool, "arguments": dict(c.arguments), "status": c.status} for c in answer.tool_calls]
+    return {"output": answer.output, "tool_calls": calls, "duration_ms": answer.duration_ms}
+
+
+def _of_turn(raw: dict[str, Any]) -> Answer:
+    calls = tuple(ToolCall(**call) for call in raw["tool_calls"])
+    return Answer(output=raw["output"], tool_calls=calls, duration_ms=raw["duration_ms"])

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.redact import scrub
-from services.replay import patterns, toolcalls
+from services.replay import code, limits, numbers, patterns, state, toolcalls
 from services.replay.model import Answer, GoldenCase
+from services.replay.reading import select, shown, text_of
 from services.replay.toolcalls import Result
 
 LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pl", "pt")
-MOST_SHOWN = 80  # characters of what was found, in a reason
 REFUSAL = re.compile(
     r"\b(can(no|')t|cannot|won't|will not|unable to|not able to|not allowed|must not|may not|declin\w+|refus\w+)\b",
     re.IGNORECASE,
@@ -29,45 +29,39 @@ class Checked:
     kind: str
     met: bool
     why: str
+    weight: float = 1.0
 
 
 def check_all(case: GoldenCase, answer: Answer) -> tuple[Checked, ...]:
     """Every expectation of a case against an answer, in order."""
     return tuple(
-        Checked(criterion=e["criterion"], kind=e["kind"], met=met, why=why)
+        Checked(criterion=e["criterion"], kind=e["kind"], met=met, why=why, weight=float(e.get("weight", 1)))
         for e in case.expectations
-        for met, why in [KINDS[e["kind"]](e, case, answer)]
+        for met, why in [check(e, case, answer)]
     )
 
 
-def text_of(answer: Answer, wanted: Mapping[str, Any]) -> str:
-    """The text that an expectation looks at: the part named by `path`, or the whole output."""
-    value = select(answer.output, wanted["path"]) if "path" in wanted else answer.output
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def shown(value: Any) -> str:
-    """What was found, as a reason quotes it: short, and without what looks like a secret."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = scrub(" ".join(text.split()))
-    return repr(text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…")
-
-
-def select(value: Any, path: str) -> Any:
-    """`decision` or `lead.score` in an output; None where it isn't there."""
-    for part in path.split("."):
-        if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
-            value = value[int(part)]
-        elif isinstance(value, Mapping):
-            value = value.get(part)
-        else:
-            return None
-    return value
+def check(wanted: Mapping[str, Any], case: GoldenCase, answer: Answer) -> Result:
+    """One expectation against an answer, or against the turns of it that it names."""
+    turn, made = wanted.get("turn"), KINDS[wanted["kind"]]
+    if turn is None:
+        return made(wanted, case, answer)
+    turns = answer.turns or (answer,)
+    if isinstance(turn, int):
+        return made(wanted, case, turns[turn - 1]) if turn <= len(turns) else (False, f"there was no turn {turn}")
+    if turn == "last":
+        return made(wanted, case, turns[-1])
+    found = [made(wanted, case, each) for each in turns]
+    is_met = turn == "any"
+    number = next((n for n, (met, _) in enumerate(found) if met is is_met), None)
+    if turn == "any":
+        return (True, found[number][1]) if number is not None else (False, f"in no turn: {found[-1][1]}")
+    return (False, f"in turn {number + 1}: {found[number][1]}") if number is not None else (True, found[-1][1])
 
 
 def _prepared(text: str, wanted: Mapping[str, Any]) -> str:
+    for char in wanted.get("ignore_chars", ""):
+        text = text.replace(char, "")
     if wanted.get("ignore_space", True):
         text = " ".join(text.split())
     return text.casefold() if wanted.get("ignore_case", True) else text
@@ -190,6 +184,36 @@ def _length(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Res
     return True, f"the text has {words} words"
 
 
+def _contains_number(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
+    text, tolerance = text_of(answer, wanted), float(wanted.get("tolerance", 0))
+    asked = [wanted["value"]] if "value" in wanted else []
+    missing = [n for n in (*asked, *wanted.get("all_of", ())) if not numbers.holds(text, n, tolerance=tolerance)]
+    if missing:
+        return False, f"the text does not name the number {missing[0]:g}: it is {shown(text)}"
+    several = wanted.get("any_of")
+    if several is not None and not any(numbers.holds(text, n, tolerance=tolerance) for n in several):
+        return False, f"the text names none of the numbers {', '.join(f'{n:g}' for n in several)}: it is {shown(text)}"
+    return True, "the text names the number"
+
+
+def _similar(wanted: Mapping[str, Any], _case: GoldenCase, answer: Answer) -> Result:
+    from rapidfuzz.distance import Levenshtein
+
+    text = _prepared(text_of(answer, wanted), wanted)
+    found = max(Levenshtein.normalized_similarity(text, _prepared(each, wanted)) for each in wanted["to"])
+    return found >= wanted["ratio"], f"the text is {found:.2f} of 1 like what is asked; {wanted['ratio']:g} is needed"
+
+
+def _any_of(wanted: Mapping[str, Any], case: GoldenCase, answer: Answer) -> Result:
+    missed = []
+    for option in wanted["options"]:
+        found = [check(each, case, answer) for each in option]
+        if all(met for met, _ in found):
+            return True, "one of the allowed outcomes was met: " + "; ".join(why for _, why in found)
+        missed.append(next(why for met, why in found if not met))
+    return False, "none of the allowed outcomes was met: " + "; or ".join(missed)
+
+
 def _on_calls(check: Callable[..., Result]) -> Callable[[Mapping[str, Any], GoldenCase, Answer], Result]:
     return lambda wanted, _case, answer: check(answer.tool_calls, wanted)
 
@@ -209,4 +233,16 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any], GoldenCase, Answer], Result]] =
     "no_personal_data": _no_personal_data,
     "language": _language,
     "length": _length,
+    "contains_number": _contains_number,
+    "similar": _similar,
+    "any_of": _any_of,
+    "json_in_text": state.json_in_text,
+    "end_state": state.end_state,
+    "call_count": limits.call_count,
+    "step_count": limits.step_count,
+    "cost": limits.cost,
+    "tokens": limits.tokens,
+    "latency": limits.latency,
+    "ended": limits.ended,
+    "python": code.python,
 }

@@ -25,15 +25,26 @@ def golden_now(settings: Settings) -> str:
     """SHA-256 of the configured golden set; "" where it can't be read."""
     path = golden_path(settings)
     try:
-        seen = path.stat()
-        return _golden(path, seen.st_mtime_ns, seen.st_size)
+        names = _names(path, *_stamp(path))
+        return _golden(path, _stamp(path), tuple(_stamp(path.parent / name) for name in names))
     except (OSError, SettingsError):
         return ""
 
 
 @functools.lru_cache(maxsize=8)
-def _golden(path: Path, _mtime_ns: int, _size: int) -> str:
+def _golden(path: Path, _own: tuple[int, int], _code: tuple[tuple[int, int], ...]) -> str:
     return golden.sha256_of(golden.raw(path))
+
+
+@functools.lru_cache(maxsize=8)
+def _names(path: Path, _mtime_ns: int, _size: int) -> tuple[str, ...]:
+    """The code that a set names: a changed check is a changed set."""
+    return golden.named_code(golden.own(path))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    seen = path.stat()
+    return seen.st_mtime_ns, seen.st_size
 
 
 def judges_now(settings: Settings) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -48,7 +49,9 @@ class RubricJudge:
         return self._sha256
 
     async def judge(self, case: GoldenCase, answer: Answer) -> Judged:
-        """Score by the expectations."""
+        """Score by the expectations; those that start a process don't hold up the other answers."""
+        if case.files:
+            return await asyncio.to_thread(rubric.judge, case, answer)
         return rubric.judge(case, answer)
 
     async def agreement(self) -> float | None:

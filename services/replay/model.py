@@ -14,7 +14,8 @@ MAX_SCORE = 5
 class Criterion:
     """One thing that a case is judged by; it passes at `pass_at` of 5. Failing a critical one blocks the build.
 
-    `passes` says what its expectations must do: `all` of them be met, or the `share` of them reach `pass_at`.
+    `passes` says what its expectations must do: `all` of them be met, or the `share` of them, or the `weighted` share,
+    reach `pass_at`.
     """
 
     id: str
@@ -37,6 +38,8 @@ class GoldenCase:
     context: Mapping[str, Any]
     expectations: tuple[Mapping[str, Any], ...]
     criteria: tuple[Criterion, ...]
+    turns: tuple[Mapping[str, Any], ...] = ()  # what the user says after the first answer, a turn each
+    files: Mapping[str, str] = field(default_factory=dict)  # code of its checks, by name
     tags: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -69,11 +72,17 @@ class ToolCall:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What an agent said to a case."""
+    """What an agent said to a case. `state` is what it reports of its world, as `before` and `after`; `ended` how it
+    came to its end; both None where it reports nothing. `turns` are the answers of a conversation, in their order:
+    the output is the last one's then, and the tool calls are all of them."""
 
     output: Any
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] | None = None
+    ended: str | None = None
+    duration_ms: float | None = None  # as the harness measured it
+    turns: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,6 @@
 """The deterministic judge: a criterion's score is the share of its expectations that were met, out of five.
 
-How it passes is stated in the golden set: `passes` is "all" (the default) or "share".
+How it passes is stated in the golden set: `passes` is "all" (the default), "share" or "weighted".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.replay import expectations, patterns, toolcalls
+from services.replay import code, expectations, limits, matching, numbers, patterns, reading, state, toolcalls
 from services.replay.expectations import Checked, check_all
 from services.replay.model import MAX_SCORE, Answer, Criterion, CriterionScore, GoldenCase, Judged
 
@@ -39,12 +39,14 @@ def by_checks(criterion: Criterion, checked: Sequence[Checked]) -> tuple[float |
     """A criterion's score and whether it passes, by its expectations alone; (None, None) where it has none.
 
     The score is the share of them that were met, out of five. With `passes` at "all", and for a critical criterion
-    always, one miss fails it and its score stays below `pass_at`; with "share" it passes where the score reaches that.
+    always, one miss fails it and its score stays below `pass_at`; with "share" it passes where the score reaches that,
+    and with "weighted" each counts with its weight.
     """
     if not checked:
         return None, None
     missed = sum(not item.met for item in checked)
-    score = MAX_SCORE * (len(checked) - missed) / len(checked)
+    weights = [item.weight if criterion.passes == "weighted" else 1.0 for item in checked]
+    score = MAX_SCORE * sum(w for w, item in zip(weights, checked, strict=True) if item.met) / sum(weights)
     if missed and (criterion.critical or criterion.passes == "all"):
         return min(score, max(0.0, criterion.pass_at - 1)), False
     return score, score >= criterion.pass_at
@@ -53,7 +55,7 @@ def by_checks(criterion: Criterion, checked: Sequence[Checked]) -> tuple[float |
 def identity() -> str:
     """SHA-256 of the judge: of the code that decides. Another judge's results aren't comparable."""
     digest = hashlib.sha256()
-    for module in (expectations, patterns, toolcalls):
+    for module in (expectations, code, limits, matching, numbers, patterns, reading, state, toolcalls):
         digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()

@@ -11,13 +11,15 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from services import clock
 from services.redact import fault
-from services.replay import bodies
+from services.replay import bodies, conversation
 from services.replay.agents import Agent
+from services.replay.code import CheckStopped
 from services.replay.judges import Judge
 from services.replay.model import Answer, GoldenCase, GoldenSet, Outcome, Trouble
 from services.replay.patterns import PatternStopped
@@ -167,7 +169,7 @@ class Runner:
         try:
             async with self.gate or contextlib.nullcontext():
                 return await self._one(piece)
-        except PatternStopped as error:
+        except (PatternStopped, CheckStopped) as error:
             return self._error(piece, Trouble(code="check_stopped", detail=str(error)))
         except Exception as error:  # noqa: BLE001 - whatever one answer does to a check, the others are judged
             log.error("case %s of run %s can't be judged: %s", piece.case_id, self.run_id, fault(error))
@@ -183,8 +185,12 @@ class Runner:
     async def _one(self, piece: Claimed) -> Outcome:
         case = self._cases[piece.case_id]
         begun = time.monotonic()
-        found, attempts = await self._asked(case, piece.repeat)
+        found, attempts = (
+            await self._talked(case, piece.repeat) if case.turns else await self._asked(case, piece.repeat)
+        )
         duration_ms = (time.monotonic() - begun) * 1000
+        if isinstance(found, Answer):
+            found = replace(found, duration_ms=duration_ms)
         judged = None
         if isinstance(found, Answer):
             async with self._judging:
@@ -200,9 +206,30 @@ class Runner:
             attempts=attempts,
         )
 
+    async def _talked(self, case: GoldenCase, repeat: int) -> tuple[Answer | Trouble, int]:
+        """A conversation: a turn after the other, each with what was said before. Its first trouble ends it."""
+        history: list[dict[str, Any]] = []
+        answers: list[Answer] = []
+        session, attempts = f"{self.run_id}-{case.id}-{repeat}", 0
+        for number, said in enumerate((case.input, *case.turns), 1):
+            begun = time.monotonic()
+            line = {"case_id": case.id, "input": said, "context": case.context, "turn": number, "session": session,
+                    "history": list(history)}  # fmt: skip
+            found, tried = await self._asked_line(line, repeat)
+            attempts = max(attempts, tried)
+            if isinstance(found, Trouble):
+                return replace(found, detail=f"turn {number}: {found.detail}"), attempts
+            answers.append(replace(found, duration_ms=(time.monotonic() - begun) * 1000))
+            calls = [{"tool": c.tool, "arguments": dict(c.arguments), "status": c.status} for c in found.tool_calls]
+            history.append({"input": dict(said), "output": found.output, "tool_calls": calls})
+        return conversation.as_one(answers), attempts
+
     async def _asked(self, case: GoldenCase, repeat: int) -> tuple[Answer | Trouble, int]:
-        """Ask; again, after a pause, only where the transport failed."""
         line = {"case_id": case.id, "input": case.input, "context": case.context}
+        return await self._asked_line(line, repeat)
+
+    async def _asked_line(self, line: Mapping[str, Any], repeat: int) -> tuple[Answer | Trouble, int]:
+        """Ask; again, after a pause, only where the transport failed."""
         attempt = 0
         while True:
             attempt += 1

@@ -8,31 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from services.replay import patterns
-from services.replay.expectations import select
+from services.replay import matching, patterns
+from services.replay.kinds import COMMON, KINDS
+from services.replay.reading import select
 
 Problem = tuple[str, str]  # the field ("" for the whole), and what is wrong
-_COMMON = frozenset({"criterion", "kind"})
-_TEXT = frozenset({"path", "regex", "ignore_case", "ignore_space"})
-_CALL = frozenset({"tool", "arguments", "match", "ignore"})
-
-# Which fields a kind reads. One that it doesn't read was meant for another kind, and would be passed over in silence.
-FIELDS: Mapping[str, frozenset[str]] = {
-    "text_contains": _TEXT | {"equals", "all_of", "any_of"},
-    "text_forbidden": _TEXT | {"any_of", "tool_arguments"},
-    "json_schema": frozenset({"schema"}),
-    "number_range": frozenset({"path", "min", "max"}),
-    "tool_required": _CALL | {"status"},
-    "tool_forbidden": _CALL | {"tools"},
-    "tool_order": frozenset({"tools"}),
-    "tool_at_most": frozenset({"tool", "n"}),
-    "final_writes": frozenset({"writes", "read_only"}),
-    "refusal": frozenset(),
-    "approval_asked": frozenset({"tools"}),
-    "no_personal_data": frozenset({"paths"}),
-    "language": frozenset({"path", "code"}),
-    "length": frozenset({"path", "min_chars", "max_chars", "min_words", "max_words"}),
-}
 # Values that no useful schema takes all of.
 _ODD: tuple[Any, ...] = (None, True, False, 0, -1, 1.5, 10**9, "", "x", [], [1], ["x"], {}, {"x": 1}, {"text": "x"})
 
@@ -40,7 +20,7 @@ _ODD: tuple[Any, ...] = (None, True, False, 0, -1, 1.5, 10**9, "", "x", [], [1],
 def problems(expectation: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[Problem]:
     """Everything that is wrong with an expectation of a known kind, in a case with that context."""
     kind = str(expectation["kind"])
-    for name in sorted(set(expectation) - FIELDS[kind] - _COMMON):
+    for name in sorted(set(expectation) - KINDS[kind].fields - COMMON):
         yield name, f"is no field of {kind}"
     for name, pattern in _patterns(expectation):
         try:
@@ -56,11 +36,33 @@ def problems(expectation: Mapping[str, Any], context: Mapping[str, Any]) -> Iter
 def _patterns(expectation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "regex" in expectation:
         yield "regex", expectation["regex"]
-    calls = [("", expectation), *((f"writes[{n}].", call) for n, call in enumerate(expectation.get("writes", ())))]
-    for where, call in calls:
+    for where, call in _with_arguments(expectation):
+        arguments = call.get("arguments") or {}
         if call.get("match") == "regex":
-            for name, value in (call.get("arguments") or {}).items():
-                yield f"{where}arguments.{name}", str(value)
+            yield from ((f"{where}arguments.{name}", str(value)) for name, value in arguments.items())
+        else:
+            yield from _marked_patterns(arguments, f"{where}arguments")
+    for name in ("is", "has"):
+        yield from _marked_patterns(expectation.get(name), name)
+
+
+def _with_arguments(expectation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield "", expectation
+    for name in ("writes", "optional_writes"):
+        yield from ((f"{name}[{n}].", call) for n, call in enumerate(expectation.get(name, ())))
+
+
+def _marked_patterns(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The patterns of `$regex` within a wanted value."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name == "$regex":
+                yield f"{path}.$regex", str(inner)
+            else:
+                yield from _marked_patterns(inner, f"{path}.{name}")
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _marked_patterns(inner, f"{path}[{number}]")
 
 
 def _text_contains(wanted: Mapping[str, Any], _context: Mapping[str, Any]) -> Iterator[Problem]:
@@ -128,9 +130,67 @@ def _no_personal_data(wanted: Mapping[str, Any], context: Mapping[str, Any]) -> 
 def _calls(wanted: Mapping[str, Any], _context: Mapping[str, Any]) -> Iterator[Problem]:
     if "match" in wanted and "arguments" not in wanted:
         yield "match", "says how arguments are compared, but there are none"
+    deep = wanted.get("match") in {"deep", "deep_equal"}
+    for name in sorted(matching.FIELDS - {"ignore"}):
+        if name in wanted and not deep:
+            yield name, 'is read with "match": "deep" or "deep_equal" alone'
     ignored = set(wanted.get("ignore", ()))
-    if wanted.get("arguments") and set(wanted["arguments"]) <= ignored:
+    arguments = wanted.get("arguments")
+    if arguments and set(arguments) <= ignored:
         yield "ignore", "leaves out every argument, so they can't fail"
+    if deep and arguments and wanted.get("match") == "deep" and all(map(matching.is_certain, arguments.values())):
+        yield "arguments", "take every value, so they can't fail"
+
+
+def _final_writes(wanted: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[Problem]:
+    shared = {name: wanted[name] for name in matching.FIELDS if name in wanted}
+    for name in ("writes", "optional_writes"):
+        for number, call in enumerate(wanted.get(name, ())):
+            merged = {**(shared if call.get("match") in {"deep", "deep_equal"} else {}), **call}
+            yield from ((f"{name}[{number}].{field}".rstrip("."), what) for field, what in _calls(merged, context))
+    if "*" in wanted.get("read_only", ()):
+        yield "read_only", "takes every tool for one that only reads, so it can't fail"
+
+
+def _any_of(wanted: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[Problem]:
+    for number, option in enumerate(wanted["options"]):
+        for n, each in enumerate(option):
+            where = f"options[{number}][{n}]"
+            if each["kind"] not in KINDS:
+                yield f"{where}.kind", f"is not known: {each['kind']!r}"
+                continue
+            if "criterion" in each or "weight" in each:
+                yield where, "is part of an expectation: only that has a criterion and a weight"
+            yield from ((f"{where}.{field}".rstrip("."), what) for field, what in problems(each, context))
+
+
+def _bounded(wanted: Mapping[str, Any], _context: Mapping[str, Any]) -> Iterator[Problem]:
+    if "max" not in wanted and wanted.get("min", 0) <= 0:
+        yield "min", "is met by every number, so it can't fail"
+    if wanted.get("max", 0) < 0:
+        yield "max", "is below 0, so no answer can pass"
+    yield from _bounds(wanted, "min", "max")
+
+
+def _end_state(wanted: Mapping[str, Any], _context: Mapping[str, Any]) -> Iterator[Problem]:
+    said = [name for name in ("is", "has", "absent", "changed", "sha256") if name in wanted]
+    if len(said) > 1:
+        yield said[1], f"is asked for beside {said[0]}: write an expectation for each"
+    for name in ("is", "has"):
+        if name in wanted and (matching.is_certain(wanted[name]) or (name == "has" and wanted[name] == {})):
+            yield name, "takes every state, so it can't fail"
+    if "changed" in wanted and wanted.get("when") == "before":
+        yield "when", "is not read with changed, which compares before and after"
+
+
+def _json_in_text(wanted: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[Problem]:
+    if "schema" in wanted:
+        yield from _json_schema(wanted, context)
+
+
+def _similar(wanted: Mapping[str, Any], _context: Mapping[str, Any]) -> Iterator[Problem]:
+    if any(not each.strip() for each in wanted["to"]):
+        yield "to", "holds an empty text"
 
 
 _CHECKS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Problem]]] = {
@@ -142,4 +202,11 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[
     "no_personal_data": _no_personal_data,
     "tool_required": _calls,
     "tool_forbidden": _calls,
+    "final_writes": _final_writes,
+    "any_of": _any_of,
+    "call_count": _bounded,
+    "step_count": _bounded,
+    "end_state": _end_state,
+    "json_in_text": _json_in_text,
+    "similar": _similar,
 }

@@ -242,6 +242,6 @@ def _saved(
 def _ids(settings: Settings) -> set[str]:
     """The ids that the set has; none where it can't be read: publishing says so then."""
     try:
-        return {case["id"] for case in golden.raw(golden_path(settings)).get("cases", ())}
+        return {case["id"] for case in golden.own(golden_path(settings)).get("cases", ())}
     except (SettingsError, AttributeError, KeyError, TypeError):
         return set()

@@ -52,9 +52,9 @@ def plan(
     A case whose id is there already, with other content, takes its place only with `replacing`. Raises NotPublished,
     and SettingsError where the outcome is no sound set.
     """
-    old: dict[str, Any] = golden.raw(file) if file.exists() else {}
+    old: dict[str, Any] = golden.own(file) if file.exists() else {}
     if old:
-        golden.parse(old, str(file))
+        golden.read(file)
     kept = {case["id"]: case for case in old.get("cases", ()) if case["id"] not in removed}
     clashes = [c["id"] for c in cases if c["id"] in kept and kept[c["id"]] != c]
     if clashes and not replacing:
@@ -73,7 +73,7 @@ def plan(
         if body["version"] == old["version"]:
             raise NotPublished(f"The set is {old['version']} already. A changed set needs another version.")
         found = difference.between(old, body)
-    golden.parse(body, str(file))
+    golden.parse(golden.with_code(body, file), str(file))
     return Plan(file=file, base_sha256=golden.sha256_of(old) if old else "", body=body, difference=found)
 
 
@@ -93,7 +93,7 @@ def write(plan_: Plan, *, backup: bool = True) -> Path | None:
 
     Raises NotPublished where the file changed since the plan was made, or can't be written.
     """
-    now = golden.sha256_of(golden.raw(plan_.file)) if plan_.file.exists() else ""
+    now = golden.sha256_of(golden.own(plan_.file)) if plan_.file.exists() else ""
     if now != plan_.base_sha256:
         raise NotPublished(f"{plan_.file.name} has changed since the preview. Look at the difference again.")
     kept = None
