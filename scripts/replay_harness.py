@@ -371,12 +371,15 @@ def _document_of_a_run(path: Path) -> dict[str, Any]:
 
 
 def _text(doc: dict[str, Any]) -> str:
+    from services.replay import reliability
+
     low, high = doc["pass_rate_interval"]
     rate = "not measured" if doc["pass_rate"] is None else share(doc["pass_rate"])
     lines = [
         f"{doc['passed']} of {doc['total']} cases passed ({doc['failed']} failed, {doc['errors']} errors, "
         f"{doc['unscored']} unscored): {rate}, 95 % interval {share(low)} to {share(high)}.",
         *doc["gate_error_rates"],
+        *filter(None, [reliability.in_words(doc)]),
     ]
     for case in doc["cases"]:
         if case["state"] != "passed":

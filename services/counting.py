@@ -7,7 +7,7 @@ from math import ceil, sqrt
 from statistics import NormalDist
 
 
-def wilson(passed: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(passed: float, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a proportion; (0, 1) for no cases. Source: Wilson 1927, Brown, Cai, DasGupta 2001."""
     if total == 0:
         return 0.0, 1.0

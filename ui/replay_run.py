@@ -93,6 +93,7 @@ def _finished(run_id: str) -> None:
     if run.options["judge"] == "llm":
         _judge_words(doc)
     _charts(found)
+    _in_a_row(doc)
     _cases(doc)
     _downloads(doc)
     _actions(found)
@@ -203,6 +204,18 @@ def _charts(found: view.InDepth) -> None:
         with column:
             st.markdown(f"**{title}**")
             st.plotly_chart(figure, config=charts.CONFIG, key=f"chart-{title}")
+
+
+def _in_a_row(doc: Mapping[str, Any]) -> None:
+    """pass^k, where cases were judged more than once."""
+    if len(doc["pass_hat"]) < 2:
+        return
+    spans = doc["pass_hat_intervals"]
+    labels = [f"{share(value)} ({' to '.join(map(share, spans[k]))})" for k, value in doc["pass_hat"].items()]
+    st.markdown("**Right k times in a row (pass^k)**")
+    values = {f"k = {k}": value for k, value in doc["pass_hat"].items()}
+    figure = charts.bars(values, x="share of cases, with 95 % interval", top=1.0, labels=labels)
+    st.plotly_chart(figure, config=charts.CONFIG, key="chart-pass-hat")
 
 
 def _cases(doc: Mapping[str, Any]) -> None:

@@ -37,6 +37,7 @@ def fields(outcome: Outcome) -> dict[str, Any]:
         "judged": None if judged is None else {
             "criteria": [
                 {"id": c.id, "score": c.score, "reason": c.reason, "critical": c.critical, "passed": c.passed}
+                | ({"asked": c.asked} if c.asked else {})
                 for c in judged.criteria
             ],
             "unscored": judged.unscored,

@@ -14,6 +14,7 @@ from services.replay.model import Answer, GoldenCase
 from services.replay.reading import select, shown, text_of
 from services.replay.toolcalls import Result
 
+MOST_ASKED = 200  # characters of an expectation, in a reason
 LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pl", "pt")
 REFUSAL = re.compile(
     r"\b(can(no|')t|cannot|won't|will not|unable to|not able to|not allowed|must not|may not|declin\w+|refus\w+)\b",
@@ -29,16 +30,31 @@ class Checked:
     kind: str
     met: bool
     why: str
+    asked: str = ""
     weight: float = 1.0
 
 
 def check_all(case: GoldenCase, answer: Answer) -> tuple[Checked, ...]:
     """Every expectation of a case against an answer, in order."""
     return tuple(
-        Checked(criterion=e["criterion"], kind=e["kind"], met=met, why=why, weight=float(e.get("weight", 1)))
+        Checked(
+            criterion=e["criterion"],
+            kind=e["kind"],
+            met=met,
+            why=why,
+            weight=float(e.get("weight", 1)),
+            asked="" if met else _asked(e),
+        )
         for e in case.expectations
         for met, why in [check(e, case, answer)]
     )
+
+
+def _asked(expectation: Mapping[str, Any]) -> str:
+    """An expectation as its set writes it, short."""
+    rest = {name: value for name, value in expectation.items() if name not in {"criterion", "kind", "weight"}}
+    text = scrub(" ".join(json.dumps(rest, ensure_ascii=False).split()))
+    return f"{expectation['kind']} {text if len(text) <= MOST_ASKED else text[:MOST_ASKED] + '…'}"
 
 
 def check(wanted: Mapping[str, Any], case: GoldenCase, answer: Answer) -> Result:

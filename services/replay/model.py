@@ -96,13 +96,15 @@ class Trouble:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CriterionScore:
-    """A criterion's score from 0 to 5 with the reason; None where the judge could not score it."""
+    """A criterion's score from 0 to 5 with the reason; None where the judge could not score it. `asked` is what was
+    asked where that was not met, as the set writes it."""
 
     id: str
     score: float | None
     reason: str
     critical: bool
     passed: bool | None
+    asked: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

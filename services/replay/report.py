@@ -8,9 +8,10 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from services import clock, documents
+from services.replay import reliability
 from services.replay.comparison import Comparison
 from services.replay.gate import CaseResult, GateResult, own_error_rates
-from services.replay.model import MAX_SCORE
+from services.replay.model import MAX_SCORE, Outcome
 from services.replay.runs import rules_of, summarise
 from services.store.replays import Run
 from services.units import share
@@ -41,6 +42,7 @@ def document(run: Run, found: GateResult, compared: Comparison | None) -> dict[s
         "started_at": clock.iso(run.started_ms or run.created_ms),
         "duration_s": round((ended - (run.started_ms or run.created_ms)) / 1000, 3),
         "gate_error_rates": list(own_error_rates(found.total, rules_of(run))),
+        **reliability.fields(reliability.pass_hat(found.cases)),
         "comparison": None if compared is None else comparison_fields(compared),
         "cases": [_case(case) for case in found.cases],
     }  # fmt: skip
@@ -66,8 +68,15 @@ def _case(case: CaseResult) -> dict[str, Any]:
         "unscored": next((o.judged.unscored for o in case.outcomes if o.judged and o.judged.unscored), None),
         "duration_ms": _mean([outcome.duration_ms for outcome in case.outcomes]),
         "attempts": sum(o.attempts for o in case.outcomes),
-        "repeats": [o.state for o in case.outcomes],
+        "repeats": [_repeat(outcome) for outcome in case.outcomes],
     }  # fmt: skip
+
+
+def _repeat(outcome: Outcome) -> dict[str, Any]:
+    """One try: whether it passed, and for each criterion that failed what was asked and what was found."""
+    criteria = outcome.judged.criteria if outcome.judged is not None else ()
+    reasons = [{"criterion": c.id, "asked": c.asked, "found": c.reason} for c in criteria if c.passed is False]
+    return {"passed": {"passed": True, "failed": False}.get(outcome.state), "state": outcome.state, "reasons": reasons}
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -174,6 +183,7 @@ def html(doc: Mapping[str, Any]) -> str:
         ("Agent", doc["agent"]),
         ("Started, took", f"{doc['started_at']}, {doc['duration_s']:g} s"),
         ("Gate reliability", " ".join(doc["gate_error_rates"])),
+        *([("pass^k", said)] if (said := reliability.in_words(doc)) else []),
     ]  # fmt: skip
     if doc["comparison"]:
         facts.append(("Compared with " + doc["comparison"]["against"], doc["comparison"]["in_words"]))

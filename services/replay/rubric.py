@@ -32,6 +32,7 @@ def _score(criterion: Criterion, checked: list[Checked]) -> CriterionScore:
         reason=reason or "no expectation checks this criterion, so only a model can score it",
         critical=criterion.critical,
         passed=passed,
+        asked="; ".join(item.asked for item in missed),
     )
 
 

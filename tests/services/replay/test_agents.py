@@ -13,7 +13,8 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from services.replay.agents import WrongAgent, label_of, open_agent
+from services.replay.agent_recorded import RecordedAgent
+from services.replay.agents import WrongAgent, label_of, open_agent, read_reply
 from services.replay.model import Answer, Trouble
 from tests.conftest import RawServer, Served
 
@@ -290,3 +291,27 @@ def test_a_specification_that_names_no_agent(spec: str) -> None:
 def test_a_label_holds_no_secret() -> None:
     assert label_of(f"https://user:{SECRET}@h:1/a?token={SECRET}") == "https://h:1/a"
     assert SECRET not in label_of(f"command:agent --api-key={SECRET}")
+
+
+def test_a_recording_of_a_conversation_is_addressed_by_turn(tmp_path: Path) -> None:
+    file = tmp_path / "talk.jsonl"
+    lines = [{"case_id": "c", "output": "one"}, {"case_id": "c", "turn": 2, "output": "two"},
+             {"case_id": "c", "output": "again"}, {"case_id": "c", "turn": 2, "output": "again two"}]  # fmt: skip
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    agent = RecordedAgent(str(file), label="talk")
+
+    def said(turn: int, repeat: int) -> object:
+        found = asyncio.run(agent.ask({"case_id": "c", "turn": turn}, 1, repeat=repeat))
+        return found.output if isinstance(found, Answer) else found.detail
+
+    assert [said(1, 1), said(2, 1), said(1, 2), said(2, 2)] == ["one", "two", "again", "again two"]
+    assert said(3, 1) == "the recording has no answer to repeat 1 of this case, turn 3"
+
+
+@pytest.mark.parametrize(("more", "what"), [
+    ({"state": []}, "state"), ({"state": {"now": 1}}, "state"), ({"ended": 3}, "ended"),
+])  # fmt: skip
+def test_a_state_or_an_end_of_the_wrong_form_is_trouble(more: dict[str, object], what: str) -> None:
+    found = read_reply({"case_id": "c", "output": "x", **more}, "c")
+    assert isinstance(found, Trouble)
+    assert what in found.detail

@@ -14,11 +14,11 @@ from services import clock
 from services.access import local_operator
 from services.dependencies.tables import INSTALLATION
 from services.evidence import decisions
-from services.replay import canary, golden, report, runs
+from services.replay import canary, golden, reliability, report, runs
 from services.replay.agents import open_agent
 from services.replay.gate import GateResult, GateRules
 from services.replay.judges import RubricJudge
-from services.replay.model import Answer, Trouble
+from services.replay.model import Answer, ToolCall, Trouble
 from services.replay.runner import Runner
 from services.replay.runs import Begun, Plan, WrongRun
 from services.store import Store, replays
@@ -307,3 +307,76 @@ def test_a_verdict_and_what_belongs_to_it_are_written_together_and_once(store: S
         run, _ = runs.conclude(store, begun.run, also=lambda _connection, run, _for_go: written.append(run.verdict))
         assert run.state == "done"
     assert written == ["PASS"]
+
+
+def test_pass_hat_is_told_for_each_k_with_intervals_and_why_a_try_failed(store: Store, tmp_path: Path) -> None:
+    class Flaky(Scripted):
+        async def ask(self, line: Mapping[str, Any], timeout_s: float, *, repeat: int = 1) -> Answer | Trouble:
+            number = int(str(line["case_id"])[1:])
+            return Answer(output="done" if repeat > number else "wrong")
+
+    begun = begin(store, make_set(tmp_path, 3), rules=GateRules(repeats=3))
+    asyncio.run(runner(store, begun, Flaky()).work())
+    run, found = runs.conclude(store, begun.run)
+    doc = report.document(run, found, None)
+    # c0 is right in 3 of 3 tries, c1 in 2, c2 in 1: (3/3 + 2/3 + 1/3) / 3, (1 + C(2,2)/C(3,2) + 0) / 3, (1 + 0 + 0) / 3
+    assert doc["pass_hat"] == pytest.approx({"1": 2 / 3, "2": 4 / 9, "3": 1 / 3})
+    for k, (low, high) in doc["pass_hat_intervals"].items():
+        assert low < doc["pass_hat"][k] < high
+    tries = next(case for case in doc["cases"] if case["id"] == "c1")["repeats"]
+    assert [each["passed"] for each in tries] == [False, True, True]
+    assert tries[0]["reasons"] == [{"criterion": "done", "asked": 'text_contains {"all_of": ["done"]}',
+                                    "found": "the text lacks 'done'"}]  # fmt: skip
+    assert "pass^3 33.33 %" in reliability.in_words(doc)
+
+
+class Talking(Scripted):
+    """Answers each turn with its number and how much was said before."""
+
+    async def ask(self, line: Mapping[str, Any], timeout_s: float, *, repeat: int = 1) -> Answer | Trouble:
+        self.asked[str(line["case_id"])] += 1
+        turn = line.get("turn", 1)
+        if (trouble := self._trouble.get(f"{line['case_id']}/{turn}")) is not None:
+            return trouble
+        said = len(line.get("history", ()))
+        return Answer(output=f"turn {turn}, {said} before: {line['input'].get('text', '')}", usage={"tokens": 2},
+                      tool_calls=(ToolCall(tool=f"tool{turn}", arguments={}),))  # fmt: skip
+
+
+def test_a_conversation_is_asked_turn_by_turn_with_what_was_said_before(store: Store, tmp_path: Path) -> None:
+    raw = json.loads(make_set(tmp_path, 2).read_text())
+    case = raw["cases"][0]
+    case["turns"] = [{"text": "and then?"}, {"text": "bye"}]
+    case["expectations"] = [{"criterion": "done", **each} for each in (
+        {"kind": "text_contains", "all_of": ["turn 3, 2 before: bye"]},
+        {"kind": "text_contains", "all_of": ["turn 2, 1 before"], "turn": 2},
+        {"kind": "text_contains", "all_of": ["turn 1"], "turn": "any"},
+        {"kind": "text_contains", "all_of": ["before"], "turn": "every"},
+        {"kind": "tool_order", "tools": ["tool1", "tool2", "tool3"]},
+        {"kind": "call_count", "max": 1, "turn": "every"}, {"kind": "tokens", "max_tokens": 6},
+    )]  # fmt: skip
+    (tmp_path / "set.json").write_text(json.dumps(raw))
+    begun = begin(store, tmp_path / "set.json")
+    asyncio.run(runner(store, begun, Talking()).work())
+    _, found = runs.conclude(store, begun.run)
+    first = found.cases[0].outcomes[0]
+    assert first.answer is not None
+    assert first.judged is not None
+    assert [c.reason for c in first.judged.criteria if c.passed is False] == []
+    assert len(first.answer.turns) == 3
+    second = found.cases[1].outcomes[0]
+    assert second.answer is not None
+    assert second.answer.turns == ()
+
+
+def test_trouble_in_a_turn_is_an_error_of_the_case_at_that_turn(store: Store, tmp_path: Path) -> None:
+    raw = json.loads(make_set(tmp_path, 1).read_text())
+    raw["cases"][0]["turns"] = [{"text": "and then?"}]
+    (tmp_path / "set.json").write_text(json.dumps(raw))
+    begun = begin(store, tmp_path / "set.json")
+    agent = Talking(trouble={"c0/2": Trouble(code="crashed", detail="it ended")})
+    asyncio.run(runner(store, begun, agent).work())
+    _, found = runs.conclude(store, begun.run)
+    trouble = found.cases[0].outcomes[0].trouble
+    assert trouble is not None
+    assert trouble.detail == "turn 2: it ended"
