@@ -18,8 +18,10 @@ from ui import cached, portal
 
 os.umask(0o077)  # what the portal writes is for this user alone
 try:
+    api = Following(cached.settings, cached.store)
     routes = [
-        Route("/api/{path:path}", endpoint=Following(cached.settings, cached.store)),
+        Route("/api/{path:path}", endpoint=api),
+        Route("/v1/traces", endpoint=api),
         metrics_route(cached.settings, cached.store),
     ]
     app = st.App(portal.SHELL, **portal.options(routes))

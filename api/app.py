@@ -15,7 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from api import alerts, heartbeats, hooks, problems, replays, slos
+from api import alerts, heartbeats, hooks, problems, replays, slos, traces
 from runtime import Contract, Dependency, TokenPolicy, mount
 from runtime.body_limit import BodyLimit
 from services import access, clock, export, redact
@@ -107,8 +107,9 @@ def build(settings: Settings, get_store: GetStore) -> FastAPI:
     alerts.mount(app, settings, get_store, guard)
     heartbeats.mount(app, settings, get_store)
     hooks.mount(app, settings, get_store)
+    traces.mount(app, settings, guard)
     problems.describe(app)
-    app.add_middleware(BodyLimit, most=MAX_REQUEST_BYTES)
+    app.add_middleware(BodyLimit, most=MAX_REQUEST_BYTES, only=lambda scope: scope["path"] != traces.PATH)
     return app
 
 

@@ -20,6 +20,7 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "engineer")  # each may do what
 Action = Literal[
     "probe", "validate", "replay", "maintenance", "confirm", "campaign", "request_go", "sign_off", "baseline",
     "rescore", "waive", "write_env", "deploy", "configure", "runs", "drill", "alerts", "draft", "publish",
+    "traces",
 ]  # fmt: skip
 
 # The least role for each action; looking is for everybody who may open the portal.
@@ -30,6 +31,7 @@ LEAST: Mapping[Action, Role] = {
     "drill": "operator",
     "alerts": "operator",
     "draft": "operator",
+    "traces": "operator",
     "replay": "operator",
     "maintenance": "operator",
     "confirm": "operator",

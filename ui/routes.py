@@ -35,6 +35,11 @@ def alerts() -> StreamlitPage:
     return st.Page(PAGES / "alerts.py", title="Alerts", icon=":material/notifications:")
 
 
+def traces() -> StreamlitPage:
+    """Traces, at /traces."""
+    return st.Page(PAGES / "traces.py", title="Traces", icon=":material/account_tree:")
+
+
 def deployments() -> StreamlitPage:
     """Deployments, at /deployments."""
     return st.Page(PAGES / "deployments.py", title="Deployments", icon=":material/rocket_launch:")

@@ -15,7 +15,13 @@ st.logo(Path(__file__).with_name("logo.svg"), size="large")
 if signin.passed():
     page = st.navigation(
         {
-            "Watch": [routes.overview(), routes.dependency_health(), routes.slo_trends(), routes.alerts()],
+            "Watch": [
+                routes.overview(),
+                routes.dependency_health(),
+                routes.slo_trends(),
+                routes.traces(),
+                routes.alerts(),
+            ],
             "Prove": [routes.replay_harness(), routes.deployments()],
             "Change": [routes.strict_mode_checklist(), routes.env_diff(), routes.environments()],
             "Help": [routes.docs()],

@@ -65,6 +65,7 @@ from worker.sending import Sender
 from worker.sign_of_life import DeadMan
 from worker.steps import Counted, Steps
 from worker.sync import Registration
+from worker.traces import TraceWork
 from worker.writer import Writer
 
 ROLL_EVERY_S = 600
@@ -180,6 +181,7 @@ class _Process:
             store, settings, owner=self._leases.owner, holds=self._leases.holds, look_soon=self._collector.look_soon
         )
         self._platform = PlatformWatch(store, settings, holds=self._leases.holds)
+        self._traces = TraceWork(settings)
         self._replays = ReplayWork(store, settings, owner=self._leases.owner)
         tasks = scheduled.tasks(store, settings, self._collector, self._leases, self._parts.notes)
         self._schedule = Schedule(store, settings, tasks, owner=self._leases.owner)
@@ -357,6 +359,7 @@ class _Process:
                 ("environments", self._watch.run),
                 ("deploys", self._deploys.run),
                 ("platform", self._platform.run),
+                ("traces", self._traces.run),
                 ("settings", self._follow_settings),
                 ("replays", self._replays.run),
                 ("schedule", lambda: self._schedule.fallback().run()),

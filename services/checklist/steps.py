@@ -40,6 +40,7 @@ PAGES = (
     "replay_harness",
     "slo_trends",
     "strict_mode_checklist",
+    "traces",
 )
 
 

@@ -84,7 +84,7 @@ def _walk(value: Any, text: Callable[[str], str], depth: int = 0) -> Any:
 
 def cleaner(environment: Environment) -> Callable[[str], str]:
     """A function that makes a text storable and takes this environment's secrets out of it."""
-    remove = removing(*_known(environment))
+    remove = removing(*known(environment))
 
     def clean(text: str) -> str:
         return remove(storable(text[: 2 * MAX_TEXT]))[:MAX_TEXT]  # cut last: a half secret is one, too
@@ -92,7 +92,7 @@ def cleaner(environment: Environment) -> Callable[[str], str]:
     return clean
 
 
-def _known(environment: Environment) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def known(environment: Environment) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Every credential in the forms that the environment gives it, and addresses that hold one."""
     credentials: set[str] = set()
     addresses: set[str] = set()

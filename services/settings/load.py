@@ -100,6 +100,7 @@ def load(variables: Mapping[str, str] | None = None, *, root: Path = ROOT, text:
         network=parsed.network,
         deploys=parsed.deploys,
         alerts=parsed.alerts,
+        traces=parsed.traces,
         channel_urls=channel_urls,
         dead_man_url=alert_channels.dead_man(parsed.alerts, variables),
         portal_url=alert_channels.portal_url(parsed.alerts, parsed.portal, stack),

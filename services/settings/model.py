@@ -672,6 +672,21 @@ class Alerts(Table):
         return tuple(channel.name for channel in self.channels)
 
 
+class Traces(Table):
+    """Traces of the watched agents: where they come from, and how long they are kept."""
+
+    files: tuple[Annotated[str, Field(max_length=400)], ...] = Field(
+        (),
+        max_length=50,
+        description="Trace files to follow, beside those that env files name in TRACE_ENVELOPE_FILE.",
+    )
+    content: bool = Field(False, description="Whether prompts and answers are kept; sizes and hashes always are.")
+    retention_days: int = Field(30, ge=1, le=400)
+    max_gb: float = Field(
+        5, gt=0, le=10_000, allow_inf_nan=False, description="Room for traces; the oldest days go first."
+    )
+
+
 class SettingsFile(Table):
     """The whole of `greenlight.toml`."""
 
@@ -686,6 +701,7 @@ class SettingsFile(Table):
     network: Network = Network()
     deploys: Deploys = Deploys()
     alerts: Alerts = Alerts()
+    traces: Traces = Traces()
     environments: tuple[EnvironmentTable, ...] = ()
 
     @model_validator(mode="after")
@@ -756,6 +772,7 @@ class Settings(Table):
     network: Network = Network()
     deploys: Deploys = Deploys()
     alerts: Alerts = Alerts()
+    traces: Traces = Traces()
     channel_urls: dict[str, SecretStr] = Field(default_factory=dict)  # by name: the addresses of alert channels
     dead_man_url: SecretStr | None = None
     portal_url: str = ""  # under which people open the portal, without a slash at its end; empty where it isn't known
