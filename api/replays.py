@@ -28,7 +28,7 @@ class ReplayWish(BaseModel):
 
     agent: str = Field("reference", max_length=60)
     subset: str = Field("", max_length=40)
-    judge: Literal["rubric", "llm"] = "rubric"
+    judge: Literal["rubric", "llm", "panel"] = "rubric"
     repeats: int = Field(1, ge=1, le=20)
     per_case: str = Field("all", pattern=r"^(all|majority|at_least:[1-9][0-9]?)$")
     min_pass_rate: float | None = Field(None, gt=0, le=1)

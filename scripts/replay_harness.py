@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
                            f"{TOKEN_VARIABLE} is sent as bearer token")  # fmt: skip
     made.add_argument("--agent-env", default="", metavar="NAME,…",
                       help="variables that a command:… agent is given beside PATH, HOME and the like")  # fmt: skip
-    made.add_argument("--judge", choices=("rubric", "llm"), help="who scores (rubric)")
+    made.add_argument("--judge", choices=("rubric", "llm", "panel"), help="who scores (rubric)")
     made.add_argument("--repeats", type=int, metavar="N", help="how often each case is replayed (1)")
     made.add_argument("--per-case", help="repeats that must pass: all, majority, at_least:K (all)")
     made.add_argument("--concurrency", type=int, default=8, metavar="N", help="cases side by side (8)")
@@ -236,11 +236,11 @@ def _mark(spec: str) -> str:
 
 
 def _judge(name: str) -> Judge:
-    if name == "llm":
-        from services.replay.judge_llm import from_settings
+    if name in {"llm", "panel"}:
+        from services.replay.start import make_judge
         from services.settings.load import load
 
-        return from_settings(load())
+        return make_judge(load(), name)
     from services.replay.judges import RubricJudge
 
     return RubricJudge()
@@ -287,7 +287,7 @@ async def _carry_out(store: Store, begun: Begun, agent: Agent, judge: Judge, opt
     )
     stopped = _stop_on_signals(runner)
     print(f"Run {run.id}: {run.total} answers wanted from {agent.label}", file=sys.stderr)
-    labelled = asyncio.create_task(judge.agreement())
+    labelled = asyncio.create_task(judge.sealed())
     await asyncio.wait([labelled, asyncio.create_task(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
     if not labelled.done():
         labelled.cancel()
@@ -296,7 +296,7 @@ async def _carry_out(store: Store, begun: Begun, agent: Agent, judge: Judge, opt
     if runner.stopping or state == "cancelled":
         print(f"Stopped. Go on with: python scripts/replay_harness.py --resume {run.id}", file=sys.stderr)
         return 3
-    run, found = runs.conclude(store, run, judge_agreement=labelled.result(), judge_usage=judge.usage())
+    run, found = runs.conclude(store, run, sealed=labelled.result(), judge_usage=judge.usage())
     return _tell(store, run, found, options)
 
 
@@ -371,6 +371,8 @@ def _document_of_a_run(path: Path) -> dict[str, Any]:
 
 
 def _text(doc: dict[str, Any]) -> str:
+    from services.replay import report
+
     low, high = doc["pass_rate_interval"]
     rate = "not measured" if doc["pass_rate"] is None else share(doc["pass_rate"])
     lines = [
@@ -381,7 +383,15 @@ def _text(doc: dict[str, Any]) -> str:
     for case in doc["cases"]:
         if case["state"] != "passed":
             bad = [f"{c['id']} {c['score']:.1f}: {c['reason']}" for c in case["criteria"] if c["passed"] is False]
-            lines.append(f"  {case['state']:8} {case['id']}  {case['error'] or case['unscored'] or '; '.join(bad)}")
+            mark = " (in quarantine)" if case["in_quarantine"] else ""
+            lines.append(
+                f"  {case['state']:8} {case['id']}{mark}  {case['error'] or case['unscored'] or '; '.join(bad)}"
+            )
+    lines += [
+        f"Judges on {item['criterion'] or 'all criteria'}: {report.agreement_words(item)}."
+        for item in doc["judge"]["panel"]
+    ]
+    lines += [f"Judge {item['judge']} {report.sealed_words(item)}." for item in doc["judge"]["sealed"]]
     if doc["comparison"]:
         lines.append(f"Compared with {doc['comparison']['against']}: {doc['comparison']['in_words']}")
     return "\n".join([*lines, *doc["reasons"], f"Verdict: {doc['verdict']}"])

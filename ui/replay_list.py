@@ -66,8 +66,8 @@ def _form() -> None:
     sizes = {"": f"all {total} cases"} | {tag: f"{tag}: {small} cases" if tag == "canary" else tag for tag in tags}
     subset = second.selectbox("Cases", list(sizes), format_func=lambda tag: sizes[tag])
     repeats = third.selectbox("Repeats", (1, 3, 5), help="Each case this often; it passes where all of them pass.")
-    judges = ["rubric"] + (["llm"] if cached.settings().replay.judge is not None else [])
-    judge = fourth.selectbox("Judge", judges, help="rubric: checks without a model. llm: the model in [replay.judge].")
+    judge = fourth.selectbox("Judge", start.judge_names(settings), help="rubric: checks without a model. llm: the "
+                             "model in [replay.judge]. panel: the majority of [[replay.judges]].")  # fmt: skip
     st.caption(f"Golden set {name}. A replay asks the agent for real; the worker does it, and you may close this page. "
                f"{_counts_for(start.environment_of(settings, str(agent)), str(subset))}")  # fmt: skip
     if wanted and own is None:

@@ -90,7 +90,7 @@ def _finished(run_id: str) -> None:
     if doc["comparison"]:
         html.show(_flipped(run.id, doc["comparison"]))
     html.show(_facts(doc) + _earlier(run))
-    if run.options["judge"] == "llm":
+    if run.options["judge"] in {"llm", "panel"}:
         _judge_words(doc)
     _charts(found)
     _cases(doc)
@@ -159,6 +159,8 @@ def _facts(doc: Mapping[str, Any]) -> str:
     rows = [
         ("Passed", f"<b>{rate}</b> ({doc['passed']} of {judged} judged); {interval}", share(doc["min_pass_rate"])),
         ("Critical failures", escape(", ".join(doc["critical_failures"]) or "none"), "none"),
+        ("In quarantine", escape("; ".join(f"{item['case_id']} until {item['until']}, owner {item['owner']}"
+                                           for item in doc["quarantine"]) or "none"), "at most 10 % of the cases"),
         ("Errors and unscored", f"{doc['errors']} and {doc['unscored']} of {doc['total']}", "at most 5 % of the cases"),
         ("Mean score", score, "–"),
         ("Took", present.seconds(doc["duration_s"]), "–"),
@@ -180,6 +182,13 @@ def _judge_words(doc: Mapping[str, Any]) -> None:
     usage = judge["usage"]
     cost = f", cost {usage['cost']:.2f}" if "cost" in usage else ""
     tokens = f"{usage.get('input_tokens', 0):,} tokens in, {usage.get('output_tokens', 0):,} out{cost}"
+    rows = [("All criteria" if item["criterion"] is None else item["criterion"], report.agreement_words(item))
+            for item in judge["panel"]]  # fmt: skip
+    rows += [(f"Judge {item['judge']}", report.sealed_words(item)) for item in judge["sealed"]]
+    if rows:
+        drawn = [(escape(name), escape(words)) for name, words in rows]
+        head = html.heading("How far the judges agree", "With each other, with the labels, with their earlier words.")
+        html.show(html.block(head, html.table(("On", "Agreement"), drawn)))
     st.caption(f"The judge agrees with {agreement} of the labelled answers (85 % are needed). It used {tokens}.")
 
 
@@ -237,6 +246,7 @@ def cases_markup(run_id: str, rows: Sequence[Mapping[str, Any]]) -> str:
         bad = [c for c in case["criteria"] if c["passed"] is False]
         why = case["error"] or case["unscored"] or "; ".join(f"{c['id']} {c['score']:.1f}: {c['reason']}" for c in bad)
         critical = " · critical" if case["critical_failed"] else ""
+        critical += f" {html.badge('slow', word='in quarantine')}" if case["in_quarantine"] else ""
         score = "–" if case["score"] is None else f"{case['score']:.1f}"
         link = html.link(case["id"], "replay_harness", run=run_id, case=case["id"])
         drawn.append(

@@ -44,6 +44,12 @@ def agent_names(settings: Settings) -> tuple[str, ...]:
     return (REFERENCE, *(agent.name for agent in settings.replay.agents))
 
 
+def judge_names(settings: Settings) -> tuple[str, ...]:
+    """The judges that may be asked for."""
+    models = ("llm",) if settings.replay.judge is not None else ()
+    return ("rubric", *models, *(("panel",) if settings.replay.judges else ()))
+
+
 def environment_of(settings: Settings, agent: str) -> str:
     """The environment that an agent belongs to, and its runs count for; "" where it belongs to none."""
     return next((a.environment or "" for a in settings.replay.agents if a.name == agent), "")
@@ -57,7 +63,11 @@ def make_judge(settings: Settings, name: str) -> Judge:
         from services.replay.judge_llm import from_settings
 
         return from_settings(settings)
-    raise WrongRun(f"There is no judge {name[:40]!r}. Choose rubric or llm.")
+    if name == "panel":
+        from services.replay.judge_llm import panel_from_settings
+
+        return panel_from_settings(settings)
+    raise WrongRun(f"There is no judge {name[:40]!r}. Choose rubric, llm or panel.")
 
 
 def ask(store: Store, settings: Settings, wish: Wish, *, by: Person) -> Run:
@@ -84,6 +94,7 @@ def ask(store: Store, settings: Settings, wish: Wish, *, by: Person) -> Run:
         simulated=bool(environment) and settings.environment(environment).simulated,
         runner="worker",
         requested_by=str(by),
+        min_judge_alpha=settings.replay.min_judge_alpha,
     )
     return runs.begin(store, plan).run
 
@@ -167,10 +178,10 @@ async def conclude_if_complete(store: Store, run: Run, judge: Judge) -> Run | No
 
     if not await asyncio.to_thread(complete):
         return None
-    agreement = await judge.agreement()
+    words = await judge.sealed()
 
     def conclude() -> Run:
         also = functools.partial(keep_evidence, store)
-        return runs.conclude(store, run, judge_agreement=agreement, judge_usage=judge.usage(), also=also)[0]
+        return runs.conclude(store, run, sealed=words, judge_usage=judge.usage(), also=also)[0]
 
     return await asyncio.to_thread(conclude)

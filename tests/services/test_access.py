@@ -19,7 +19,7 @@ from services.deploys import drilling
 from services.envs import writing
 from services.errors import SettingsError
 from services.evidence import decisions
-from services.replay import runs, start
+from services.replay import labels, quarantine, runs, start
 from services.replay.start import Wish
 from services.settings import load
 from services.settings.model import Access, AccessPerson, Settings
@@ -74,6 +74,8 @@ def calls(store: Store, settings: Settings, tmp_path: Path) -> dict[str, Callabl
         "runs": lambda p: control.ask(store, local, Change(what="cancel", run_id="x"), by=p),
         "drill": lambda p: drilling.ask(store, settings, "local", by=p),
         "alerts": lambda p: acts.acknowledge(store, AlertSetup(), "x", p, note="x", now_ms=1),
+        "quarantine": lambda p: quarantine.lift(store, 0, by=p, now_ms=1),
+        "label": lambda p: labels.undo(store, 1, by=p),
         "configure": lambda p: requests.try_draft(store, settings, "local", 1, by=p),
     }  # fmt: skip
 
@@ -99,6 +101,7 @@ def test_every_service_asks_the_role_before_it_does_anything(sqlite_store: Store
                         or "no alert" in str(error)
                         or "none is" in str(error)
                         or "none'" in str(error)
+                        or "ended already" in str(error)
                         or "confirmed this already" in str(error)
                         or ("verdict" in str(error))
                         or "Inngest server" in str(error)
