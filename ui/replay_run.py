@@ -147,7 +147,9 @@ def _version(run_id: str) -> str:
     run = found.run
     with cached.store().read() as connection:
         baseline = replays.baseline(connection, run.golden_name, run.agent)
-    return f"{run.state} {run.finished_ms} {run.summary.get('rescored_ms')} {found.done} {baseline}"
+        pair = [other.state for other in replays.newest(connection, limit=20, agent=run.agent)
+                if run.options.get("aa") and other.options.get("aa") == run.options["aa"]]  # fmt: skip
+    return f"{run.state} {run.finished_ms} {run.summary.get('rescored_ms')} {found.done} {baseline} {pair}"
 
 
 def _facts(doc: Mapping[str, Any]) -> str:
@@ -166,6 +168,8 @@ def _facts(doc: Mapping[str, Any]) -> str:
         ("Took", present.seconds(doc["duration_s"]), "–"),
         ("Gate reliability", escape(" ".join(doc["gate_error_rates"])), "–"),
     ]  # fmt: skip
+    if doc["aa"]:
+        rows.append(("The same agent twice", escape(doc["aa"]["in_words"]), "–"))
     if compared := doc["comparison"]:
         rows.append((f"Compared with {escape(compared['against'])}", escape(compared["in_words"]), "–"))
     golden = doc["golden_set"]

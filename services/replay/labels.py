@@ -73,7 +73,7 @@ class Labelled:
 def queue(store: Store, begun_ms: int, by: Person) -> Queue:
     """The batch that was begun at that moment, as far as this person is."""
     with store.read() as connection:
-        own = labels.everything(connection, str(by))
+        own = labels.everything(connection, _of(by))
         before = {(w.run_id, w.position, w.criterion) for w in own if w.at_ms < begun_ms}
         batch = _batch(connection, begun_ms, before)
         since = {(w.run_id, w.position, w.criterion): w.at_ms for w in own if w.at_ms >= begun_ms}
@@ -81,6 +81,11 @@ def queue(store: Store, begun_ms: int, by: Person) -> Queue:
         question = _question(connection, *open_[0]) if open_ else None
     moments = sorted(at for item, at in since.items() if item in batch)
     return Queue(total=len(batch), done=len(batch) - len(open_), left_ms=len(open_) * _pace(moments), next_one=question)
+
+
+def _of(person: Person) -> str:
+    """Who a person is, whatever they are called; the same for the same entered name."""
+    return hashlib.sha256((person.key or f"unverified {person.name.casefold()}").encode()).hexdigest()
 
 
 def _pace(moments: Sequence[int]) -> int:
@@ -144,8 +149,8 @@ def say(store: Store, question: Question, word: str, *, by: Person, now_ms: int)
     if word not in WORDS:
         raise WrongRun(f"A label is one of: {', '.join(WORDS)}.")
     label = Label(
-        run_id=question.run_id, position=question.position, criterion=question.criterion.id, by=str(by), label=word,
-        at_ms=now_ms,
+        run_id=question.run_id, position=question.position, criterion=question.criterion.id, person=_of(by),
+        by=str(by)[:140], label=word, at_ms=now_ms,
     )  # fmt: skip
     with store.write() as connection:
         labels.put(connection, label)
@@ -155,7 +160,7 @@ def undo(store: Store, begun_ms: int, *, by: Person) -> bool:
     """Take back this person's newest word of the batch; False where there is none. Raises Forbidden."""
     access.require(by, "label")
     with store.write() as connection:
-        return labels.take_back_newest(connection, str(by), begun_ms) is not None
+        return labels.take_back_newest(connection, _of(by), begun_ms) is not None
 
 
 def labelled(store: Store) -> Labelled:
@@ -184,7 +189,7 @@ def _by_question(words: Sequence[Label]) -> Mapping[tuple[str, int, str], Mappin
     found: dict[tuple[str, int, str], dict[str, bool]] = defaultdict(dict)
     for word in words:
         if word.label != "unknown":
-            found[word.run_id, word.position, word.criterion][word.by] = word.label == "pass"
+            found[word.run_id, word.position, word.criterion][word.person] = word.label == "pass"
     return found
 
 

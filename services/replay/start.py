@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -37,6 +38,7 @@ class Wish:
     repeats: int = 1
     per_case: str = "all"
     min_pass_rate: float | None = None
+    pair: str = ""  # of an A/A pair: what both of its runs are called
 
 
 def agent_names(settings: Settings) -> tuple[str, ...]:
@@ -95,8 +97,28 @@ def ask(store: Store, settings: Settings, wish: Wish, *, by: Person) -> Run:
         runner="worker",
         requested_by=str(by),
         min_judge_alpha=settings.replay.min_judge_alpha,
+        pair=wish.pair,
     )
     return runs.begin(store, plan).run
+
+
+def ask_pair(store: Store, settings: Settings, wish: Wish, *, by: Person) -> tuple[Run, Run]:
+    """The same run twice (A/A), to measure how much flips although nothing changed. Raises like `ask`."""
+    named = replace(wish, pair=secrets.token_hex(6))
+    return ask(store, settings, named, by=by), ask(store, settings, named, by=by)
+
+
+def ask_pairs(store: Store, settings: Settings) -> tuple[Run, ...]:
+    """An A/A pair for each agent with an environment, unless its last one is still open."""
+    asked: list[Run] = []
+    for agent in settings.replay.agents:
+        if agent.environment is None:
+            continue
+        with store.read() as connection:
+            last = replays.newest(connection, limit=20, agent=agent.name)
+        if not any(run.options.get("aa") and run.state in replays.OPEN for run in last):
+            asked += ask_pair(store, settings, Wish(agent=agent.name), by=access.SCHEDULE)
+    return tuple(asked)
 
 
 def ask_canaries(store: Store, settings: Settings) -> tuple[Run, ...]:

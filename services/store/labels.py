@@ -13,11 +13,15 @@ from services.store.schema import replay_results, replay_runs
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Label:
-    """One person's word on one criterion of one answer: pass, fail, or unknown where they can't tell."""
+    """One person's word on one criterion of one answer: pass, fail, or unknown where they can't tell.
+
+    `person` is a hash of who they are, `by` the name that is shown.
+    """
 
     run_id: str
     position: int
     criterion: str
+    person: str
     by: str
     label: str
     at_ms: int
@@ -39,15 +43,15 @@ def put(connection: Connection, label: Label) -> None:
     """Keep a word; a later one of the same person on the same criterion replaces it."""
     values = {f.name: getattr(label, f.name) for f in fields(Label)}
     made = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table).values(**values)
-    keys = ["run_id", "position", "criterion", "by"]
+    keys = ["run_id", "position", "criterion", "person"]
     connection.execute(
         made.on_conflict_do_update(index_elements=keys, set_={"label": label.label, "at_ms": label.at_ms})
     )
 
 
-def take_back_newest(connection: Connection, by: str, since_ms: int) -> Label | None:
+def take_back_newest(connection: Connection, person: str, since_ms: int) -> Label | None:
     """Take back a person's newest word since then; what it was, None where there is none."""
-    query = select(table).where(table.c.by == by, table.c.at_ms >= since_ms)
+    query = select(table).where(table.c.person == person, table.c.at_ms >= since_ms)
     row = connection.execute(query.order_by(table.c.at_ms.desc(), table.c.id.desc()).limit(1)).first()
     if row is None:
         return None
@@ -55,11 +59,11 @@ def take_back_newest(connection: Connection, by: str, since_ms: int) -> Label | 
     return Label(**{f.name: getattr(row, f.name) for f in fields(Label)})
 
 
-def everything(connection: Connection, by: str | None = None) -> tuple[Label, ...]:
+def everything(connection: Connection, person: str | None = None) -> tuple[Label, ...]:
     """Every word, of a person or of all, oldest first."""
     query = select(table).order_by(table.c.at_ms, table.c.id)
-    if by is not None:
-        query = query.where(table.c.by == by)
+    if person is not None:
+        query = query.where(table.c.person == person)
     return tuple(Label(**{f.name: getattr(row, f.name) for f in fields(Label)}) for row in connection.execute(query))
 
 
@@ -95,5 +99,9 @@ def kept(connection: Connection, run_id: str, position: int) -> Kept | None:
 
 def people(connection: Connection) -> dict[str, int]:
     """How many words each person gave."""
-    rows = connection.execute(select(table.c.by, func.count()).group_by(table.c.by).order_by(table.c.by))
-    return {row[0]: row[1] for row in rows}
+    query = select(func.max(table.c.by), func.count()).group_by(table.c.person)
+    found: dict[str, int] = {}
+    for name, number in connection.execute(query.order_by(func.max(table.c.by), table.c.person)):
+        same = sum(key == name or key.startswith(f"{name} #") for key in found)
+        found[f"{name} #{same + 1}" if same else name] = number  # two people of one name
+    return found

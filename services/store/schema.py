@@ -455,9 +455,10 @@ replay_labels = Table(
     Column("run_id", String(40), nullable=False),
     Column("position", Integer, nullable=False),
     Column("criterion", String(80), nullable=False),
+    Column("person", String(64), nullable=False),  # hash of who signed in, or of the name that was entered
     Column("by", String(140), nullable=False),
     Column("label", String(8), nullable=False),  # pass, fail, unknown
     Column("at_ms", BigInteger, nullable=False),
-    UniqueConstraint("run_id", "position", "criterion", "by"),
-    Index("replay_labels_by_person", "by", "at_ms"),
+    UniqueConstraint("run_id", "position", "criterion", "person"),
+    Index("replay_labels_by_person", "person", "at_ms"),
 )

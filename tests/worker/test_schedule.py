@@ -13,6 +13,7 @@ from services.store import Store, schedules
 from services.store.schedules import ScheduleRun
 from worker import schedule as tasks
 from worker.schedule import Schedule, ScheduledTask
+from worker.scheduled import _rhythms
 
 DUE = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
@@ -115,3 +116,23 @@ def test_a_stopping_worker_claims_nothing(sqlite_store: Store, tmp_path: Path) -
     schedule = Schedule(sqlite_store, settings(tmp_path), (made,), owner="w")
     schedule.stop_claiming()
     assert asyncio.run(schedule.attend(made, DUE)) is False
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "cron", "due"),
+    [
+        ("daily", "0 4 * * *", datetime(2026, 12, 2, 4, tzinfo=UTC)),
+        ("weekly", "0 4 * * 1", datetime(2026, 11, 30, 4, tzinfo=UTC)),
+    ],
+)
+def test_aa_runs_are_due_as_their_cron_line_says(tmp_path: Path, rhythm: str, cron: str, due: datetime) -> None:
+    (tmp_path / "greenlight.toml").write_text(f'[replay]\naa = "{rhythm}"\n')
+    known = load({"GREENLIGHT_DATA": str(tmp_path), "GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml")})
+    (found,) = [rhythm_ for rhythm_ in _rhythms(known) if rhythm_[0] == "replay-aa"]
+    assert found[1] == cron
+    made = ScheduledTask(name="replay-aa", cron=cron, every=found[2], offset=found[3], run=None)  # type: ignore[arg-type]
+    assert made.tick(datetime(2026, 12, 2, 9, tzinfo=UTC)) == due
+
+
+def test_without_a_rhythm_nothing_runs_twice(tmp_path: Path) -> None:
+    assert "replay-aa" not in {name for name, *_ in _rhythms(settings(tmp_path))}

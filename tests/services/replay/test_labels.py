@@ -13,8 +13,8 @@ from services.replay.labels import Question
 from services.store import Store, replays
 from tests.services.replay.test_runs import Scripted, begin, make_set, runner
 
-ADA = Person(name="Ada", role="operator", verified=True)
-BO = Person(name="Bo", role="operator", verified=True)
+ADA = Person(name="Ada", role="operator", verified=True, key="i#ada")
+BO = Person(name="Bo", role="operator", verified=True, key="i#bo")
 LATER = 60_000
 
 
@@ -121,6 +121,17 @@ def test_people_and_judge_are_compared(store: Store, tmp_path: Path) -> None:
     assert labels.labelled(store).shared == 0
     assert labels.labelled(store).unknown > 0
     assert set(found.people) == {"Ada"}
+
+
+def test_two_people_of_one_name_are_two(store: Store, tmp_path: Path) -> None:
+    judged(store, tmp_path)
+    begun, other = clock.now_ms() + LATER, Person(name="Ada", role="operator", verified=True, key="i#another")
+    label_all(store, ADA, begun)
+    assert labels.queue(store, begun, other).done == 0
+    label_all(store, other, begun)
+    found = labels.labelled(store)
+    assert set(found.people) == {"Ada", "Ada #2"}
+    assert (found.alpha, found.shared) == (1, 20)
 
 
 def test_labels_become_a_calibration_file_without_what_people_are_split_on(store: Store, tmp_path: Path) -> None:

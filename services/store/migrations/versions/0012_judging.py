@@ -49,9 +49,10 @@ def upgrade() -> None:
         sa.Column("run_id", sa.String(40), nullable=False),
         sa.Column("position", sa.Integer, nullable=False),
         sa.Column("criterion", sa.String(80), nullable=False),
+        sa.Column("person", sa.String(64), nullable=False),
         sa.Column("by", sa.String(140), nullable=False),
         sa.Column("label", sa.String(8), nullable=False),
         sa.Column("at_ms", sa.BigInteger, nullable=False),
-        sa.UniqueConstraint("run_id", "position", "criterion", "by"),
+        sa.UniqueConstraint("run_id", "position", "criterion", "person"),
     )
-    op.create_index("replay_labels_by_person", "replay_labels", ["by", "at_ms"])
+    op.create_index("replay_labels_by_person", "replay_labels", ["person", "at_ms"])
