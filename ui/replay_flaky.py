@@ -46,7 +46,7 @@ def page() -> None:
 
 def _answer(found: Sequence[CaseHistory], agent: str) -> str:
     by_state: dict[str, list[str]] = {
-        name: [item.case_id for item in found if item.state == name] for name in history.STATES
+        name: [_tried(item) for item in found if item.state == name] for name in history.STATES
     }
     if len(by_state["not run"]) == len(found):
         return html.answer("unknown", f"{agent} has no judged answer of the last {history.DAYS} days.",
@@ -64,6 +64,14 @@ def _answer(found: Sequence[CaseHistory], agent: str) -> str:
     return html.answer("degraded" if flips else "ok", what, then) + html.block(*lists)
 
 
+def _tried(item: CaseHistory) -> str:
+    """A case with its counts, as far as it has some."""
+    if not item.judged:
+        return item.case_id
+    flips = f"{item.flips} flips, " if item.state == "flips" else ""
+    return f"{item.case_id} ({flips}{item.failed} of {item.judged} failed)"
+
+
 def _named(ids: Sequence[str]) -> str:
     more = f" and {len(ids) - NAMED} more, below" if len(ids) > NAMED else ""
     return ", ".join(ids[:NAMED]) + more
@@ -72,7 +80,8 @@ def _named(ids: Sequence[str]) -> str:
 def _table(found: Sequence[CaseHistory], agent: str) -> None:
     st.subheader("Cases", anchor=False)
     rows = history.rows(found)
-    st.dataframe(rows, hide_index=True, height=320, column_order=history.COLUMNS)
+    titles = {name: st.column_config.Column(name.replace("_", " ").capitalize()) for name in history.COLUMNS}
+    st.dataframe(rows, hide_index=True, height=320, column_order=history.COLUMNS, column_config=titles)
     st.download_button(
         "Cases as CSV", export.csv_text(history.COLUMNS, rows), file_name="cases.csv", mime="text/csv",
         on_click="ignore", icon=":material/download:",

@@ -33,6 +33,7 @@ def page() -> None:
             _done(found)
         else:
             _ask(found, found.next_one, begun_ms, person)
+            return  # what the judge said would speak to the person who labels
     _result()
 
 
@@ -106,9 +107,7 @@ def _buttons(question: Question, begun_ms: int, person: Person, *, can_undo: boo
 
 def _done(found: Queue) -> None:
     if found.total:
-        html.show(
-            html.answer("ok", f"Done: {found.done} of {found.total}.", "Start again for more, or go back to Runs.")
-        )
+        html.show(html.answer("ok", f"Done: {found.done} of {found.total}.", "Label more, or go back to Runs."))
     else:
         what = "There is no answer to label."
         html.show(html.answer("unknown", what, "Answers of runs of the last 30 days appear here, each once a person."))
@@ -121,8 +120,7 @@ def _result() -> None:
     found = labels.labelled(cached.store())
     if not found.people:
         return
-    rows = [(f"People and judge {escape(sha256[:12])}", escape(kappa_words(kappa)))
-            for sha256, kappa in found.judges.items()]  # fmt: skip
+    rows = [(f"People and judge {escape(name)}", escape(kappa_words(kappa))) for name, kappa in found.judges.items()]
     alike = "not known" if found.alpha is None else f"alpha {found.alpha:.2f}"
     rows.append(("People with each other", f"{alike}; {found.shared} questions answered by two or more"))
     rows.append(("Labels", escape(", ".join(f"{name}: {number}" for name, number in found.people.items()))

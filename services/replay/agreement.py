@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
+from services.counting import wilson
+
 Metric = Callable[[float, float], float]
 
 
@@ -69,6 +71,9 @@ def kappa(pairs: Iterable[tuple[bool, bool]], confidence: float = 0.95) -> Kappa
     if chance >= 1:
         return Kappa(value=None, interval=None, agreed=agreed, total=total)
     value = (observed - chance) / (1 - chance)
+    if agreed == total:  # the large-sample interval would be a point: that of the share agreed, by Wilson, instead
+        low, _ = wilson(agreed, total, confidence)
+        return Kappa(value=value, interval=((low - chance) / (1 - chance), 1.0), agreed=agreed, total=total)
     left = 1 - value
     same = sum(share.get((a, a), 0) * (1 - (rows[a] + columns[a]) * left) ** 2 for a in (True, False))
     other = left**2 * sum(share.get((a, b), 0) * (columns[a] + rows[b]) ** 2 for a, b in ((True, False), (False, True)))

@@ -63,7 +63,7 @@ class Queue:
 class Labelled:
     """What the labels came to: each judge beside the people, and the people beside each other."""
 
-    judges: Mapping[str, Kappa]  # by the judge's hash
+    judges: Mapping[str, Kappa]  # by the judge's name and the beginning of its hash
     alpha: float | None  # of the people
     people: Mapping[str, int]
     shared: int  # questions that two or more people answered with pass or fail
@@ -173,7 +173,9 @@ def labelled(store: Store) -> Labelled:
             kept = labels.kept(connection, run_id, position)
             judge = None if kept is None else _judge_s(kept, criterion)
             if kept is not None and judge is not None:
-                pairs[kept.judge_sha256] += [(human, judge) for human in said.values()]
+                pairs[f"{json.loads(kept.options)['judge']} ({kept.judge_sha256[:12]})"] += [
+                    (human, judge) for human in said.values()
+                ]
     votes = [[float(value) for value in said.values()] for said in by_question.values()]
     return Labelled(
         judges={sha256: agreement.kappa(found) for sha256, found in pairs.items()},

@@ -35,6 +35,7 @@ class Kept:
     position: int
     golden_sha256: str
     judge_sha256: str
+    options: str
     outcome: str
     body: str
 
@@ -88,7 +89,7 @@ def kept(connection: Connection, run_id: str, position: int) -> Kept | None:
     query = (
         select(
             replay_results.c.run_id, replay_results.c.position, replay_runs.c.golden_sha256,
-            replay_runs.c.judge_sha256, replay_results.c.outcome, replay_results.c.body,
+            replay_runs.c.judge_sha256, replay_runs.c.options, replay_results.c.outcome, replay_results.c.body,
         )
         .join(replay_runs, replay_runs.c.id == replay_results.c.run_id)
         .where(replay_results.c.run_id == run_id, replay_results.c.position == position)

@@ -65,4 +65,11 @@ def test_kappa_of_cohens_form_with_its_interval() -> None:
 def test_kappa_is_not_known_where_both_always_say_the_same_word() -> None:
     assert kappa([(True, True)] * 9).value is None
     assert kappa([]).interval is None
-    assert kappa([(True, True), (False, False)]).value == 1
+
+
+def test_full_agreement_on_a_few_is_not_certain() -> None:
+    found = kappa([(True, True), (False, False)])
+    assert found.value == 1
+    assert found.interval is not None
+    assert found.interval[0] < 0, "two answers say next to nothing"
+    assert found.interval[1] == 1
