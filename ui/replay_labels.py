@@ -83,6 +83,8 @@ def _ask(found: Queue, question: Question, begun_ms: int, person: Person) -> Non
         rows = [(escape(str(call["tool"])), escape(json.dumps(call["arguments"], ensure_ascii=False)),
                  escape(str(call["status"]))) for call in question.tool_calls]  # fmt: skip
         html.show(html.block(html.table(("Tool", "Arguments", "Status"), rows)))
+    else:
+        st.caption("It called no tool.")
     anchors = [(escape(f"{mark} of 5"), escape(text)) for mark, text in criterion.anchors.items()]
     head = html.heading(criterion.title, f"It passes from {criterion.pass_at:g} of 5 on. Judge this alone.")
     html.show(html.block(head, html.table(("Mark", "Means"), anchors)))

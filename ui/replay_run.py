@@ -82,7 +82,7 @@ def _finished(run_id: str) -> None:
     elif run.state == "failed":
         html.show(html.answer("fail", "The run could not be carried out.", run.message))
     else:
-        what = f"{run.agent}: {replay_list.VERDICTS[doc['verdict']]}."
+        what = f"{run.agent}: {replay_list.verdict_words(doc['verdict'], len(doc['quarantine']))}."
         html.show(html.answer(doc["verdict"], what, " ".join(doc["reasons"]), mark=run.simulated))
     if said := st.session_state.pop(DONE, None):
         html.show(html.answer("ok", said, ""))

@@ -103,8 +103,8 @@ def doubts(now: Sequence[SealedWord], before: Mapping[str, Sequence[SealedWord]]
         if change.is_real:
             direction = "stricter" if change.stricter > change.milder else "milder"
             found.append(
-                f"Judge {name} became {direction}: of {change.both} sealed answers it now fails {change.stricter} that "
-                f"it passed before, and passes {change.milder} that it failed (p = {change.p_value:.3f}). "
-                "A change of the score may be the judge's, not the agent's."
+                f"Judge {name} became {direction} on the sealed answers. Of {change.both} criteria it now fails "
+                f"{change.stricter} that it passed before, and passes {change.milder} that it failed "
+                f"(p = {change.p_value:.3f}). A change of the score may be the judge's, not the agent's."
             )
     return tuple(found)

@@ -133,6 +133,7 @@ def test_a_flaky_case_is_put_aside_by_name_and_lifted_again(place: str, folder: 
     assert runs.conclude(store, begun.run)[1].verdict == "PASS"
     store.close()
     shown = open_page(f"{place}/replay_harness?run={begun.run.id}&show=all")
+    expect(shown.locator(".answer").first).to_contain_text("scripted: passed, without 1 case in quarantine.")
     expect(shown.locator(".answer").first).to_contain_text("In quarantine until")
     expect(shown.locator(".answer").first).to_contain_text("c1, which failed (owner Eva: The CRM answers late)")
     expect(shown.get_by_text("in quarantine", exact=True)).to_be_visible()
