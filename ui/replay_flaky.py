@@ -180,7 +180,7 @@ def _pairs(agent: str, can_ask: bool) -> None:
     rows = [
         (html.link(pair.runs[1], "replay_harness", run=pair.runs[1]), escape(" / ".join(pair.verdicts)),
          escape(aa.in_words(pair)), escape(_named(pair.flipped) or "none"))
-        for pair in found[:20]
+        for pair in found
     ]  # fmt: skip
     if rows:
         html.show(html.block(html.table(("Second run", "Verdicts", "Measured beside stated", "Flipped"), rows)))

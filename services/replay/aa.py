@@ -62,18 +62,22 @@ def of_run(store: Store, run: Run) -> Pair | None:
     """The pair that a run belongs to; None for another run, and while one of the two is not finished."""
     if not run.options.get("aa"):
         return None
-    return next((pair for pair in pairs(store, run.agent) if run.id in pair.runs), None)
+    with store.read() as connection:
+        found = replays.newest(connection, limit=NEWEST, agent=run.agent, state="done")
+    both = [other for other in found if other.options.get("aa") == run.options["aa"]]
+    return _pair(store, both[1], both[0]) if len(both) == 2 else None
 
 
-def pairs(store: Store, agent: str) -> tuple[Pair, ...]:
-    """An agent's finished pairs, the newest first."""
+def pairs(store: Store, agent: str, limit: int = 10) -> tuple[Pair, ...]:
+    """An agent's newest finished pairs, the newest first."""
     with store.read() as connection:
         found = replays.newest(connection, limit=NEWEST, agent=agent, state="done")
     by_name: dict[str, list[Run]] = {}
     for run in found:
         if name := run.options.get("aa"):
             by_name.setdefault(str(name), []).append(run)
-    return tuple(_pair(store, group[1], group[0]) for group in by_name.values() if len(group) == 2)
+    whole = [group for group in by_name.values() if len(group) == 2]
+    return tuple(_pair(store, group[1], group[0]) for group in whole[:limit])
 
 
 def _pair(store: Store, first: Run, second: Run) -> Pair:

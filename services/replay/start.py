@@ -186,6 +186,9 @@ def keep_evidence(store: Store, connection: Connection, run: Run, found: GateRes
             "total": found.total,
             "critical_failures": list(found.critical_failures),
             "reasons": list(found.reasons),
+            **(
+                {"quarantine": aside} if (aside := [f"{run.golden_name}/{h.case_id}" for h in found.quarantine]) else {}
+            ),
         },
     )
     chain.append(store, connection, [proof])

@@ -1,12 +1,18 @@
 """A run with models as judges, in a real store: what they say of sealed answers is kept, and drift is named."""
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from services.replay import report, runs, trust
+from services.replay import calibration, judge_llm, report, runs, start, trust
 from services.replay.sealed import SealedWord
+from services.settings import load
 from services.store import Store, sealed_words
+from services.store.replays import Run
+from tests.conftest import Served
+from tests.services.replay.test_judge_llm import Model
 from tests.services.replay.test_runs import Scripted, begin, make_set, runner
 
 
@@ -77,3 +83,60 @@ def test_the_stored_run_says_the_same_when_it_is_read_again(store: Store, tmp_pa
     done, found = runs.conclude(store, begun.run, sealed=words(turned=8))
     again = runs.result(store, done)
     assert (again.verdict, again.reasons) == (found.verdict, found.reasons)
+
+
+class Moody:
+    """Three models behind HTTP that judge by the labels, and one of them milder once it is told to."""
+
+    def __init__(self, serve: Callable[..., Served], labels: Sequence[Mapping[str, Any]]) -> None:
+        self.is_mild = False
+        self.urls = []
+        for number in range(3):
+
+            def say(question: str, number: int = number) -> Any:
+                found = next(
+                    (
+                        i["labels"]
+                        for i in labels
+                        if i["case"]["title"] in question
+                        and json.dumps(i["answer"]["output"], ensure_ascii=False)[:60] in question
+                    ),
+                    None,
+                )
+                good = found if found is not None else {"done": "wrong" not in question}
+                mild = self.is_mild and number == 2
+                return {"criteria": [{"id": k, "score": 5 if v or mild else 0, "reason": "x"} for k, v in good.items()]}
+
+            self.urls.append(Model(serve, say).judge.endpoint.url)
+
+
+def test_a_panel_over_http_to_its_verdict_and_its_drift(
+    store: Store, tmp_path: Path, serve: Callable[..., Served]
+) -> None:
+    models = Moody(serve, calibration.read(judge_llm.CALIBRATION))
+    tables = [f'[[replay.judges]]\nname="j{n}"\nurl="{url}"\nmodel="m"\n' for n, url in enumerate(models.urls)]
+    (tmp_path / "greenlight.toml").write_text("".join(tables))
+    settings = load({"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml"), "GREENLIGHT_DATA": str(tmp_path)})
+
+    async def go(*wrong: str) -> Run:
+        judge = start.make_judge(settings, "panel")
+        begun = begin(store, make_set(tmp_path))
+        made = runner(store, begun, Scripted(wrong=wrong))
+        made.judge = judge
+        try:
+            await made.work()
+            done = await start.conclude_if_complete(store, begun.run, judge)
+        finally:
+            await judge.close()
+        assert done is not None
+        return done
+
+    assert asyncio.run(go()).verdict == "PASS"
+    assert asyncio.run(go("c1", "c2")).verdict == "BLOCK", "the judges are the same, so it is the agent"
+    models.is_mild = True
+    done = asyncio.run(go("c1", "c2"))
+    assert done.verdict == "INCONCLUSIVE"
+    assert any("Judge j2 became milder" in reason for reason in done.summary["reasons"])
+    assert not any("j0" in reason or "j1" in reason for reason in done.summary["reasons"])
+    assert done.summary["judge_agreement"] == 1, "the majority still agrees with every label"
+    assert done.summary["judge_usage"]["calls"] == 3 * 40
