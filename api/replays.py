@@ -32,7 +32,9 @@ class ReplayWish(BaseModel):
     repeats: int = Field(1, ge=1, le=20)
     per_case: str = Field("all", pattern=r"^(all|majority|at_least:[1-9][0-9]?)$")
     min_pass_rate: float | None = Field(None, gt=0, le=1)
-    aa: bool = Field(False, description="Run it twice, to measure how much flips although nothing changed.")
+    aa: bool = Field(
+        False, strict=True, description="Run it twice, to measure how much flips although nothing changed."
+    )
 
 
 def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable[..., Person]) -> None:
@@ -83,6 +85,7 @@ def _short(run: Run) -> dict[str, Any]:
         "total": run.total,
         "passed": run.summary.get("passed"),
         "pass_rate": run.summary.get("pass_rate"),
+        "quarantine": run.summary.get("quarantine") or [],
         "created_at": clock.iso(run.created_ms),
         "finished_at": None if run.finished_ms is None else clock.iso(run.finished_ms),
         "requested_by": run.requested_by,

@@ -262,6 +262,14 @@ def _judge(name: str) -> Judge:
     return RubricJudge()
 
 
+def _min_alpha(judge: str) -> float:
+    """The agreement that a panel needs, as the settings say."""
+    from services.replay.trust import MIN_ALPHA
+    from services.settings.load import load
+
+    return load().replay.min_judge_alpha if judge == "panel" else MIN_ALPHA
+
+
 def _begin(store: Store, options: argparse.Namespace, agent: Agent, judge: Judge, *, pair: str = "") -> Begun:
     from services.replay import runs
     from services.replay.gate import GateRules
@@ -280,6 +288,7 @@ def _begin(store: Store, options: argparse.Namespace, agent: Agent, judge: Judge
         cases=cases,
         agent_mark=_mark(options.agent),
         pair=pair,
+        min_judge_alpha=_min_alpha(options.judge),
     )
     return runs.started(store, plan)
 

@@ -36,12 +36,15 @@ def page() -> None:
     if (said := st.session_state.pop(_DONE, None)) is not None:
         html.show(html.answer("ok", said, ""))
     configured = start.agent_names(cached.settings())
-    agent = st.selectbox("Agent", list(dict.fromkeys((*known, *configured))), key="flaky-agent")
-    found = history.histories(store, set_, str(agent), clock.now_ms())
-    html.show(_answer(found, str(agent)))
+    agents = list(dict.fromkeys((*known, *configured)))
+    agent = state.one_of(state.AGENT, agents, agents[0])
+    follows = state.follow("flaky-agent", agent, lambda picked: state.put(state.AGENT, picked))
+    st.selectbox("Agent", agents, index=agents.index(agent), **follows)
+    found = history.histories(store, set_, agent, clock.now_ms())
+    html.show(_answer(found, agent))
     _quarantine(entries, found, set_)
-    _table(found, str(agent))
-    _pairs(str(agent), str(agent) in configured)
+    _table(found, agent)
+    _pairs(agent, agent in configured)
 
 
 def _answer(found: Sequence[CaseHistory], agent: str) -> str:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -585,6 +586,14 @@ class Replay(Table):
             raise ValueError("has one judge under judges: a panel needs two or more; write one as [replay.judge]")
         if len(set(labels)) < len(labels):
             raise ValueError("has two judges of the same name: give each a name of its own")
+        hosts: dict[str, str] = {}
+        for table in (*self.judges, *((self.judge,) if self.judge is not None else ())):
+            host = urlsplit(table.url).netloc
+            if hosts.setdefault(table.key_variable, host) != host:
+                raise ValueError(
+                    f"has judges of two hosts with the key_variable {table.key_variable}: name one for each, so that "
+                    "no provider is sent another's key"
+                )
         return self
 
 

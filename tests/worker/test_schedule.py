@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 
 from services import clock
+from services.dependencies.tables import INSTALLATION
+from services.evidence import chain
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, schedules
+from services.store import Store, quarantine, schedules
+from services.store.quarantine import Entry
 from services.store.schedules import ScheduleRun
 from worker import schedule as tasks
 from worker.schedule import Schedule, ScheduledTask
 from worker.scheduled import _rhythms
+from worker.scheduled import tasks as scheduled
 
 DUE = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
@@ -136,3 +140,17 @@ def test_aa_runs_are_due_as_their_cron_line_says(tmp_path: Path, rhythm: str, cr
 
 def test_without_a_rhythm_nothing_runs_twice(tmp_path: Path) -> None:
     assert "replay-aa" not in {name for name, *_ in _rhythms(settings(tmp_path))}
+
+
+def test_a_quarantine_whose_day_came_is_ended_by_the_daily_check(sqlite_store: Store, tmp_path: Path) -> None:
+    entry = Entry(
+        id=0, golden_name="g", case_id="c", owner="Ada", reason="r", from_ms=1, until_ms=2, put_by="Eva (unverified)"
+    )
+    with sqlite_store.write() as connection:
+        assert quarantine.put(connection, entry)
+    made = scheduled(sqlite_store, settings(tmp_path), None, None)  # type: ignore[arg-type]
+    (daily,) = [task_ for task_ in made if task_.name == "daily-health-check"]
+    asyncio.run(daily.run(DUE))  # type: ignore[arg-type]
+    with sqlite_store.read() as connection:
+        assert quarantine.open_ones(connection) == ()
+        assert chain.newest(connection, INSTALLATION, "confirm.quarantine") is not None

@@ -195,6 +195,15 @@ def test_a_panel_comes_from_the_settings_and_counts_as_one_judge(tmp_path: Path)
     assert made.sha256 == panel.identity(reversed([member.sha256 for member in made.members]))
 
 
+def test_no_provider_is_sent_another_s_key(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="GREENLIGHT_JUDGE_KEY: name one for each"):
+        settings(tmp_path, TWO.replace("http://h/2", "http://other/2"))
+    single = '[replay.judge]\nurl="http://third/1"\nmodel="m"\n'
+    with pytest.raises(SettingsError, match="GREENLIGHT_JUDGE_KEY: name one for each"):
+        settings(tmp_path, TWO + single)
+    assert settings(tmp_path, TWO.replace('"http://h/2"', '"http://other/2"\nkey_variable="KEY_2"')).replay.judges
+
+
 @pytest.mark.parametrize("text", [TWO.replace('"b"', '"a"'), TWO.partition('[[replay.judges]]\nname="b"')[0]])
 def test_a_panel_of_one_or_of_two_alike_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError, match=r"replay"):

@@ -114,7 +114,10 @@ def test_a_panel_over_http_to_its_verdict_and_its_drift(
     store: Store, tmp_path: Path, serve: Callable[..., Served]
 ) -> None:
     models = Moody(serve, calibration.read(judge_llm.CALIBRATION))
-    tables = [f'[[replay.judges]]\nname="j{n}"\nurl="{url}"\nmodel="m"\n' for n, url in enumerate(models.urls)]
+    tables = [
+        f'[[replay.judges]]\nname="j{n}"\nurl="{url}"\nmodel="m"\nkey_variable="KEY_{n}"\n'
+        for n, url in enumerate(models.urls)
+    ]
     (tmp_path / "greenlight.toml").write_text("".join(tables))
     settings = load({"GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml"), "GREENLIGHT_DATA": str(tmp_path)})
 
