@@ -110,20 +110,8 @@ def decide(
     critical = tuple(f"{case.id}: {name}" for case in cases for name in case.critical_failed)
     rate = counts["passed"] / judged if judged else None
     verdict, reasons = _verdict(counts, len(counted), rate, critical, rules, judge_agreement, doubts)
-    open_ = [case.id for case in cases if case.id in critical_cases and _is_open(case, rules)]
-    if open_ and verdict == "PASS":
-        verdict, reasons = (
-            "INCONCLUSIVE",
-            (
-                f"{len(open_)} critical {'case was' if len(open_) == 1 else 'cases were'} not judged in full: "
-                f"{', '.join(open_[:5])}.",
-            ),
-        )
-    if len(held) > MAX_QUARANTINED * len(cases) + 1e-9 and verdict == "PASS":
-        verdict, reasons = (
-            "INCONCLUSIVE",
-            (f"{len(held)} of {len(cases)} cases are in quarantine; at most {share(MAX_QUARANTINED)} may be.",),
-        )
+    if verdict == "PASS" and (withheld := _withheld(cases, held, critical_cases, rules)):
+        verdict, reasons = "INCONCLUSIVE", withheld
     return GateResult(
         verdict=verdict,
         reasons=(*reasons, *_held_words(held, {case.id: case.state for case in cases})),
@@ -139,6 +127,20 @@ def decide(
         cases=cases,
         quarantine=held,
     )
+
+
+def _withheld(
+    cases: Sequence[CaseResult], held: Sequence[Held], critical_cases: Collection[str], rules: GateRules
+) -> tuple[str, ...]:
+    """Why a pass that the rate would give isn't given; () where it is."""
+    open_ = [case.id for case in cases if case.id in critical_cases and _is_open(case, rules)]
+    found = []
+    if open_:
+        words = "case was" if len(open_) == 1 else "cases were"
+        found.append(f"{len(open_)} critical {words} not judged in full: {', '.join(open_[:5])}.")
+    if len(held) > MAX_QUARANTINED * len(cases) + 1e-9:
+        found.append(f"{len(held)} of {len(cases)} cases are in quarantine; at most {share(MAX_QUARANTINED)} may be.")
+    return tuple(found)
 
 
 def _held_words(held: Sequence[Held], states: Mapping[str, CaseState]) -> tuple[str, ...]:
@@ -198,13 +200,13 @@ def _verdict(
     """A judge that can't be trusted decides nothing. What is measured false blocks; what is missing is inconclusive."""
     if total == 0:
         return "INCONCLUSIVE", ("There was no case to judge.",)
+    if doubts:
+        return "INCONCLUSIVE", tuple(doubts)
     if agreement is not None and agreement < MIN_AGREEMENT:
         return "INCONCLUSIVE", (
             f"The judge can't be trusted: it agrees with {share(agreement, MIN_AGREEMENT)} of the labelled answers; "
             f"{share(MIN_AGREEMENT)} are needed.",
         )
-    if doubts:
-        return "INCONCLUSIVE", tuple(doubts)
     judged = counts["passed"] + counts["failed"]
     blocks: list[str] = []
     if critical:

@@ -223,15 +223,17 @@ def conclude(
         aside = held.in_force(connection, run.golden_name, run.created_ms, now)
         before = trust.earlier(connection, sealed, now)
     agreement = sealing.agreement(sealed) if judge_agreement is None else judge_agreement
-    judged, rules = outcomes(store, run.id), rules_of(run)
-    decide = functools.partial(
+    judged, rules, own = outcomes(store, run.id), rules_of(run), sealing.doubts(sealed, before)
+    bare = functools.partial(
         gate.decide, expected=run.options["cases"], critical_cases=critical_of(run), quarantine=aside
     )
-    doubts = sealing.doubts(sealed, before)
-    doubts = doubts or trust.panel_doubts(judged, _min_alpha(run), lambda turned: decide(turned, rules=rules))
-    decide = functools.partial(decide, judged, judge_agreement=agreement, doubts=doubts)
-    found = decide(rules=rules)
-    for_go = found if rules.for_go == rules else decide(rules=rules.for_go)
+
+    def decided(by: GateRules) -> tuple[GateResult, Sequence[str]]:
+        doubts = own or trust.panel_doubts(judged, _min_alpha(run), functools.partial(bare, rules=by))
+        return bare(judged, rules=by, judge_agreement=agreement, doubts=doubts), doubts
+
+    found, doubts = decided(rules)
+    for_go = found if rules.for_go == rules else decided(rules.for_go)[0]
     summary = summarise(found) | {
         "judge_agreement": agreement, "judge_usage": dict(judge_usage or {}), "judge_doubts": list(doubts),
         "judges": sealing.described(sealed, before),

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from services.replay import calibration, judge_llm, report, runs, start, trust
+from services.replay.gate import GateRules
+from services.replay.judges import RubricJudge
+from services.replay.model import Answer, CriterionScore, GoldenCase, Judged
+from services.replay.panel import decided
 from services.replay.sealed import SealedWord
 from services.settings import load
 from services.store import Store, sealed_words
@@ -143,3 +147,41 @@ def test_a_panel_over_http_to_its_verdict_and_its_drift(
     assert not any("j0" in reason or "j1" in reason for reason in done.summary["reasons"])
     assert done.summary["judge_agreement"] == 1, "the majority still agrees with every label"
     assert done.summary["judge_usage"]["calls"] == 3 * 40
+
+
+class Split(RubricJudge):
+    """Three judges in one, of whom one contradicts the others on some cases."""
+
+    def __init__(self, dissent: Sequence[str], minority: Sequence[str]) -> None:
+        super().__init__()
+        self._dissent, self._minority = dissent, minority
+
+    async def judge(self, case: GoldenCase, answer: Answer) -> Judged:
+        def said(passed: bool) -> Judged:
+            score = CriterionScore(id="done", score=5.0 if passed else 0.0, reason="x", critical=False, passed=passed)
+            return Judged(criteria=(score,))
+
+        alone, others = case.id in self._dissent, case.id not in self._minority
+        return decided(case, {"a": said(others), "b": said(others), "c": said(others is not alone)})
+
+
+def test_what_judges_disagree_on_counts_by_the_measure_of_a_go_too(store: Store, tmp_path: Path) -> None:
+    """Under a gate of half, their differences decide nothing; for a Go they do, so the run proves nothing there."""
+    seen: list[str] = []
+    begun = begin(store, make_set(tmp_path), rules=GateRules(min_pass_rate=0.5))
+    made = runner(store, begun, Scripted())
+    made.judge = Split(["c1", "c2", "c3"], [])
+    asyncio.run(made.work())
+    done, found = runs.conclude(store, begun.run, also=lambda _c, _run, for_go: seen.append(for_go.verdict))
+    assert (found.verdict, seen) == ("PASS", ["INCONCLUSIVE"])
+    assert done.summary["judge_doubts"] == []
+    (all_, one) = report.document(done, found, None)["judge"]["panel"]
+    assert (all_["criterion"], one["criterion"], one["contested"], one["judged"]) == (None, "done", 3, 20)
+
+
+def test_what_all_judges_fail_blocks_however_they_differ_elsewhere(store: Store, tmp_path: Path) -> None:
+    begun = begin(store, make_set(tmp_path))
+    made = runner(store, begun, Scripted())
+    made.judge = Split(["c1"], ["c5", "c6", "c7"])
+    asyncio.run(made.work())
+    assert runs.conclude(store, begun.run)[1].verdict == "BLOCK"
