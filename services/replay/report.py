@@ -150,13 +150,16 @@ def csv_rows(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def junit(doc: Mapping[str, Any]) -> str:
-    """JUnit XML: wrong answers are failures, infrastructure trouble errors, unscored answers skipped."""
+    """JUnit XML: wrong answers are failures, infrastructure trouble errors, unscored answers and what is in quarantine
+    skipped."""
     cases = "\n".join(_junit_case(case) for case in doc["cases"])
     name = f"replay {doc['golden_set']['name']} {doc['golden_set']['version']}" + (
         " (simulated)" if doc["simulated"] else ""
     )
+    aside = len(doc["quarantine"])
     numbers = (
-        f'tests="{doc["total"]}" failures="{doc["failed"]}" errors="{doc["errors"]}" skipped="{doc["unscored"]}" '
+        f'tests="{doc["total"] + aside}" failures="{doc["failed"]}" errors="{doc["errors"]}" '
+        f'skipped="{doc["unscored"] + aside}" '
         f'time="{doc["duration_s"]:.3f}"'
     )
     said = _text(f"{doc['verdict']}: {' '.join(doc['reasons'])}")
@@ -175,7 +178,10 @@ def _junit_case(case: Mapping[str, Any]) -> str:
         f"<testcase classname={quoteattr(_text(case['category'] or 'none'))} name={quoteattr(_text(case['id']))} "
         f'time="{(case["duration_ms"] or 0) / 1000:.3f}">'
     )
-    if case["state"] == "failed":
+    if case["in_quarantine"]:
+        text = f"in quarantine, so not counted: it ended as {case['state']}"
+        inner = f"<skipped message={quoteattr(text)}/>"
+    elif case["state"] == "failed":
         bad = [c for c in case["criteria"] if c["passed"] is False]
         text = "; ".join(f"{c['id']} scored {c['score']} of {MAX_SCORE}: {c['reason']}" for c in bad)
         kind = "critical" if case["critical_failed"] else "rubric"
@@ -255,4 +261,5 @@ def _row(case: Mapping[str, Any]) -> dict[str, str]:
     bad = [c for c in case["criteria"] if c["passed"] is False]
     why = case["error"] or case["unscored"] or "; ".join(f"{c['id']} ({c['score']:.1f}): {c['reason']}" for c in bad)
     score = "–" if case["score"] is None else f"{case['score']:.1f}"
+    why = f"In quarantine, so not counted. {why}" if case["in_quarantine"] else why
     return {"id": case["id"], "category": case["category"], "state": case["state"], "score": score, "why": why}

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -44,6 +45,13 @@ def test_its_failure_blocks_nothing_and_is_named_everywhere(store: Store, tmp_pa
     (case,) = [case for case in doc["cases"] if case["in_quarantine"]]
     assert (case["id"], case["state"]) == ("c1", "failed")
     assert "In quarantine until" in report.html(doc)
+    assert "In quarantine, so not counted. done (" in report.html(doc)
+    suite = ElementTree.fromstring(report.junit(doc)).find("testsuite")
+    assert suite is not None
+    counts = [suite.get(name) for name in ("tests", "failures", "errors", "skipped")]
+    assert (counts, len(suite.findall("testcase"))) == (["20", "0", "0", "1"], 20)
+    (skipped,) = suite.findall("testcase/skipped")
+    assert skipped.get("message") == "in quarantine, so not counted: it ended as failed"
     assert runs.result(store, run).reasons == found.reasons, "read again it says the same"
 
 
