@@ -17,6 +17,7 @@ from services.fingerprint import Snapshot
 from services.replay import golden, identity, judge_llm, quarantine, rubric, runs, start
 from services.replay.gate import GateRules
 from services.replay.model import Answer
+from services.report import blocks
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, snapshots
@@ -158,6 +159,10 @@ def replay_rule(store: Store, settings: Settings) -> tuple[str, str, str]:
     return rule.outcome, rule.advice.what, rule.advice.fix
 
 
+def titles(store: Store, settings: Settings) -> list[str]:
+    return [rule.title for rule in verdict(store, settings, "prod", clock.now_ms()).results]
+
+
 @pytest.mark.parametrize("how", ["its day came", "lifted"])
 def test_a_pass_that_rests_on_a_quarantine_counts_no_longer_than_that(store: Store, tmp_path: Path, how: str) -> None:
     path = make_set(tmp_path)
@@ -170,6 +175,9 @@ def test_a_pass_that_rests_on_a_quarantine_counts_no_longer_than_that(store: Sto
     with store.read() as connection:
         (entry,) = rows.open_ones(connection)
         assert why_stale(kept, current.complete(connection, settings, "prod", now, ()), now) is None
+    document = {"replay": {"pass_rate": 1.0, "measured_at": clock.iso(now), **kept.detail}}
+    assert "in quarantine, so not counted: trivial/c1" in str(blocks._replay(document, ""))
+    assert "The agent passes the replay gate, without 1 case in quarantine" in titles(store, settings)
     if how == "lifted":
         quarantine.lift(store, entry.id, by=by, now_ms=now)
     later = now if how == "lifted" else entry.until_ms
