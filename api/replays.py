@@ -28,10 +28,13 @@ class ReplayWish(BaseModel):
 
     agent: str = Field("reference", max_length=60)
     subset: str = Field("", max_length=40)
-    judge: Literal["rubric", "llm"] = "rubric"
+    judge: Literal["rubric", "llm", "panel"] = "rubric"
     repeats: int = Field(1, ge=1, le=20)
     per_case: str = Field("all", pattern=r"^(all|majority|at_least:[1-9][0-9]?)$")
     min_pass_rate: float | None = Field(None, gt=0, le=1)
+    aa: bool = Field(
+        False, strict=True, description="Run it twice, to measure how much flips although nothing changed."
+    )
 
 
 def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable[..., Person]) -> None:
@@ -46,11 +49,14 @@ def mount(app: FastAPI, settings: Settings, get_store: GetStore, guard: Callable
     @app.post("/api/v1/replays", status_code=202)
     def ask(wish: ReplayWish, person: Person = Depends(guard)) -> dict[str, Any]:  # noqa: B008 - FastAPI reads it
         """Ask the workers for a replay; its id tells how it goes on."""
+        asked = Wish(**wish.model_dump(exclude={"aa"}))
         try:
-            run = start.ask(get_store(), settings, Wish(**wish.model_dump()), by=person)
+            if not wish.aa:
+                return _short(start.ask(get_store(), settings, asked, by=person))
+            pair = start.ask_pair(get_store(), settings, asked, by=person)
         except WrongRun as error:
             raise HTTPException(404, str(error)) from error
-        return _short(run)
+        return _short(pair[1]) | {"pair": [run.id for run in pair]}
 
     @app.get("/api/v1/replays/{run_id}", dependencies=[Depends(guard)])
     def one(run_id: str, against: Annotated[str | None, Query(max_length=60)] = None) -> dict[str, Any]:
@@ -79,6 +85,7 @@ def _short(run: Run) -> dict[str, Any]:
         "total": run.total,
         "passed": run.summary.get("passed"),
         "pass_rate": run.summary.get("pass_rate"),
+        "quarantine": run.summary.get("quarantine") or [],
         "created_at": clock.iso(run.created_ms),
         "finished_at": None if run.finished_ms is None else clock.iso(run.finished_ms),
         "requested_by": run.requested_by,

@@ -1,8 +1,10 @@
 """Replay harness: does the agent still do its work as the golden cases ask, and how sure is that?"""
 
-from ui import html, replay_draft, replay_drafts, replay_list, replay_run, state, widgets
+from ui import html, replay_draft, replay_drafts, replay_flaky, replay_labels, replay_list, replay_run, state, widgets
 
-PARTS = {"runs": replay_list.page, "drafts": replay_drafts.page}
+TITLES = {"runs": "Runs", "cases": "Cases over time", "labels": "Label answers", "drafts": "Draft cases"}
+SECTIONS = {"runs": replay_list.page, "cases": replay_flaky.page, "labels": replay_labels.page,
+            "drafts": replay_drafts.page}  # fmt: skip
 
 html.show(
     html.title("Replay harness", "Does the agent still do its work as the golden cases ask, and how sure is that?")
@@ -13,4 +15,4 @@ if run is not None:
 elif draft is not None:
     replay_draft.page(draft)
 else:
-    PARTS[widgets.choose(state.VIEW, {"runs": "Runs", "drafts": "Draft cases"}, label="Part of the page")]()
+    SECTIONS[widgets.choose(state.VIEW, TITLES, label="Section")]()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from services.replay.agents import Agent
     from services.replay.gate import GateResult
     from services.replay.judges import Judge
+    from services.replay.model import Verdict
     from services.replay.runs import Begun
     from services.store import Store
     from services.store.replays import Run
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 gc.set_threshold(50_000)  # one short run: looking for garbage at every turn would cost a tenth of it
 EXIT = {"PASS": 0, "BLOCK": 1, "INCONCLUSIVE": 3}
 DEFAULT_GOLDEN = ROOT / "golden" / "caio_alpha_golden_set_v1.json"
+STOPPED = 3
 GRACE_S = 2.0  # after Ctrl-C, how long answers that are on their way are waited for
 TOKEN_VARIABLE = "GREENLIGHT_AGENT_TOKEN"  # noqa: S105 - a variable's name, not a token
 
@@ -44,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
+        if options.aa and (options.resume or options.rescore):
+            raise _Wrong("--aa begins two runs of its own. Leave out --resume and --rescore.")
         if not options.resume:
             _fill(options)
             _check(options)
@@ -73,13 +77,18 @@ def _parser() -> argparse.ArgumentParser:
                            f"{TOKEN_VARIABLE} is sent as bearer token")  # fmt: skip
     made.add_argument("--agent-env", default="", metavar="NAME,…",
                       help="variables that a command:… agent is given beside PATH, HOME and the like")  # fmt: skip
-    made.add_argument("--judge", choices=("rubric", "llm"), help="who scores (rubric)")
+    made.add_argument("--judge", choices=("rubric", "llm", "panel"), help="who scores (rubric)")
     made.add_argument("--repeats", type=int, metavar="N", help="how often each case is replayed (1)")
     made.add_argument("--per-case", help="repeats that must pass: all, majority, at_least:K (all)")
     made.add_argument("--concurrency", type=int, default=8, metavar="N", help="cases side by side (8)")
     which = made.add_mutually_exclusive_group()
     which.add_argument("--cases", metavar="ID,…", help="these cases alone")
     which.add_argument("--subset", metavar="TAG", help="cases with this tag alone, such as canary")
+    made.add_argument(
+        "--aa",
+        action="store_true",
+        help="run twice, to measure how much flips although nothing changed (A/A); the second run counts",
+    )
     made.add_argument("--baseline", metavar="RUN|FILE", help="compare with this run, or with a run's JSON")
     made.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     made.add_argument("--rescore", metavar="RUN", help="judge a run's kept answers again; the agent isn't asked")
@@ -157,7 +166,8 @@ async def _run(options: argparse.Namespace) -> int:
     with opened(url, prepare=True) as store:
         if options.rescore:
             run, found = runs.rescore(store, options.rescore, by=local_operator("command line"))
-            return _tell(store, run, found, options)
+            _tell(store, run, found, options)
+            return EXIT[found.verdict]
         begun = _resumed(store, options) if options.resume else None
         _check_files(options)
         judge = _judge(options.judge)
@@ -166,12 +176,18 @@ async def _run(options: argparse.Namespace) -> int:
         agent = open_agent(options.agent, concurrency=options.concurrency, token=token, variables=names)
         try:
             if begun is None:
-                begun = _begin(store, options, agent, judge)
+                begun = _begin(store, options, agent, judge, pair=secrets.token_hex(6) if options.aa else "")
             elif judge.sha256 != begun.run.judge_sha256:
                 raise _Wrong("The judge changed since that run began, so it can't go on with it. Start a new run.")
             else:
                 begun = runs.resumed(store, options.resume)
-            return await _carry_out(store, begun, agent, judge, options)
+            if options.aa:
+                ended = await _carry_out(store, begun, agent, judge, options, is_told=False)
+                if ended is None:
+                    return STOPPED
+                begun = _begin(store, options, agent, judge, pair=str(begun.run.options["aa"]))
+            ended = await _carry_out(store, begun, agent, judge, options)
+            return STOPPED if ended is None else EXIT[ended]
         finally:
             await agent.close()
             await judge.close()
@@ -236,17 +252,25 @@ def _mark(spec: str) -> str:
 
 
 def _judge(name: str) -> Judge:
-    if name == "llm":
-        from services.replay.judge_llm import from_settings
+    if name in {"llm", "panel"}:
+        from services.replay.start import make_judge
         from services.settings.load import load
 
-        return from_settings(load())
+        return make_judge(load(), name)
     from services.replay.judges import RubricJudge
 
     return RubricJudge()
 
 
-def _begin(store: Store, options: argparse.Namespace, agent: Agent, judge: Judge) -> Begun:
+def _min_alpha(judge: str) -> float:
+    """The agreement that a panel needs, as the settings say."""
+    from services.replay.trust import MIN_ALPHA
+    from services.settings.load import load
+
+    return load().replay.min_judge_alpha if judge == "panel" else MIN_ALPHA
+
+
+def _begin(store: Store, options: argparse.Namespace, agent: Agent, judge: Judge, *, pair: str = "") -> Begun:
     from services.replay import runs
     from services.replay.gate import GateRules
 
@@ -263,11 +287,16 @@ def _begin(store: Store, options: argparse.Namespace, agent: Agent, judge: Judge
         subset=options.subset or "",
         cases=cases,
         agent_mark=_mark(options.agent),
+        pair=pair,
+        min_judge_alpha=_min_alpha(options.judge),
     )
     return runs.started(store, plan)
 
 
-async def _carry_out(store: Store, begun: Begun, agent: Agent, judge: Judge, options: argparse.Namespace) -> int:
+async def _carry_out(
+    store: Store, begun: Begun, agent: Agent, judge: Judge, options: argparse.Namespace, *, is_told: bool = True
+) -> Verdict | None:
+    """Ask and judge to the end; the verdict, None where it was stopped."""
     from services.replay import runs
     from services.replay.runner import Runner
 
@@ -287,7 +316,7 @@ async def _carry_out(store: Store, begun: Begun, agent: Agent, judge: Judge, opt
     )
     stopped = _stop_on_signals(runner)
     print(f"Run {run.id}: {run.total} answers wanted from {agent.label}", file=sys.stderr)
-    labelled = asyncio.create_task(judge.agreement())
+    labelled = asyncio.create_task(judge.sealed())
     await asyncio.wait([labelled, asyncio.create_task(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
     if not labelled.done():
         labelled.cancel()
@@ -295,9 +324,11 @@ async def _carry_out(store: Store, begun: Begun, agent: Agent, judge: Judge, opt
     print(file=sys.stderr)
     if runner.stopping or state == "cancelled":
         print(f"Stopped. Go on with: python scripts/replay_harness.py --resume {run.id}", file=sys.stderr)
-        return 3
-    run, found = runs.conclude(store, run, judge_agreement=labelled.result(), judge_usage=judge.usage())
-    return _tell(store, run, found, options)
+        return None
+    run, found = runs.conclude(store, run, sealed=labelled.result(), judge_usage=judge.usage())
+    if is_told:
+        _tell(store, run, found, options)
+    return found.verdict
 
 
 def _stop_on_signals(runner: Any) -> asyncio.Event:
@@ -331,16 +362,16 @@ def _progress(total: int) -> Any:
     return tell
 
 
-def _tell(store: Store, run: Run, found: GateResult, options: argparse.Namespace) -> int:
-    from services.replay import report
+def _tell(store: Store, run: Run, found: GateResult, options: argparse.Namespace) -> None:
+    from services.replay import aa, report
 
     doc = report.document(run, found, _compared(store, run, found, options.baseline))
+    doc["aa"] = aa.document(aa.of_run(store, run))
     if options.junit is not None:
         options.junit.write_text(report.junit(doc), encoding="utf-8")
     if options.html is not None:
         options.html.write_text(report.html(doc), encoding="utf-8")
     print(json.dumps(doc, ensure_ascii=False) if options.json else _text(doc))
-    return EXIT[found.verdict]
 
 
 def _compared(store: Store, run: Run, found: GateResult, against: str | None) -> Any:
@@ -371,7 +402,7 @@ def _document_of_a_run(path: Path) -> dict[str, Any]:
 
 
 def _text(doc: dict[str, Any]) -> str:
-    from services.replay import reliability
+    from services.replay import reliability, report
 
     low, high = doc["pass_rate_interval"]
     rate = "not measured" if doc["pass_rate"] is None else share(doc["pass_rate"])
@@ -384,9 +415,19 @@ def _text(doc: dict[str, Any]) -> str:
     for case in doc["cases"]:
         if case["state"] != "passed":
             bad = [f"{c['id']} {c['score']:.1f}: {c['reason']}" for c in case["criteria"] if c["passed"] is False]
-            lines.append(f"  {case['state']:8} {case['id']}  {case['error'] or case['unscored'] or '; '.join(bad)}")
+            mark = " (in quarantine)" if case["in_quarantine"] else ""
+            lines.append(
+                f"  {case['state']:8} {case['id']}{mark}  {case['error'] or case['unscored'] or '; '.join(bad)}"
+            )
+    lines += [
+        f"Judges on {item['criterion'] or 'all criteria'}: {report.agreement_words(item)}."
+        for item in doc["judge"]["panel"]
+    ]
+    lines += [f"Judge {item['judge']} {report.sealed_words(item)}." for item in doc["judge"]["sealed"]]
     if doc["comparison"]:
         lines.append(f"Compared with {doc['comparison']['against']}: {doc['comparison']['in_words']}")
+    if doc["aa"]:
+        lines.append(f"A/A: {doc['aa']['in_words']}")
     return "\n".join([*lines, *doc["reasons"], f"Verdict: {doc['verdict']}"])
 
 

@@ -21,6 +21,7 @@ Action = Literal[
     "probe", "validate", "replay", "maintenance", "confirm", "campaign", "request_go", "sign_off", "baseline",
     "rescore", "waive", "write_env", "deploy", "configure", "runs", "drill", "alerts", "draft", "publish",
     "traces",
+    "quarantine", "label",
 ]  # fmt: skip
 
 # The least role for each action; looking is for everybody who may open the portal.
@@ -38,7 +39,9 @@ LEAST: Mapping[Action, Role] = {
     "campaign": "operator",
     "request_go": "operator",
     "sign_off": "operator",
+    "label": "operator",
     "baseline": "engineer",
+    "quarantine": "engineer",
     "rescore": "engineer",
     "waive": "engineer",
     "write_env": "engineer",

@@ -20,7 +20,7 @@ def show(run_id: str, case_id: str, against: str | None) -> None:
     @widgets.guarded
     def detail() -> None:
         found = view.case_in_depth(cached.store(), run_id, case_id, against)
-        st.markdown(f"**{_plain(found.case.title)}**")
+        st.markdown(f"**{plain(found.case.title)}**")
         st.caption(
             f"{found.case.category.replace('_', ' ')}; {found.case.provenance.get('source', 'source not named')}"
         )
@@ -42,7 +42,7 @@ def show(run_id: str, case_id: str, against: str | None) -> None:
     detail()
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text from a file as text, not as markup."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>:$~" else c for c in text)
 

@@ -45,7 +45,8 @@ def _answer() -> None:
                               "listed below."))  # fmt: skip
     else:
         ago = present.age(run.finished_ms, clock.now_ms())
-        what = f"{run.agent}, for {run.environment}: {VERDICTS[run.verdict]}, {ago}."
+        said = verdict_words(run.verdict, len(run.summary.get("quarantine", ())))
+        what = f"{run.agent}, for {run.environment}: {said}, {ago}."
         html.show(html.answer(run.verdict, what, " ".join(run.summary.get("reasons", [])), mark=run.simulated))
 
 
@@ -66,8 +67,8 @@ def _form() -> None:
     sizes = {"": f"all {total} cases"} | {tag: f"{tag}: {small} cases" if tag == "canary" else tag for tag in tags}
     subset = second.selectbox("Cases", list(sizes), format_func=lambda tag: sizes[tag])
     repeats = third.selectbox("Repeats", (1, 3, 5), help="Each case this often; it passes where all of them pass.")
-    judges = ["rubric"] + (["llm"] if cached.settings().replay.judge is not None else [])
-    judge = fourth.selectbox("Judge", judges, help="rubric: checks without a model. llm: the model in [replay.judge].")
+    judge = fourth.selectbox("Judge", start.judge_names(settings), help="rubric: checks without a model. llm: the "
+                             "model in [replay.judge]. panel: the majority of [[replay.judges]].")  # fmt: skip
     st.caption(f"Golden set {name}. A replay asks the agent for real; the worker does it, and you may close this page. "
                f"{_counts_for(start.environment_of(settings, str(agent)), str(subset))}")  # fmt: skip
     if wanted and own is None:
@@ -182,10 +183,16 @@ def runs_markup(found: view.Listed, runs: tuple[Run, ...]) -> str:
     return html.block(html.table(("Run", "Asked for", "Agent", "Verdict", "Passed", "By"), rows))
 
 
+def verdict_words(verdict: str, aside: int) -> str:
+    """A verdict in words; cases in quarantine are never left unsaid."""
+    cases = f", without {aside} case{'s' if aside > 1 else ''} in quarantine" if aside else ""
+    return VERDICTS[verdict] + cases
+
+
 def verdict_badge(run: Run) -> str:
     """The run's verdict, or how far it is."""
     if run.state == "done":
-        return html.badge(run.verdict, word=VERDICTS[run.verdict])
+        return html.badge(run.verdict, word=verdict_words(run.verdict, len(run.summary.get("quarantine", ()))))
     words = {"queued": "waiting", "running": "running", "cancelled": "cancelled", "failed": "could not run"}
     return html.badge("fail" if run.state == "failed" else "unknown", word=words[run.state])
 

@@ -82,7 +82,7 @@ def _finished(run_id: str) -> None:
     elif run.state == "failed":
         html.show(html.answer("fail", "The run could not be carried out.", run.message))
     else:
-        what = f"{run.agent}: {replay_list.VERDICTS[doc['verdict']]}."
+        what = f"{run.agent}: {replay_list.verdict_words(doc['verdict'], len(doc['quarantine']))}."
         html.show(html.answer(doc["verdict"], what, " ".join(doc["reasons"]), mark=run.simulated))
     if said := st.session_state.pop(DONE, None):
         html.show(html.answer("ok", said, ""))
@@ -90,7 +90,7 @@ def _finished(run_id: str) -> None:
     if doc["comparison"]:
         html.show(_flipped(run.id, doc["comparison"]))
     html.show(_facts(doc) + _earlier(run))
-    if run.options["judge"] == "llm":
+    if run.options["judge"] in {"llm", "panel"}:
         _judge_words(doc)
     _charts(found)
     _in_a_row(doc)
@@ -148,7 +148,9 @@ def _version(run_id: str) -> str:
     run = found.run
     with cached.store().read() as connection:
         baseline = replays.baseline(connection, run.golden_name, run.agent)
-    return f"{run.state} {run.finished_ms} {run.summary.get('rescored_ms')} {found.done} {baseline}"
+        pair = [other.state for other in replays.newest(connection, limit=20, agent=run.agent)
+                if run.options.get("aa") and other.options.get("aa") == run.options["aa"]]  # fmt: skip
+    return f"{run.state} {run.finished_ms} {run.summary.get('rescored_ms')} {found.done} {baseline} {pair}"
 
 
 def _facts(doc: Mapping[str, Any]) -> str:
@@ -160,11 +162,15 @@ def _facts(doc: Mapping[str, Any]) -> str:
     rows = [
         ("Passed", f"<b>{rate}</b> ({doc['passed']} of {judged} judged); {interval}", share(doc["min_pass_rate"])),
         ("Critical failures", escape(", ".join(doc["critical_failures"]) or "none"), "none"),
+        ("In quarantine", escape("; ".join(f"{item['case_id']} until {item['until']}, owner {item['owner']}"
+                                           for item in doc["quarantine"]) or "none"), "at most 10 % of the cases"),
         ("Errors and unscored", f"{doc['errors']} and {doc['unscored']} of {doc['total']}", "at most 5 % of the cases"),
         ("Mean score", score, "–"),
         ("Took", present.seconds(doc["duration_s"]), "–"),
         ("Gate reliability", escape(" ".join(doc["gate_error_rates"])), "–"),
     ]  # fmt: skip
+    if doc["aa"]:
+        rows.append(("The same agent twice", escape(doc["aa"]["in_words"]), "–"))
     if compared := doc["comparison"]:
         rows.append((f"Compared with {escape(compared['against'])}", escape(compared["in_words"]), "–"))
     golden = doc["golden_set"]
@@ -181,6 +187,13 @@ def _judge_words(doc: Mapping[str, Any]) -> None:
     usage = judge["usage"]
     cost = f", cost {usage['cost']:.2f}" if "cost" in usage else ""
     tokens = f"{usage.get('input_tokens', 0):,} tokens in, {usage.get('output_tokens', 0):,} out{cost}"
+    rows = [("All criteria" if item["criterion"] is None else item["criterion"], report.agreement_words(item))
+            for item in judge["panel"]]  # fmt: skip
+    rows += [(f"Judge {item['judge']}", report.sealed_words(item)) for item in judge["sealed"]]
+    if rows:
+        drawn = [(escape(name), escape(words)) for name, words in rows]
+        head = html.heading("How far the judges agree", "With each other, with the labels, with their earlier words.")
+        html.show(html.block(head, html.table(("On", "Agreement"), drawn)))
     st.caption(f"The judge agrees with {agreement} of the labelled answers (85 % are needed). It used {tokens}.")
 
 
@@ -250,6 +263,7 @@ def cases_markup(run_id: str, rows: Sequence[Mapping[str, Any]]) -> str:
         bad = [c for c in case["criteria"] if c["passed"] is False]
         why = case["error"] or case["unscored"] or "; ".join(f"{c['id']} {c['score']:.1f}: {c['reason']}" for c in bad)
         critical = " · critical" if case["critical_failed"] else ""
+        critical += f" {html.badge('slow', word='in quarantine')}" if case["in_quarantine"] else ""
         score = "–" if case["score"] is None else f"{case['score']:.1f}"
         link = html.link(case["id"], "replay_harness", run=run_id, case=case["id"])
         drawn.append(

@@ -11,7 +11,7 @@ from services import clock, retention, summary
 from services.evidence import chain
 from services.evidence.model import ChainBreak
 from services.health.evaluate import evaluate
-from services.replay import start
+from services.replay import quarantine, start
 from services.settings.model import Settings
 from services.store import Store, conditions
 from worker.collector import Collector
@@ -34,6 +34,8 @@ def tasks(
         at_ms = round(due.timestamp() * 1000)
         for line in await asyncio.to_thread(summary.write, store, settings, due_ms=at_ms):
             log.info("daily health check: %s", line)
+        for line in await asyncio.to_thread(quarantine.attend, store, now_ms=clock.now_ms()):
+            log.warning("quarantine: %s", line)
         broken = await asyncio.to_thread(_break_in_the_chain, store)
         notes.pop("evidence", None)
         if broken is not None:
@@ -49,6 +51,9 @@ def tasks(
     async def replay_canary(_due: datetime) -> int:
         return len(await asyncio.to_thread(start.ask_canaries, store, settings))
 
+    async def replay_twice(_due: datetime) -> int:
+        return len(await asyncio.to_thread(start.ask_pairs, store, settings))
+
     async def drop_old(_due: datetime) -> None:
         log.info("retention dropped %s", await asyncio.to_thread(retention.drop_old, store, settings))
 
@@ -56,6 +61,7 @@ def tasks(
         "probe-environments": probe_environments,
         "daily-health-check": daily_health_check,
         "replay-canary": replay_canary,
+        "replay-aa": replay_twice,
         "retention": drop_old,
     }
     return tuple(
@@ -83,11 +89,22 @@ def _rhythms(settings: Settings) -> tuple[tuple[str, str, timedelta, timedelta],
     """Name, cron line, and the same rhythm as an interval and its offset from midnight UTC."""
     canary, day, none = settings.replay.canary_minutes, timedelta(days=1), timedelta(0)
     return (
+        *_pairs_rhythm(settings),
         ("probe-environments", "*/5 * * * *", timedelta(minutes=5), none),
         ("daily-health-check", "0 8 * * *", day, timedelta(hours=8)),
         ("replay-canary", _cron(canary), timedelta(minutes=canary), none),
         ("retention", "30 3 * * *", day, timedelta(hours=3, minutes=30)),
     )
+
+
+def _pairs_rhythm(settings: Settings) -> tuple[tuple[str, str, timedelta, timedelta], ...]:
+    """A/A runs: at 04:00 each day, or each Monday (1 January 1970 was a Thursday); none where they are off."""
+    four = timedelta(hours=4)
+    rhythms = {
+        "daily": (("replay-aa", "0 4 * * *", timedelta(days=1), four),),
+        "weekly": (("replay-aa", "0 4 * * 1", timedelta(days=7), timedelta(days=4) + four),),
+    }
+    return rhythms.get(settings.replay.aa, ())
 
 
 async def _probe_overdue(store: Store, settings: Settings, collector: Collector, leases: Leases) -> int:

@@ -14,7 +14,7 @@ from services.deploys.terms import terms
 from services.evidence import chain
 from services.evidence.freshness import Context
 from services.replay import identity
-from services.store import conditions, snapshots
+from services.store import conditions, quarantine, snapshots
 from services.store.conditions import Condition
 
 if TYPE_CHECKING:
@@ -33,9 +33,16 @@ def complete(
     found = next((e for e in settings.environments if e.name == environment and e.drill is not None), None)
     return replace(
         _context(connection, environment, seen), golden_sha256=identity.golden_now(settings),
-        judges=identity.judges_now(settings), silent=_silence(seen, now_ms),
+        judges=identity.judges_now(settings), quarantine=_aside(connection, now_ms),
+        silent=_silence(seen, now_ms),
         terms=None if found is None else terms(connection, settings, found, now_ms).as_detail(),
     )  # fmt: skip
+
+
+def _aside(connection: Connection, now_ms: int) -> frozenset[str]:
+    """The golden cases in quarantine, each as evidence names it."""
+    entries = quarantine.open_ones(connection)
+    return frozenset(f"{entry.golden_name}/{entry.case_id}" for entry in entries if now_ms < entry.until_ms)
 
 
 def context(connection: Connection, environment: str) -> Context:

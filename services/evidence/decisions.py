@@ -30,6 +30,7 @@ NAMED = 3  # so many changed variables are named
 ACTIONS: Mapping[str, Action] = {
     "campaign": "campaign", "waive_canaries": "waive", "go_request": "request_go", "sign_off": "sign_off",
     "baseline": "baseline", "environment": "configure", "run": "runs", "drill": "drill",
+    "quarantine": "quarantine",
 }  # fmt: skip
 WORDS: Mapping[str, str] = {
     "campaign": "Campaign begun",
@@ -42,6 +43,7 @@ WORDS: Mapping[str, str] = {
     "environment": "Settings changed",
     "run": "Run changed",
     "drill": "Deploy drill started",
+    "quarantine": "Quarantine of a case",
 }
 KINDS = tuple(WORDS)
 

@@ -36,6 +36,7 @@ class Context:
     version: str | None = None
     golden_sha256: str | None = None  # "" where there is none that can be read
     judges: frozenset[str] | None = None  # every judge that there is
+    quarantine: frozenset[str] | None = None  # golden cases that are put aside, each as `set/case`
     terms: Mapping[str, Any] | None = None  # on which a deploy would happen
     silent: str = ""  # that nobody has measured for long, in words
 
@@ -70,6 +71,9 @@ def why_stale(record: Evidence, now: Context, now_ms: int) -> str | None:
         return words
     if now.judges is not None and record.judge_sha256 is not None and record.judge_sha256 not in now.judges:
         return "the judge changed since"
+    aside = record.detail.get("quarantine")
+    if now.quarantine is not None and isinstance(aside, list) and not now.quarantine.issuperset(map(str, aside)):
+        return "a quarantine that it rests on has ended"
     if now.silent and is_measured_all_the_time(record.check):
         return now.silent  # it is written on change and hourly: its age alone says little
     if now_ms - record.at_ms > max_age_ms(record.check):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.replay.model import Answer, CriterionScore, Judged, Outcome, ToolCall, Trouble
+from services.replay.model import Answer, CriterionScore, Judged, Outcome, ToolCall, Trouble, Word
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
@@ -42,6 +42,7 @@ def fields(outcome: Outcome) -> dict[str, Any]:
             ],
             "unscored": judged.unscored,
             "usage": dict(judged.usage),
+            **({"words": [[w.judge, w.criterion, w.score, w.passed] for w in judged.words]} if judged.words else {}),
         },
         "trouble": None if trouble is None else {"code": trouble.code, "detail": trouble.detail},
     }  # fmt: skip
@@ -65,6 +66,10 @@ def from_json(text: str) -> Outcome:
         judged=None if judged is None else Judged(
             criteria=tuple(CriterionScore(**criterion) for criterion in judged["criteria"]),
             unscored=judged["unscored"], usage=judged["usage"],
+            words=tuple(
+                Word(judge=judge, criterion=criterion, score=score, passed=passed)
+                for judge, criterion, score, passed in judged.get("words", ())
+            ),
         ),
         trouble=None if trouble is None else Trouble(**trouble),
     )  # fmt: skip

@@ -10,12 +10,13 @@ from typing import Literal
 
 from services.counting import wilson
 from services.replay import stats
-from services.replay.model import Outcome, Verdict
+from services.replay.model import Held, Outcome, Verdict
 from services.units import percent, share
 
 MIN_JUDGED_SHARE = 0.95  # fewer cases judged, and the run says too little
 GO_RATE = 0.95  # of the cases, where a Go rests on a run; source: domain.md §3
 MIN_AGREEMENT = 0.85  # of the judge with the sealed labels
+MAX_QUARANTINED = 0.10  # of the cases of a run; with more, too little of the set is left to judge by
 CaseState = Literal["passed", "failed", "error", "unscored"]
 
 
@@ -57,7 +58,7 @@ class CaseResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GateResult:
-    """A run's verdict with everything that it rests on."""
+    """A run's verdict with everything that it rests on. The numbers leave out what is in quarantine; `cases` don't."""
 
     verdict: Verdict
     reasons: tuple[str, ...]
@@ -71,6 +72,7 @@ class GateResult:
     avg_score: float | None
     critical_failures: tuple[str, ...]
     cases: tuple[CaseResult, ...] = field(repr=False)
+    quarantine: tuple[Held, ...] = ()
 
     @property
     def block_build(self) -> bool:
@@ -85,34 +87,35 @@ def decide(
     *,
     judge_agreement: float | None = None,
     critical_cases: Collection[str] = (),
+    doubts: Sequence[str] = (),
+    quarantine: Sequence[Held] = (),
 ) -> GateResult:
     """The verdict over the `expected` case ids; a case without an outcome counts as an error, never as absent.
 
-    Of `critical_cases`, which have a critical criterion, every repeat must be judged, whatever the rate.
+    Of `critical_cases`, which have a critical criterion, every repeat must be judged, whatever the rate; none of them
+    can be in `quarantine`. `doubts` say why the judge can't be trusted.
     """
     by_case: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_case[outcome.case_id].append(outcome)
     cases = tuple(_case(id_, by_case.get(id_, []), rules) for id_ in expected)
-    counts = {state: sum(case.state == state for case in cases) for state in ("passed", "failed", "error", "unscored")}
+    held = tuple(item for item in quarantine if item.case_id in expected and item.case_id not in critical_cases)
+    aside = {item.case_id for item in held}
+    counted = [case for case in cases if case.id not in aside]
+    counts = {
+        state: sum(case.state == state for case in counted) for state in ("passed", "failed", "error", "unscored")
+    }
     judged = counts["passed"] + counts["failed"]
-    scores = [case.score for case in cases if case.score is not None]
+    scores = [case.score for case in counted if case.score is not None]
     critical = tuple(f"{case.id}: {name}" for case in cases for name in case.critical_failed)
     rate = counts["passed"] / judged if judged else None
-    verdict, reasons = _verdict(counts, len(cases), rate, critical, rules, judge_agreement)
-    open_ = [case.id for case in cases if case.id in critical_cases and _is_open(case, rules)]
-    if open_ and verdict == "PASS":
-        verdict, reasons = (
-            "INCONCLUSIVE",
-            (
-                f"{len(open_)} critical {'case was' if len(open_) == 1 else 'cases were'} not judged in full: "
-                f"{', '.join(open_[:5])}.",
-            ),
-        )
+    verdict, reasons = _verdict(counts, len(counted), rate, critical, rules, judge_agreement, doubts)
+    if verdict == "PASS" and (withheld := _withheld(cases, held, critical_cases, rules)):
+        verdict, reasons = "INCONCLUSIVE", withheld
     return GateResult(
         verdict=verdict,
-        reasons=reasons,
-        total=len(cases),
+        reasons=(*reasons, *_held_words(held, {case.id: case.state for case in cases})),
+        total=len(counted),
         passed=counts["passed"],
         failed=counts["failed"],
         errors=counts["error"],
@@ -122,6 +125,31 @@ def decide(
         avg_score=sum(scores) / len(scores) if scores else None,
         critical_failures=critical,
         cases=cases,
+        quarantine=held,
+    )
+
+
+def _withheld(
+    cases: Sequence[CaseResult], held: Sequence[Held], critical_cases: Collection[str], rules: GateRules
+) -> tuple[str, ...]:
+    """Why a pass that the rate would give isn't given; () where it is."""
+    open_ = [case.id for case in cases if case.id in critical_cases and _is_open(case, rules)]
+    found = []
+    if open_:
+        words = "case was" if len(open_) == 1 else "cases were"
+        found.append(f"{len(open_)} critical {words} not judged in full: {', '.join(open_[:5])}.")
+    if len(held) > MAX_QUARANTINED * len(cases) + 1e-9:
+        found.append(f"{len(held)} of {len(cases)} cases are in quarantine; at most {share(MAX_QUARANTINED)} may be.")
+    return tuple(found)
+
+
+def _held_words(held: Sequence[Held], states: Mapping[str, CaseState]) -> tuple[str, ...]:
+    """A sentence for each case in quarantine, what it came to included: no quarantine is silent."""
+    ended = {"passed": "passed", "failed": "failed", "error": "was not answered", "unscored": "was not scored"}
+    return tuple(
+        f"In quarantine until {item.until}, so not counted: {item.case_id}, which {ended[states[item.case_id]]} "
+        f"(owner {item.owner}: {item.reason.rstrip('.')})."
+        for item in held
     )
 
 
@@ -167,10 +195,13 @@ def _verdict(
     critical: Sequence[str],
     rules: GateRules,
     agreement: float | None,
+    doubts: Sequence[str],
 ) -> tuple[Verdict, tuple[str, ...]]:
     """A judge that can't be trusted decides nothing. What is measured false blocks; what is missing is inconclusive."""
     if total == 0:
         return "INCONCLUSIVE", ("There was no case to judge.",)
+    if doubts:
+        return "INCONCLUSIVE", tuple(doubts)
     if agreement is not None and agreement < MIN_AGREEMENT:
         return "INCONCLUSIVE", (
             f"The judge can't be trusted: it agrees with {share(agreement, MIN_AGREEMENT)} of the labelled answers; "

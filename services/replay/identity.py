@@ -50,22 +50,29 @@ def _stamp(path: Path) -> tuple[int, int]:
 def judges_now(settings: Settings) -> frozenset[str]:
     """SHA-256 of every judge that can be asked for."""
     found = {_rubric()}
-    table = settings.replay.judge
-    if table is not None:
-        from services.replay import judge_llm
+    single, several = settings.replay.judge, settings.replay.judges
+    if single is not None or several:
+        from services.replay import judge_llm, panel
 
         with contextlib.suppress(SettingsError, OSError):  # its files are gone: it can't be asked for either
-            stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in judge_llm.FILES)
-            found.add(_llm(table.model, table.wire, stamps))
+            labelled = judge_llm.calibration_path(settings)
+            files = (*judge_llm.FILES, labelled)
+            stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+            if single is not None:
+                found.add(_llm(single.model, single.wire, single.name, labelled, stamps))
+            if several:
+                found.add(panel.identity(_llm(t.model, t.wire, t.name, labelled, stamps) for t in several))
     return frozenset(found)
 
 
-@functools.lru_cache(maxsize=8)
-def _llm(model: str, wire: Literal["chat", "anthropic"], _stamps: tuple[tuple[int, int], ...]) -> str:
+@functools.lru_cache(maxsize=32)
+def _llm(
+    model: str, wire: Literal["chat", "anthropic"], name: str, labelled: Path, _stamps: tuple[tuple[int, int], ...]
+) -> str:
     """Of a model as judge: where it is, and what it costs, are no part of it."""
     from services.replay.judge_llm import Endpoint, from_files
 
-    return from_files(Endpoint(url="", model=model, wire=wire)).sha256
+    return from_files(Endpoint(url="", model=model, wire=wire, name=name), labelled).sha256
 
 
 @functools.cache

@@ -12,6 +12,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
@@ -20,14 +21,18 @@ import jsonschema_rs
 from services.advice import Advice
 from services.errors import Problem, SettingsError
 from services.outside import NotJson, parse_json
+from services.paths import ROOT
 from services.redact import removing, scrub, with_texts
+from services.replay import calibration
 from services.replay.expectations import Checked, check_all
 from services.replay.golden import FOLDER
 from services.replay.model import Answer, CriterionScore, GoldenCase, Judged, ToolCall
+from services.replay.panel import Panel
 from services.replay.rubric import by_checks
+from services.replay.sealed import SealedWord
 
 if TYPE_CHECKING:
-    from services.settings.model import Settings
+    from services.settings.model import JudgeTable, Settings
 
 PROMPT = FOLDER / "judge_prompt.md"
 SCHEMA = FOLDER / "judge_output.schema.json"
@@ -58,6 +63,7 @@ class Endpoint:
     token_budget: int | None = None
     price_in: float | None = None
     price_out: float | None = None
+    name: str = ""  # tells judges of one panel from each other
 
 
 @dataclass(slots=True)
@@ -84,10 +90,16 @@ class LlmJudge:
         return self.endpoint.at_once
 
     @property
+    def label(self) -> str:
+        """What it is called beside others."""
+        return self.endpoint.name or self.endpoint.model
+
+    @property
     def sha256(self) -> str:
         """Hash of prompt, schema, model and sealed labels: of all that its word depends on."""
         parts = [self.prompt, json.dumps(self.schema, sort_keys=True), self.endpoint.model, self.endpoint.wire]
         parts.append(json.dumps(list(self.calibration), sort_keys=True))
+        parts += [self.endpoint.name] if self.endpoint.name else []
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     async def judge(self, case: GoldenCase, answer: Answer) -> Judged:
@@ -233,20 +245,26 @@ class LlmJudge:
         budget = self.endpoint.token_budget
         return budget is not None and self._used["input_tokens"] + self._used["output_tokens"] >= budget
 
-    async def agreement(self) -> float | None:
-        """Re-judge the sealed, labelled answers; the share of criteria whose passing it sees as the label does.
+    async def sealed(self) -> tuple[SealedWord, ...]:
+        """Judge the sealed, labelled answers again; as many side by side as it may."""
+        room = asyncio.Semaphore(self.at_once)
 
-        An answer that it leaves unscored agrees with nothing.
-        """
-        agreed = total = 0
-        for item in self.calibration:
+        async def one(number: int, item: Mapping[str, Any]) -> list[SealedWord]:
             case, answer = _calibration_case(item)
-            judged = await self.judge(case, answer)
-            seen = {c.id: c.passed for c in judged.criteria}
-            for name, label in item["labels"].items():
-                total += 1
-                agreed += seen.get(name) is label
-        return agreed / total if total else None
+            async with room:
+                judged = await self.judge(case, answer)
+            seen = {c.id: c for c in judged.criteria}
+            return [
+                SealedWord(
+                    judge=self.label, judge_sha256=self.sha256, answer=f"{number} {case.id}"[:80], criterion=name,
+                    label=label, passed=seen[name].passed if name in seen else None,
+                    score=seen[name].score if name in seen else None,
+                )
+                for name, label in item["labels"].items()
+            ]  # fmt: skip
+
+        found = await asyncio.gather(*(one(number, item) for number, item in enumerate(self.calibration, 1)))
+        return tuple(word for words in found for word in words)
 
     def usage(self) -> Mapping[str, Any]:
         """Tokens, calls, and the price where it is known."""
@@ -347,43 +365,65 @@ def _calibration_case(item: Mapping[str, Any]) -> tuple[GoldenCase, Answer]:
     return case_of(item["case"]), Answer(output=answer["output"], tool_calls=calls)
 
 
-def from_files(endpoint: Endpoint) -> LlmJudge:
-    """A judge with the prompt, schema and sealed labels in `golden/`. Raises SettingsError."""
+def from_files(endpoint: Endpoint, labelled: Path | None = None) -> LlmJudge:
+    """A judge with the prompt and schema in `golden/`, and these sealed labels (those of `golden/`). Raises
+    SettingsError."""
     try:
-        return LlmJudge(
-            endpoint=endpoint,
-            prompt=PROMPT.read_text(encoding="utf-8"),
-            schema=json.loads(SCHEMA.read_text(encoding="utf-8")),
-            calibration=json.loads(CALIBRATION.read_text(encoding="utf-8"))["answers"],
-        )
-    except (OSError, ValueError, KeyError) as error:
+        prompt, schema = PROMPT.read_text(encoding="utf-8"), json.loads(SCHEMA.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise _wrong(str(FOLDER), "judge files", f"can't be read ({type(error).__name__}).") from error
+    return LlmJudge(
+        endpoint=endpoint, prompt=prompt, schema=schema, calibration=calibration.read(labelled or CALIBRATION)
+    )
 
 
 def from_settings(settings: Settings) -> LlmJudge:
     """The judge of `[replay.judge]`. Raises SettingsError where none is configured."""
-    import os
-
     table = settings.replay.judge
     if table is None:
-        fix = "Add [replay.judge] with url and model to greenlight.toml, or use --judge rubric."
-        raise SettingsError(
-            (Problem(source=settings.source, key="replay.judge", advice=Advice(what="is not set.", fix=fix)),)
-        )
-    key = os.environ.get(table.key_variable) or None
+        raise _unset(settings, "judge", "Add [replay.judge] with url and model to greenlight.toml, or use the rubric.")
+    return _of_table(table, calibration_path(settings))
+
+
+def panel_from_settings(settings: Settings) -> Panel:
+    """The judges of `[[replay.judges]]` as one. Raises SettingsError where none are configured."""
+    tables = settings.replay.judges
+    if not tables:
+        raise _unset(settings, "judges", "Add two or more [[replay.judges]], each with name, url and model.")
+    return Panel(tuple(_of_table(table, calibration_path(settings)) for table in tables))
+
+
+def calibration_path(settings: Settings) -> Path:
+    """The configured sealed labels."""
+    named = settings.replay.calibration
+    if named is None:
+        return CALIBRATION
+    return Path(settings.source).parent / named if settings.keys_file else ROOT / named
+
+
+def _unset(settings: Settings, key: str, fix: str) -> SettingsError:
+    advice = Advice(what="is not set.", fix=fix)
+    return SettingsError((Problem(source=settings.source, key=f"replay.{key}", advice=advice),))
+
+
+def _of_table(table: JudgeTable, labelled: Path) -> LlmJudge:
+    import os
+
     return from_files(
         Endpoint(
             url=table.url,
             model=table.model,
             wire=table.wire,
-            key=key,
+            key=os.environ.get(table.key_variable) or None,
             timeout_s=table.timeout_s,
             at_once=table.concurrency,
             max_tokens=table.max_tokens,
             token_budget=table.token_budget,
             price_in=table.price_in,
             price_out=table.price_out,
-        )
+            name=table.name,
+        ),
+        labelled,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from services.replay import rubric
 from services.replay.model import Answer, GoldenCase, Judged
+from services.replay.sealed import SealedWord
 
 
 class Judge(Protocol):
@@ -23,8 +24,8 @@ class Judge(Protocol):
 
     async def judge(self, case: GoldenCase, answer: Answer) -> Judged: ...
 
-    async def agreement(self) -> float | None:
-        """Share of sealed, labelled answers on which it agrees; None for a judge that can't drift."""
+    async def sealed(self) -> tuple[SealedWord, ...]:
+        """What it says of the sealed, labelled answers; () for a judge that can't drift."""
         ...
 
     def usage(self) -> Mapping[str, Any]:
@@ -54,9 +55,9 @@ class RubricJudge:
             return await asyncio.to_thread(rubric.judge, case, answer)
         return rubric.judge(case, answer)
 
-    async def agreement(self) -> float | None:
+    async def sealed(self) -> tuple[SealedWord, ...]:
         """It always agrees with itself, so there is nothing to calibrate."""
-        return None
+        return ()
 
     def usage(self) -> Mapping[str, Any]:
         """It costs nothing."""

@@ -108,12 +108,23 @@ class CriterionScore:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Word:
+    """What one judge of a panel said of one criterion; None where it said nothing usable."""
+
+    judge: str
+    criterion: str
+    score: float | None
+    passed: bool | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """A judge's word on one answer. `unscored` says why there is none."""
+    """A judge's word on one answer. `unscored` says why there is none; `words` are those of a panel's judges."""
 
     criteria: tuple[CriterionScore, ...] = ()
     unscored: str | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
+    words: tuple[Word, ...] = ()
 
     @property
     def score(self) -> float | None:
@@ -134,6 +145,16 @@ class Judged:
     def critical_failed(self) -> bool:
         """Whether a critical criterion failed."""
         return any(c.critical and c.passed is False for c in self.criteria)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """A case in quarantine: it runs and is shown, and counts for nothing until that day (ISO date)."""
+
+    case_id: str
+    owner: str
+    reason: str
+    until: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

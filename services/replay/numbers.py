@@ -1,4 +1,4 @@
-"""Numbers in a text as people write them: thousands separators, currency, percent, decimal comma. Pure.
+"""Numbers in a text as people write them: thousands separators, money, percent, decimal comma. Pure.
 
 A text such as `1,234` may be 1234 or 1.234; both readings count, as the person who reads it can't tell either. A number
 within a longer one, a date, a version or a word is none: 12 is not in 312, 12.5, 2024-12-01 or A12.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from html import escape
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from services import clock, documents
-from services.replay import reliability
+from services.replay import panel, reliability
 from services.replay.comparison import Comparison
 from services.replay.gate import CaseResult, GateResult, own_error_rates
 from services.replay.model import MAX_SCORE, Outcome
+from services.replay.panel import Agreed
 from services.replay.runs import rules_of, summarise
 from services.store.replays import Run
 from services.units import share
@@ -35,7 +37,9 @@ def document(run: Run, found: GateResult, compared: Comparison | None) -> dict[s
         },
         "judge": {
             "name": run.options["judge"], "sha256": run.judge_sha256, "agreement": run.summary.get("judge_agreement"),
-            "usage": run.summary.get("judge_usage") or {},
+            "usage": run.summary.get("judge_usage") or {}, "sealed": run.summary.get("judges") or [],
+            "doubts": run.summary.get("judge_doubts") or [],
+            "panel": [_agreed(item) for item in panel.agreed([o for case in found.cases for o in case.outcomes])],
         },
         "agent": run.agent,
         "subset": run.subset or None,
@@ -44,8 +48,31 @@ def document(run: Run, found: GateResult, compared: Comparison | None) -> dict[s
         "gate_error_rates": list(own_error_rates(found.total, rules_of(run))),
         **reliability.fields(reliability.pass_hat(found.cases)),
         "comparison": None if compared is None else comparison_fields(compared),
-        "cases": [_case(case) for case in found.cases],
+        "cases": [_case(case, {item.case_id for item in found.quarantine}) for case in found.cases],
     }  # fmt: skip
+
+
+def _agreed(item: Agreed) -> dict[str, Any]:
+    return asdict(item) | {"criterion": item.criterion or None}
+
+
+def agreement_words(item: Mapping[str, Any]) -> str:
+    """How far a panel agreed, in words; what has no variation has no alpha."""
+    known = [
+        f"{name} {'not known' if value is None else f'{value:.2f}'}"
+        for name, value in (("alpha", item["alpha"]), ("alpha of the scores", item["alpha_scores"]))
+    ]
+    return f"{', '.join(known)}; {item['contested']} of {item['judged']} contested"
+
+
+def sealed_words(item: Mapping[str, Any]) -> str:
+    """What a judge came to on the sealed answers, in words."""
+    agreed = "not known" if item["agreement"] is None else share(item["agreement"])
+    change = item["since_before"]
+    if change is None:
+        return f"agrees with {agreed} of the labels; first run of this judge, so nothing to compare with"
+    turned = f"{change['stricter']} stricter, {change['milder']} milder of {change['of']}"
+    return f"agrees with {agreed} of the labels; beside its own earlier words {turned} (p = {change['p_value']:.3f})"
 
 
 def comparison_fields(found: Comparison) -> dict[str, Any]:
@@ -53,10 +80,11 @@ def comparison_fields(found: Comparison) -> dict[str, Any]:
     return {name: getattr(found, name) for name in found.__dataclass_fields__}
 
 
-def _case(case: CaseResult) -> dict[str, Any]:
+def _case(case: CaseResult, aside: Collection[str]) -> dict[str, Any]:
     worst = _worst(case)
     return {
         "id": case.id,
+        "in_quarantine": case.id in aside,
         "category": case.category,
         "state": case.state,
         "passed": {"passed": True, "failed": False}.get(case.state),
@@ -101,7 +129,18 @@ def _worst(case: CaseResult) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-COLUMNS = ("id", "category", "state", "score", "critical_failed", "error", "attempts", "duration_ms", "failed_criteria")
+COLUMNS = (
+    "id",
+    "category",
+    "state",
+    "in_quarantine",
+    "score",
+    "critical_failed",
+    "error",
+    "attempts",
+    "duration_ms",
+    "failed_criteria",
+)
 
 
 def csv_rows(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -119,13 +158,16 @@ def csv_rows(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def junit(doc: Mapping[str, Any]) -> str:
-    """JUnit XML: wrong answers are failures, infrastructure trouble errors, unscored answers skipped."""
+    """JUnit XML: wrong answers are failures, infrastructure trouble errors, unscored answers and what is in quarantine
+    skipped."""
     cases = "\n".join(_junit_case(case) for case in doc["cases"])
     name = f"replay {doc['golden_set']['name']} {doc['golden_set']['version']}" + (
         " (simulated)" if doc["simulated"] else ""
     )
+    aside = len(doc["quarantine"])
     numbers = (
-        f'tests="{doc["total"]}" failures="{doc["failed"]}" errors="{doc["errors"]}" skipped="{doc["unscored"]}" '
+        f'tests="{doc["total"] + aside}" failures="{doc["failed"]}" errors="{doc["errors"]}" '
+        f'skipped="{doc["unscored"] + aside}" '
         f'time="{doc["duration_s"]:.3f}"'
     )
     said = _text(f"{doc['verdict']}: {' '.join(doc['reasons'])}")
@@ -144,7 +186,10 @@ def _junit_case(case: Mapping[str, Any]) -> str:
         f"<testcase classname={quoteattr(_text(case['category'] or 'none'))} name={quoteattr(_text(case['id']))} "
         f'time="{(case["duration_ms"] or 0) / 1000:.3f}">'
     )
-    if case["state"] == "failed":
+    if case["in_quarantine"]:
+        text = f"in quarantine, so not counted: it ended as {case['state']}"
+        inner = f"<skipped message={quoteattr(text)}/>"
+    elif case["state"] == "failed":
         bad = [c for c in case["criteria"] if c["passed"] is False]
         text = "; ".join(f"{c['id']} scored {c['score']} of {MAX_SCORE}: {c['reason']}" for c in bad)
         kind = "critical" if case["critical_failed"] else "rubric"
@@ -185,6 +230,15 @@ def html(doc: Mapping[str, Any]) -> str:
         ("Gate reliability", " ".join(doc["gate_error_rates"])),
         *([("pass^k", said)] if (said := reliability.in_words(doc)) else []),
     ]  # fmt: skip
+    facts += [
+        (f"Judges agree on {item['criterion'] or 'all criteria'}", agreement_words(item))
+        for item in doc["judge"]["panel"]
+    ]
+    facts += [(f"Judge {item['judge']}", sealed_words(item)) for item in doc["judge"]["sealed"]]
+    facts += [
+        (f"In quarantine until {item['until']}", f"{item['case_id']}: {item['reason']} (owner {item['owner']})")
+        for item in doc["quarantine"]
+    ]
     if doc["comparison"]:
         facts.append(("Compared with " + doc["comparison"]["against"], doc["comparison"]["in_words"]))
     counts = {label: sum(pair) for label, pair in distribution(doc).items()}
@@ -216,4 +270,5 @@ def _row(case: Mapping[str, Any]) -> dict[str, str]:
     bad = [c for c in case["criteria"] if c["passed"] is False]
     why = case["error"] or case["unscored"] or "; ".join(f"{c['id']} ({c['score']:.1f}): {c['reason']}" for c in bad)
     score = "–" if case["score"] is None else f"{case['score']:.1f}"
+    why = f"In quarantine, so not counted. {why}" if case["in_quarantine"] else why
     return {"id": case["id"], "category": case["category"], "state": case["state"], "score": score, "why": why}

@@ -6,7 +6,7 @@ import functools
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,13 @@ from services.dependencies.tables import INSTALLATION
 from services.errors import GreenlightError
 from services.evidence import current, decisions
 from services.evidence.freshness import Context
-from services.replay import bodies, comparison, gate, golden, rubric
+from services.replay import bodies, comparison, gate, golden, held, rubric, trust
+from services.replay import sealed as sealing
 from services.replay.comparison import Basis, Comparison
 from services.replay.gate import GateResult, GateRules
-from services.replay.model import Answer, GoldenCase, GoldenSet, Judged, Outcome
+from services.replay.model import Answer, GoldenCase, GoldenSet, Held, Judged, Outcome
 from services.replay.patterns import PatternStopped
+from services.replay.sealed import SealedWord
 from services.store import Store, replays
 from services.store.replays import Finished, Run
 
@@ -54,6 +56,8 @@ class Plan:
     simulated: bool = False
     runner: str = "command"
     requested_by: str = "command line"
+    min_judge_alpha: float = trust.MIN_ALPHA
+    pair: str = ""  # of an A/A pair: what both of its runs are called
     agent_mark: str = ""  # tells another agent's specification from this one, where that may not be stored
 
 
@@ -92,6 +96,8 @@ def begin(store: Store, plan: Plan) -> Begun:
             "cases": list(chosen),
             "critical": [case.id for case in found.cases if case.id in chosen and is_critical(case)],
             "agent_mark": plan.agent_mark,
+            "min_judge_alpha": plan.min_judge_alpha,
+            **({"aa": plan.pair} if plan.pair else {}),
         },
         golden_name=found.name,
         golden_sha256=found.sha256,
@@ -186,41 +192,66 @@ def outcomes(store: Store, run_id: str) -> tuple[Outcome, ...]:
 
 
 def result(store: Store, run: Run) -> GateResult:
-    """The gate's result over what is finished so far."""
-    agreement = run.summary.get("judge_agreement")
+    """The gate's result over what is finished so far; of a finished run, as it was decided."""
+    summary = run.summary
+    if "quarantine" in summary:
+        aside: tuple[Held, ...] = tuple(Held(**item) for item in summary["quarantine"])
+    else:
+        with store.read() as connection:
+            aside = held.in_force(connection, run.golden_name, run.created_ms, run.finished_ms or clock.now_ms())
     return gate.decide(
-        outcomes(store, run.id), run.options["cases"], rules_of(run), judge_agreement=agreement,
-        critical_cases=critical_of(run),
+        outcomes(store, run.id), run.options["cases"], rules_of(run), judge_agreement=summary.get("judge_agreement"),
+        critical_cases=critical_of(run), doubts=summary.get("judge_doubts", ()), quarantine=aside,
     )  # fmt: skip
 
 
 def conclude(
     store: Store, run: Run, *, judge_agreement: float | None = None, judge_usage: Mapping[str, Any] | None = None,
-    also: Callable[[Connection, Run, GateResult], None] | None = None,
+    also: Callable[[Connection, Run, GateResult], None] | None = None, sealed: Sequence[SealedWord] = (),
 ) -> tuple[Run, GateResult]:  # fmt: skip
     """Write the verdict of a run of which everything is done; the first one does, and all get the same.
 
     `also` writes what belongs to the verdict: in its transaction, so once, and never a verdict without it. It is given
-    the result by the measure of a Go, which may be stricter than what the run was asked with.
+    the result by the measure of a Go, which may be stricter than what the run was asked with. `sealed` is what the
+    judges say of the sealed answers; `judge_agreement` is taken from it where it isn't given.
     Raises WrongRun while pieces are open.
     """
     with store.read() as connection:
         if not replays.is_complete(connection, run.id):
             raise WrongRun(f"Run {run.id} is not finished: some answers are still missing. Resume it.")
-    judged, rules = outcomes(store, run.id), rules_of(run)
-    decide = functools.partial(
-        gate.decide, judged, run.options["cases"], judge_agreement=judge_agreement, critical_cases=critical_of(run)
+        now = clock.now_ms()
+        aside = held.in_force(connection, run.golden_name, run.created_ms, now)
+        before = trust.earlier(connection, sealed, now)
+    agreement = sealing.agreement(sealed) if judge_agreement is None else judge_agreement
+    judged, rules, own = outcomes(store, run.id), rules_of(run), sealing.doubts(sealed, before)
+    bare = functools.partial(
+        gate.decide, expected=run.options["cases"], critical_cases=critical_of(run), quarantine=aside
     )
-    found = decide(rules)
-    for_go = found if rules.for_go == rules else decide(rules.for_go)
-    summary = summarise(found) | {"judge_agreement": judge_agreement, "judge_usage": dict(judge_usage or {})}
+
+    def decided(by: GateRules) -> tuple[GateResult, Sequence[str]]:
+        doubts = own or trust.panel_doubts(judged, _min_alpha(run), functools.partial(bare, rules=by))
+        return bare(judged, rules=by, judge_agreement=agreement, doubts=doubts), doubts
+
+    found, doubts = decided(rules)
+    for_go = found if rules.for_go == rules else decided(rules.for_go)[0]
+    summary = summarise(found) | {
+        "judge_agreement": agreement, "judge_usage": dict(judge_usage or {}), "judge_doubts": list(doubts),
+        "judges": sealing.described(sealed, before),
+    }  # fmt: skip
     with store.write() as connection:
         is_first = replays.conclude(connection, run.id, found.verdict, summary, clock.now_ms())
         current = replays.get(connection, run.id)
         assert current is not None  # noqa: S101 - runs are never deleted
-        if is_first and also is not None:
-            also(connection, current, for_go)
+        if is_first:
+            trust.keep(connection, run.id, sealed, now)
+            if also is not None:
+                also(connection, current, for_go)
     return current, found
+
+
+def _min_alpha(run: Run) -> float:
+    """The agreement that a panel needs; of a run of an older version, the default."""
+    return float(run.options.get("min_judge_alpha", trust.MIN_ALPHA))
 
 
 def summarise(found: GateResult) -> dict[str, Any]:
@@ -237,6 +268,7 @@ def summarise(found: GateResult) -> dict[str, Any]:
         "pass_rate_interval": list(found.interval),
         "avg_score": found.avg_score,
         "critical_failures": list(found.critical_failures),
+        "quarantine": [asdict(item) for item in found.quarantine],
     }
 
 
@@ -271,7 +303,10 @@ def rescore(store: Store, run_id: str, *, by: Person) -> tuple[Run, GateResult]:
         judged = None if outcome.answer is None else _judged_again(cases[outcome.case_id], outcome.answer)
         fresh.append((position, replace(outcome, judged=judged)))
     critical = [id_ for id_ in run.options["cases"] if is_critical(cases[id_])]
-    found = gate.decide([o for _, o in fresh], run.options["cases"], rules_of(run), critical_cases=critical)
+    aside = tuple(Held(**item) for item in run.summary.get("quarantine", ()))
+    found = gate.decide(
+        [o for _, o in fresh], run.options["cases"], rules_of(run), critical_cases=critical, quarantine=aside
+    )
     done = [Finished(position=p, outcome=o.state, body=bodies.to_json(o)) for p, o in fresh]
     with store.write() as connection:
         now = clock.now_ms()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -37,11 +38,18 @@ class Wish:
     repeats: int = 1
     per_case: str = "all"
     min_pass_rate: float | None = None
+    pair: str = ""  # of an A/A pair: what both of its runs are called
 
 
 def agent_names(settings: Settings) -> tuple[str, ...]:
     """The agents that may be asked for."""
     return (REFERENCE, *(agent.name for agent in settings.replay.agents))
+
+
+def judge_names(settings: Settings) -> tuple[str, ...]:
+    """The judges that may be asked for."""
+    models = ("llm",) if settings.replay.judge is not None else ()
+    return ("rubric", *models, *(("panel",) if settings.replay.judges else ()))
 
 
 def environment_of(settings: Settings, agent: str) -> str:
@@ -57,7 +65,11 @@ def make_judge(settings: Settings, name: str) -> Judge:
         from services.replay.judge_llm import from_settings
 
         return from_settings(settings)
-    raise WrongRun(f"There is no judge {name[:40]!r}. Choose rubric or llm.")
+    if name == "panel":
+        from services.replay.judge_llm import panel_from_settings
+
+        return panel_from_settings(settings)
+    raise WrongRun(f"There is no judge {name[:40]!r}. Choose rubric, llm or panel.")
 
 
 def ask(store: Store, settings: Settings, wish: Wish, *, by: Person) -> Run:
@@ -84,8 +96,29 @@ def ask(store: Store, settings: Settings, wish: Wish, *, by: Person) -> Run:
         simulated=bool(environment) and settings.environment(environment).simulated,
         runner="worker",
         requested_by=str(by),
+        min_judge_alpha=settings.replay.min_judge_alpha,
+        pair=wish.pair,
     )
     return runs.begin(store, plan).run
+
+
+def ask_pair(store: Store, settings: Settings, wish: Wish, *, by: Person) -> tuple[Run, Run]:
+    """The same run twice (A/A), to measure how much flips although nothing changed. Raises like `ask`."""
+    named = replace(wish, pair=secrets.token_hex(6))
+    return ask(store, settings, named, by=by), ask(store, settings, named, by=by)
+
+
+def ask_pairs(store: Store, settings: Settings) -> tuple[Run, ...]:
+    """An A/A pair for each agent with an environment, unless its last one is still open."""
+    asked: list[Run] = []
+    for agent in settings.replay.agents:
+        if agent.environment is None:
+            continue
+        with store.read() as connection:
+            last = replays.newest(connection, limit=20, agent=agent.name)
+        if not any(run.options.get("aa") and run.state in replays.OPEN for run in last):
+            asked += ask_pair(store, settings, Wish(agent=agent.name), by=access.SCHEDULE)
+    return tuple(asked)
 
 
 def ask_canaries(store: Store, settings: Settings) -> tuple[Run, ...]:
@@ -153,6 +186,9 @@ def keep_evidence(store: Store, connection: Connection, run: Run, found: GateRes
             "total": found.total,
             "critical_failures": list(found.critical_failures),
             "reasons": list(found.reasons),
+            **(
+                {"quarantine": aside} if (aside := [f"{run.golden_name}/{h.case_id}" for h in found.quarantine]) else {}
+            ),
         },
     )
     chain.append(store, connection, [proof])
@@ -167,10 +203,10 @@ async def conclude_if_complete(store: Store, run: Run, judge: Judge) -> Run | No
 
     if not await asyncio.to_thread(complete):
         return None
-    agreement = await judge.agreement()
+    words = await judge.sealed()
 
     def conclude() -> Run:
         also = functools.partial(keep_evidence, store)
-        return runs.conclude(store, run, judge_agreement=agreement, judge_usage=judge.usage(), also=also)[0]
+        return runs.conclude(store, run, sealed=words, judge_usage=judge.usage(), also=also)[0]
 
     return await asyncio.to_thread(conclude)

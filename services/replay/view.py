@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.replay import bodies, canary, golden, identity, report, runs
+from services.replay import aa, bodies, canary, golden, identity, report, runs
 from services.replay.canary import Alarm
 from services.replay.model import GoldenCase, Outcome
 from services.replay.runs import CANARY
@@ -108,7 +108,8 @@ def in_depth(store: Store, run_id: str, against: str | None = None) -> InDepth:
                     criteria[criterion.id].append(criterion.score)
     return InDepth(
         run=run,
-        document=report.document(run, found, runs.compared(store, run, found, against)),
+        document=report.document(run, found, runs.compared(store, run, found, against))
+        | {"aa": aa.document(aa.of_run(store, run))},
         is_baseline=baseline == run.id,
         by_criterion=_means(criteria),
         by_category=dict(

@@ -270,10 +270,11 @@ def _replay(found: Mapping[str, Any], mark: str) -> Block:
     rate = replay["pass_rate"]
     of = share(rate) if isinstance(rate, (int, float)) else "not known"
     critical = ", ".join(replay.get("critical_failures") or ()) or "none"
+    aside = f"; in quarantine, so not counted: {', '.join(replay['quarantine'])}" if replay.get("quarantine") else ""
     numbers = f"{replay['passed']} of {replay['total']} cases" if {"passed", "total"} <= replay.keys() else "Cases"
     counted = f"{numbers} passed: {of}"
     where = ", ".join([*([f"run {replay['run_id']}"] if "run_id" in replay else []), _moment(replay["measured_at"])])
-    return Words(f"{counted}; critical failures: {critical}; {where}{mark}.")
+    return Words(f"{counted}; critical failures: {critical}{aside}; {where}{mark}.")
 
 
 def _deploys(found: Mapping[str, Any], mark: str) -> list[Block]:

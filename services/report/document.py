@@ -236,7 +236,9 @@ def _replay(record: Any) -> dict[str, Any] | None:
 
 
 def _plain(detail: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: detail[key] for key in ("run_id", "passed", "total", "critical_failures") if key in detail}
+    return {
+        key: detail[key] for key in ("run_id", "passed", "total", "critical_failures", "quarantine") if key in detail
+    }
 
 
 def _ways(settings: Settings, environment: Environment) -> list[Environment]:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -471,6 +472,7 @@ class Agent(Table):
 class JudgeTable(Table):
     """A model as judge."""
 
+    name: str = Field("", pattern=r"^[A-Za-z0-9._ -]{0,40}$", description="What it is called; unset means its model.")
     url: str = Field(description="The endpoint that takes messages by POST.")
     model: str = Field(min_length=1, max_length=200)
     wire: Literal["chat", "anthropic"] = Field("chat", description="Chat completions, or Anthropic messages.")
@@ -569,6 +571,33 @@ class Replay(Table):
     review: int = Field(
         1, ge=1, le=5, description="How many people must stand behind a draft case before it is published."
     )
+    judges: tuple[JudgeTable, ...] = Field(
+        (), max_length=9, description="Several models that judge each answer; the majority decides (judge panel)."
+    )
+    min_judge_alpha: float = Field(
+        0.667, ge=0, le=1, description="Krippendorff's alpha below which the judges of a panel agree too little."
+    )
+    calibration: str | None = Field(None, description="Labelled answers of your own; unset means those in golden/.")
+    aa: Literal["never", "daily", "weekly"] = Field(
+        "never", description="How often each agent with an environment is replayed twice, to measure how much flips."
+    )
+
+    @model_validator(mode="after")
+    def _a_panel(self) -> Replay:
+        labels = [table.name or table.model for table in self.judges]
+        if len(labels) == 1:
+            raise ValueError("has one judge under judges: a panel needs two or more; write one as [replay.judge]")
+        if len(set(labels)) < len(labels):
+            raise ValueError("has two judges of the same name: give each a name of its own")
+        hosts: dict[str, str] = {}
+        for table in (*self.judges, *((self.judge,) if self.judge is not None else ())):
+            host = urlsplit(table.url).netloc
+            if hosts.setdefault(table.key_variable, host) != host:
+                raise ValueError(
+                    f"has judges of two hosts with the key_variable {table.key_variable}: name one for each, so that "
+                    "no provider is sent another's key"
+                )
+        return self
 
 
 class Deploys(Table):

@@ -417,3 +417,61 @@ deliveries = Table(
     Index("deliveries_by_alert", "alert_id"),
     Index("deliveries_by_channel", "channel", "tried_ms"),
 )
+
+# What each judge said of each sealed answer in each run: a judge is compared with its own earlier words.
+replay_sealed = Table(
+    "replay_sealed",
+    metadata,
+    Column("run_id", String(40), primary_key=True),
+    Column("judge", String(200), primary_key=True),
+    Column("answer", String(80), primary_key=True),
+    Column("criterion", String(80), primary_key=True),
+    Column("judge_sha256", String(64), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("label", Boolean, nullable=False),
+    Column("passed", Boolean),  # null: it said nothing usable
+    Column("score", Float),
+    Index("replay_sealed_by_judge", "judge_sha256", "at_ms"),
+)
+
+# Flaky cases that count for nothing until a day; an ended one stays, marked.
+replay_quarantine = Table(
+    "replay_quarantine",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("golden_name", String(80), nullable=False),
+    Column("case_id", String(80), nullable=False),
+    Column("owner", String(120), nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("put_by", String(140), nullable=False),
+    Column("reminded_ms", BigInteger),
+    Column("ended_ms", BigInteger),  # lifted, or its day came and the entry says so
+    Column("ended_by", String(140), nullable=False, default=""),
+    Index("replay_quarantine_by_set", "golden_name", "until_ms"),
+    Index(
+        "replay_quarantine_one_open",
+        "golden_name",
+        "case_id",
+        unique=True,
+        sqlite_where=text("ended_ms IS NULL"),
+        postgresql_where=text("ended_ms IS NULL"),
+    ),
+)
+
+# What people say of answers without knowing whose they are; two may label the same.
+replay_labels = Table(
+    "replay_labels",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("run_id", String(40), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("criterion", String(80), nullable=False),
+    Column("person", String(64), nullable=False),  # hash of who signed in, or of the name that was entered
+    Column("by", String(140), nullable=False),
+    Column("label", String(8), nullable=False),  # pass, fail, unknown
+    Column("at_ms", BigInteger, nullable=False),
+    UniqueConstraint("run_id", "position", "criterion", "person"),
+    Index("replay_labels_by_person", "person", "at_ms"),
+)

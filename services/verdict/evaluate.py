@@ -44,7 +44,15 @@ def _rule_result(rule: Rule, facts: Facts) -> RuleResult:
     advice = Advice(what="")
     if outcome != "pass" and first is not None:
         advice = first.advice if first.advice.fix else Advice(what=first.advice.what, fix=rule.fix)
-    return RuleResult(rule=rule.id, title=rule.title, outcome=outcome, advice=advice, step=rule.step, checks=checks)
+    title = rule.title + _without(checks)
+    return RuleResult(rule=rule.id, title=title, outcome=outcome, advice=advice, step=rule.step, checks=checks)
+
+
+def _without(checks: tuple[CheckResult, ...]) -> str:
+    """What its evidence left out, in words: a pass that rests on a quarantine says so; "" for any other."""
+    found = [check.record.detail.get("quarantine") for check in checks if check.record is not None]
+    aside = sum(len(cases) for cases in found if isinstance(cases, list))
+    return f", without {aside} case{'s' if aside > 1 else ''} in quarantine" if aside else ""
 
 
 def worst(outcomes: tuple[Outcome, ...]) -> Outcome:

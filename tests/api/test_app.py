@@ -209,6 +209,16 @@ def test_a_replay_is_asked_for_and_found_again(portal: tuple[str, Store]) -> Non
     assert run_id in [run["run_id"] for run in get(portal, "/api/v1/replays").json()["replays"]]
 
 
+def test_a_pair_is_asked_for_at_once(portal: tuple[str, Store]) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    body = {"subset": "canary", "aa": True}
+    made = httpx.post(portal[0] + "/api/v1/replays", headers=headers, json=body, timeout=PATIENCE_S)
+    assert made.status_code == 202
+    first, second = made.json()["pair"]
+    assert made.json()["run_id"] == second
+    assert {get(portal, f"/api/v1/replays/{id_}").json()["state"] for id_ in (first, second)} == {"queued"}
+
+
 @pytest.mark.parametrize(
     "body", [{"agent": "http://evil"}, {"subset": "nope"}, {"repeats": 0}, {"colour": 1}, [], {"judge": "x"}]
 )

@@ -17,8 +17,10 @@ from tests.services.health.test_record import seen
 
 pytestmark = pytest.mark.browser
 LAST_STEP = "/strict_mode_checklist?env=production&step=go-production"  # with the report's preview
-PAGES = ("/", "/dependency_health", "/slo_trends", "/replay_harness", "/env_diff", "/strict_mode_checklist",
-         "/environments", "/docs", "/deployments", "/alerts", "/traces")  # fmt: skip
+PAGES = ("/", "/dependency_health", "/slo_trends", "/replay_harness",
+         "/replay_harness?view=cases", "/replay_harness?view=labels", "/env_diff", "/strict_mode_checklist",
+         "/environments", "/docs", "/deployments", "/alerts",
+         "/traces", "/replay_harness?view=drafts")  # fmt: skip
 WITHOUT_ANSWER = ("/environments", "/docs")
 
 

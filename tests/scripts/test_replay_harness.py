@@ -74,6 +74,17 @@ def test_an_agent_that_is_away_is_inconclusive_never_wrong(tmp_path: Path) -> No
     assert (done.returncode, found["verdict"], found["errors"], found["failed"]) == (3, "INCONCLUSIVE", 12, 0)
 
 
+def test_two_runs_measure_what_flips_and_the_second_one_counts(tmp_path: Path) -> None:
+    done = run(tmp_path, "--aa", "--subset", "canary", "--json")
+    found = document(done)
+    assert done.returncode == 0, done.stderr
+    assert found["aa"]["runs"][1] == found["run_id"]
+    assert (found["aa"]["flipped"], found["aa"]["judged"], found["aa"]["flip_rate"]) == ([], 12, 0)
+    refused = run(tmp_path, "--aa", "--resume", found["run_id"])
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--aa begins two runs of its own" in refused.stderr
+
+
 def test_a_comparison_with_an_earlier_document(tmp_path: Path) -> None:
     before = run(tmp_path, "--json", "--subset", "canary")
     (tmp_path / "before.json").write_text(before.stdout)

@@ -19,7 +19,7 @@ from services.deploys import drilling
 from services.envs import writing
 from services.errors import SettingsError
 from services.evidence import decisions
-from services.replay import runs, start
+from services.replay import labels, quarantine, runs, start
 from services.replay.authoring import drafts, release
 from services.replay.start import Wish
 from services.settings import load
@@ -77,6 +77,8 @@ def calls(store: Store, settings: Settings, tmp_path: Path) -> dict[str, Callabl
         "alerts": lambda p: acts.acknowledge(store, AlertSetup(), "x", p, note="x", now_ms=1),
         "draft": lambda p: drafts.agree(store, settings, "x", 1, p),
         "publish": lambda p: release.take_back(store, settings, "x", p),
+        "quarantine": lambda p: quarantine.lift(store, 0, by=p, now_ms=1),
+        "label": lambda p: labels.undo(store, 1, by=p),
         "configure": lambda p: requests.try_draft(store, settings, "local", 1, by=p),
     }  # fmt: skip
 
@@ -102,6 +104,7 @@ def test_every_service_asks_the_role_before_it_does_anything(sqlite_store: Store
                         or "no alert" in str(error)
                         or "none is" in str(error)
                         or "none'" in str(error)
+                        or "ended already" in str(error)
                         or "confirmed this already" in str(error)
                         or ("verdict" in str(error))
                         or "Inngest server" in str(error)

@@ -154,6 +154,10 @@ def test_an_agent_that_is_gone_from_the_settings_fails_the_run_in_words(
 
 def test_the_canary_asks_once_for_each_agent_with_an_environment(store: Store, tmp_path: Path) -> None:
     settings = load(configured(tmp_path, "http://127.0.0.1:1/agent") | {"GREENLIGHT_DATA": str(tmp_path)})
+    pair = start.ask_pairs(store, settings)
+    assert len(pair) == 2
+    assert pair[0].options["aa"] == pair[1].options["aa"]
+    assert start.ask_pairs(store, settings) == (), "the last pair is still open"
     first = start.ask_canaries(store, settings)
     assert [(run.agent, run.subset, run.total, run.requested_by) for run in first] == [
         ("mine", "canary", 4, "schedule")

@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 
 from services import clock
+from services.dependencies.tables import INSTALLATION
+from services.evidence import chain
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, schedules
+from services.store import Store, quarantine, schedules
+from services.store.quarantine import Entry
 from services.store.schedules import ScheduleRun
 from worker import schedule as tasks
 from worker.schedule import Schedule, ScheduledTask
+from worker.scheduled import _rhythms
+from worker.scheduled import tasks as scheduled
 
 DUE = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
@@ -115,3 +120,37 @@ def test_a_stopping_worker_claims_nothing(sqlite_store: Store, tmp_path: Path) -
     schedule = Schedule(sqlite_store, settings(tmp_path), (made,), owner="w")
     schedule.stop_claiming()
     assert asyncio.run(schedule.attend(made, DUE)) is False
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "cron", "due"),
+    [
+        ("daily", "0 4 * * *", datetime(2026, 12, 2, 4, tzinfo=UTC)),
+        ("weekly", "0 4 * * 1", datetime(2026, 11, 30, 4, tzinfo=UTC)),
+    ],
+)
+def test_aa_runs_are_due_as_their_cron_line_says(tmp_path: Path, rhythm: str, cron: str, due: datetime) -> None:
+    (tmp_path / "greenlight.toml").write_text(f'[replay]\naa = "{rhythm}"\n')
+    known = load({"GREENLIGHT_DATA": str(tmp_path), "GREENLIGHT_CONFIG": str(tmp_path / "greenlight.toml")})
+    (found,) = [rhythm_ for rhythm_ in _rhythms(known) if rhythm_[0] == "replay-aa"]
+    assert found[1] == cron
+    made = ScheduledTask(name="replay-aa", cron=cron, every=found[2], offset=found[3], run=None)  # type: ignore[arg-type]
+    assert made.tick(datetime(2026, 12, 2, 9, tzinfo=UTC)) == due
+
+
+def test_without_a_rhythm_nothing_runs_twice(tmp_path: Path) -> None:
+    assert "replay-aa" not in {name for name, *_ in _rhythms(settings(tmp_path))}
+
+
+def test_a_quarantine_whose_day_came_is_ended_by_the_daily_check(sqlite_store: Store, tmp_path: Path) -> None:
+    entry = Entry(
+        id=0, golden_name="g", case_id="c", owner="Ada", reason="r", from_ms=1, until_ms=2, put_by="Eva (unverified)"
+    )
+    with sqlite_store.write() as connection:
+        assert quarantine.put(connection, entry)
+    made = scheduled(sqlite_store, settings(tmp_path), None, None)  # type: ignore[arg-type]
+    (daily,) = [task_ for task_ in made if task_.name == "daily-health-check"]
+    asyncio.run(daily.run(DUE))  # type: ignore[arg-type]
+    with sqlite_store.read() as connection:
+        assert quarantine.open_ones(connection) == ()
+        assert chain.newest(connection, INSTALLATION, "confirm.quarantine") is not None

@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 
 from services import clock
+from services.access import Person
 from services.evidence import chain, current
 from services.evidence.freshness import why_stale
 from services.evidence.model import Evidence
 from services.fingerprint import Snapshot
-from services.replay import golden, identity, judge_llm, rubric, runs, start
+from services.replay import golden, identity, judge_llm, quarantine, rubric, runs, start
 from services.replay.gate import GateRules
 from services.replay.model import Answer
+from services.report import blocks
 from services.settings import load
 from services.settings.model import Settings
 from services.store import Store, snapshots
+from services.store import quarantine as rows
 from services.verdict.view import verdict
 from tests.services.replay.test_runs import Scripted, begin, make_set, runner
 
@@ -154,3 +157,30 @@ def replay_rule(store: Store, settings: Settings) -> tuple[str, str, str]:
     found = verdict(store, settings, "prod", clock.now_ms())
     rule = next(f for f in found.results if f.rule == "replay")
     return rule.outcome, rule.advice.what, rule.advice.fix
+
+
+def titles(store: Store, settings: Settings) -> list[str]:
+    return [rule.title for rule in verdict(store, settings, "prod", clock.now_ms()).results]
+
+
+@pytest.mark.parametrize("how", ["its day came", "lifted"])
+def test_a_pass_that_rests_on_a_quarantine_counts_no_longer_than_that(store: Store, tmp_path: Path, how: str) -> None:
+    path = make_set(tmp_path)
+    settings = configured(tmp_path)
+    now = clock.now_ms()
+    by = Person(name="Eva", role="engineer", verified=True)
+    quarantine.put(store, golden.read(path), "c1", owner="Ada", reason="flaky", days=1, by=by, now_ms=now - 1000)
+    verdict_, kept = proof_of(store, path, Scripted(wrong=("c1",)), GateRules())
+    assert (verdict_, kept.outcome, kept.detail["quarantine"]) == ("PASS", "pass", ["trivial/c1"])
+    with store.read() as connection:
+        (entry,) = rows.open_ones(connection)
+        assert why_stale(kept, current.complete(connection, settings, "prod", now, ()), now) is None
+    document = {"replay": {"pass_rate": 1.0, "measured_at": clock.iso(now), **kept.detail}}
+    assert "in quarantine, so not counted: trivial/c1" in str(blocks._replay(document, ""))
+    assert "The agent passes the replay gate, without 1 case in quarantine" in titles(store, settings)
+    if how == "lifted":
+        quarantine.lift(store, entry.id, by=by, now_ms=now)
+    later = now if how == "lifted" else entry.until_ms
+    with store.read() as connection:
+        context = current.complete(connection, settings, "prod", later, ())
+    assert why_stale(kept, context, later) == "a quarantine that it rests on has ended"

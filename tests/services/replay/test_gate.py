@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.replay import gate
 from services.replay.gate import GateRules, decide
-from services.replay.model import Answer, CriterionScore, Judged, Outcome, Trouble
+from services.replay.model import Answer, CriterionScore, Held, Judged, Outcome, Trouble
 
 
 def outcome(case: str, state: str, *, repeat: int = 1, critical: bool = False, score: float | None = None) -> Outcome:
@@ -110,6 +110,32 @@ def test_no_trouble_can_make_a_pass(states: list[str], chance: object) -> None:
         assert counts.get("passed", 0) / len(states) >= 0.95 - 1e-9
     if found.verdict == "BLOCK":
         assert (len(states) - counts.get("failed", 0)) / len(states) < 0.95
+
+
+@given(st.lists(st.sampled_from(["passed", "failed", "error"]), min_size=1, max_size=60), st.integers(0, 10))
+def test_a_quarantine_is_named_and_never_makes_a_pass_of_the_rest(states: list[str], aside: int) -> None:
+    ids = [f"c{n}" for n in range(len(states))]
+    held = [Held(case_id=id_, owner="Ada", reason="flaky", until="2026-12-31") for id_ in ids[:aside]]
+    found = decide([outcome(id_, state) for id_, state in zip(ids, states, strict=True)], ids, GateRules(),
+                   quarantine=held)  # fmt: skip
+    rest = states[aside:]
+    assert found.total == len(rest) == found.passed + found.failed + found.errors + found.unscored
+    assert sum("In quarantine until 2026-12-31" in reason for reason in found.reasons) == min(aside, len(ids))
+    if found.verdict == "PASS":
+        assert rest.count("passed") / len(rest) >= 0.95 - 1e-9
+        assert aside <= 0.1 * len(ids) + 1e-9
+
+
+def test_a_critical_failure_blocks_in_quarantine_too() -> None:
+    outcomes = [outcome(f"c{n}", "passed") for n in range(19)] + [outcome("c19", "failed", critical=True)]
+    held = [Held(case_id="c19", owner="Ada", reason="flaky", until="2026-12-31")]
+    assert decide(outcomes, [f"c{n}" for n in range(20)], GateRules(), quarantine=held).verdict == "BLOCK"
+
+
+def test_doubts_about_the_judges_decide_nothing_and_are_said() -> None:
+    for state in ("passed", "failed"):
+        found = decide([outcome("c", state)], ["c"], GateRules(), judge_agreement=0.1, doubts=("Judge a drifts.",))
+        assert (found.verdict, found.reasons) == ("INCONCLUSIVE", ("Judge a drifts.",))
 
 
 def test_the_gate_says_how_often_it_errs() -> None:

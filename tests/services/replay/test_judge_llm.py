@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from services.replay import gate, golden, rubric
+from services.replay import gate, golden, rubric, sealed
 from services.replay.judge_llm import Endpoint, LlmJudge, from_files
 from services.replay.model import Answer, GoldenCase, Judged, Outcome
 from tests.conftest import RawServer, Served
@@ -171,7 +171,7 @@ def labels_of(question: str, calibration: list[dict[str, Any]]) -> dict[str, boo
 def agreement(judge: LlmJudge) -> float | None:
     async def go() -> float | None:
         try:
-            return await judge.agreement()
+            return sealed.agreement(await judge.sealed())
         finally:
             await judge.close()
 
