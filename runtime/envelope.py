@@ -43,6 +43,13 @@ class Envelope:
     run_id: str | None = None  # of Inngest, with the step: two envelopes of one step and input were paid for twice
     step: str | None = None
     input_sha256: str | None = None  # of `input_hash`
+    parent_id: str | None = None  # the span within which it was made
+    function: str | None = None
+    version: str | None = None
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
 
 
 def input_hash(value: object) -> str:
@@ -96,22 +103,30 @@ class EnvelopeFile:
 
     def _line(self, envelope: Envelope) -> bytes:
         known = self.known_secrets
-        fields = {
-            "at": envelope.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "trace_id": scrub_text(envelope.trace_id, known),
-            "span_id": scrub_text(envelope.span_id, known),
-            "correlation_id": scrub(envelope.correlation_id, known=known),
-            "tool": scrub_text(envelope.tool, known),
-            "action": scrub_text(envelope.action, known),
-            "status": scrub_text(envelope.status, known),
-            "duration_ms": scrub(float(envelope.duration_ms)),
-            "environment": scrub_text(envelope.environment, known),
-            "attributes": scrub(envelope.attributes, known=known),
-        } | {
-            name: scrub_text(value, known)
-            for name in ("run_id", "step", "input_sha256")
-            if (value := getattr(envelope, name)) is not None
-        }
+        fields = (
+            {
+                "at": envelope.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "trace_id": scrub_text(envelope.trace_id, known),
+                "span_id": scrub_text(envelope.span_id, known),
+                "correlation_id": scrub(envelope.correlation_id, known=known),
+                "tool": scrub_text(envelope.tool, known),
+                "action": scrub_text(envelope.action, known),
+                "status": scrub_text(envelope.status, known),
+                "duration_ms": scrub(float(envelope.duration_ms)),
+                "environment": scrub_text(envelope.environment, known),
+                "attributes": scrub(envelope.attributes, known=known),
+            }
+            | {
+                name: scrub_text(value, known)
+                for name in ("run_id", "step", "input_sha256", "parent_id", "function", "version", "model")
+                if (value := getattr(envelope, name)) is not None
+            }
+            | {
+                name: scrub(value)
+                for name in ("input_tokens", "output_tokens", "cost_usd")
+                if (value := getattr(envelope, name)) is not None
+            }
+        )
         line = _dumps(fields)
         if len(line) > MAX_LINE_BYTES:
             line = _dumps(fields | {"attributes": {"dropped": "larger than 64 KiB"}})

@@ -92,7 +92,7 @@ def _answer(found: TracesView, days: int, is_filtered: bool) -> str:
         return html.answer("unknown", "No traces have come yet.", fix)
     total = found.total
     rate = "how it ended is not known" if total.error_rate is None else f"{share(total.error_rate)} failed"
-    what = f"{total.calls:,} calls in {DAYS[str(days)]}: {rate}."
+    what = f"{total.calls:,} call{'s' if total.calls != 1 else ''} in {DAYS[str(days)]}: {rate}."
     said = [f"95 of 100 took at most {present.milliseconds(total.p95_ms)}."] if total.p95_ms is not None else []
     if total.unknown:
         said.append(f"Of {total.unknown:,} the outcome is not known.")
