@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.replay.authoring.cases import Imported, Left
+    from services.traces.model import Span
 
 MOST_BYTES = 64 << 20
 MOST_SHOWN = 200
+MOST_DRAFTS = 50  # of one import: a person has to read each
 
 
 class _Wrong(GreenlightError):
@@ -48,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     init.set_defaults(run=_init)
     imported = verbs.add_parser("import", help="make cases from a file that you have")
     imported.add_argument("file", type=Path)
-    imported.add_argument("--from", dest="kind", required=True, choices=("csv", "jsonl", "promptfoo"))
+    imported.add_argument("--from", dest="kind", required=True, choices=("csv", "jsonl", "promptfoo", "traces"))
     imported.add_argument("--to", type=Path, metavar="SET", help="the set to write or to add to; without it, a preview")
     imported.add_argument("--name", default="", help="the name of a new set")
     imported.add_argument("--category", default="", help="of cases that name none")
@@ -126,8 +128,47 @@ def _found(options: argparse.Namespace) -> Imported:
         return promptfoo.read(
             file, source=f"promptfoo {file.name}", added=day, path=options.path, prompt=options.prompt
         )
+    if options.kind == "traces":
+        return _of_traces(file)
     read = spreadsheet.read if options.kind == "csv" else lines.read
     return read(file.read_bytes(), source=file.name, added=day, how=options.expected, path=options.path)
+
+
+def _of_traces(file: Path) -> Imported:
+    """Drafts from a trace file: they go into the store, as a person writes what must hold."""
+    import getpass
+
+    from services import access, drafting
+    from services.replay.authoring import drafts
+    from services.replay.authoring.cases import Collected
+    from services.settings import load
+    from services.store.migrate import opened
+    from services.traces.cleaning import Cleaner
+    from services.traces.follow import Standing, step
+
+    made, settings = Collected(source=file.name, added=""), load()
+    standing, more = Standing(), True
+    traces: dict[str, list[Span]] = {}
+    while more:
+        found = step(file, standing, Cleaner(content=True))
+        standing, more = found.standing, found.more
+        for span in found.spans:
+            traces.setdefault(span.trace_id, []).append(span)
+    for place, why in standing.examples:
+        made.leave(place, f"The line can't be used: {why}.")
+    person = access.local_operator(getpass.getuser())
+    with opened(settings.database_url.get_secret_value(), prepare=True) as store:
+        for spans in list(traces.values())[:MOST_DRAFTS]:
+            material = drafting.material(sorted(spans, key=lambda span: span.start_ms))
+            drafts.propose(store, settings, material, person, why=f"Imported from {file.name}")
+    count = min(len(traces), MOST_DRAFTS)
+    if len(traces) > MOST_DRAFTS:
+        made.leave("the rest", f"{len(traces) - MOST_DRAFTS} more traces are left out.", "Import a smaller file.")
+    if not count:
+        made.leave("the file", "It holds no span that can be used.")
+    made.note("drafts", f"{count} drafts were made. What an agent did is no expectation, so nothing counts yet.",
+              "Open Replay harness, Draft cases, and write what must hold.")  # fmt: skip
+    return made.done()
 
 
 def _said(found: Imported, cases: int) -> list[str]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from services.store import Store, drafts
 from tests.conftest import ROOT
 
 
@@ -84,3 +85,17 @@ def test_wrong_usage_is_one_sentence(tmp_path: Path) -> None:
         assert found.returncode == 2, words
         assert found.stderr.strip()
         assert "Traceback" not in found.stderr
+
+
+def test_traces_become_drafts_that_count_nowhere(tmp_path: Path) -> None:
+    lines = [{"at": "2026-12-01T12:00:00Z", "trace_id": f"{n // 2:032x}", "span_id": f"{n:016x}", "tool": "pay",
+              "action": "x", "status": "ok", "duration_ms": 1, "environment": "e", "attributes": {}} for n in range(4)]  # fmt: skip
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + "{half\n")
+    done = golden_set(tmp_path, "import", "t.jsonl", "--from", "traces")
+    assert done.returncode == 1, "a line was left out, and no case counts"
+    assert "t.jsonl, line 5: The line can't be used: it is no JSON." in done.stdout
+    assert "2 drafts were made." in done.stdout
+    store = Store.open(f"sqlite:///{tmp_path / 'data' / 'greenlight.db'}")
+    with store.read() as connection:
+        assert len(drafts.newest(connection)) == 2
+    store.close()

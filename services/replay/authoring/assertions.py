@@ -14,6 +14,7 @@ from typing import Any
 from services.replay.authoring.cases import CRITERION, Case, Collected, criterion, slug
 
 Expectation = dict[str, Any]
+WITH_PATH = frozenset({"text_contains", "text_forbidden", "json_in_text", "similar", "length"})
 EXACT = {"ignore_case": False, "ignore_space": False}
 MODEL = frozenset({
     "llm-rubric", "g-eval", "factuality", "model-graded-closedqa", "model-graded-factuality", "answer-relevance",
@@ -97,7 +98,7 @@ def taken(made: Collected, place: str, one: Assertion, *, variables: Mapping[str
         made.leave(place, f"There is no expectation for the assertion '{one.type[:40]}'.",
                    "Say in other words what must hold; golden/README.md lists what can be said.")  # fmt: skip
         return []
-    text = {"path": one.path} if one.path and found["kind"].startswith("text_") else {}
+    text = {"path": one.path} if one.path and found["kind"] in WITH_PATH else {}
     return [{"criterion": id_, **found, **text}]
 
 
@@ -224,6 +225,32 @@ def _word_count(value: Any, _one: Assertion) -> Expectation | None:
     return {"kind": "length", **bounds} if bounds else None
 
 
+def _json(value: Any, _one: Assertion) -> Expectation | None:
+    """JSON in the text, of that form where a schema is given; one in another file can't be seen here."""
+    if value in (None, ""):
+        return {"kind": "json_in_text", "schema": {"type": ["object", "array"]}}
+    return {"kind": "json_in_text", "schema": value} if isinstance(value, Mapping) else None
+
+
+def _levenshtein(value: Any, one: Assertion) -> Expectation | None:
+    """A distance in characters as a share of the longer text: of one that is as long as what is asked."""
+    most = 5.0 if one.threshold is None else one.threshold
+    if not isinstance(value, str) or not value or most >= len(value):
+        return None
+    return {"kind": "similar", "to": [value], "ratio": round(1 - most / len(value), 4), **EXACT}
+
+
+def _at_most(kind: str, field_: str) -> Maker:
+    def made(_value: Any, one: Assertion) -> Expectation | None:
+        return {"kind": kind, field_: one.threshold} if one.threshold else None
+
+    return made
+
+
+def _ended(value: Any, _one: Assertion) -> Expectation:
+    return {"kind": "ended", **({"ended": [str(value)]} if value else {})}
+
+
 KINDS: Mapping[str, Maker] = {
     "equals": _equals,
     "contains": _contains(exact=True),
@@ -236,6 +263,12 @@ KINDS: Mapping[str, Maker] = {
     "regex": _pattern(str, "text_contains"),
     "is-refusal": _refusal,
     "word-count": _word_count,
+    "is-json": _json,
+    "contains-json": _json,
+    "levenshtein": _levenshtein,
+    "cost": _at_most("cost", "max_usd"),
+    "latency": _at_most("latency", "max_ms"),
+    "finish-reason": _ended,
 }
 NEGATED: Mapping[str, Maker] = {
     "equals": _pattern(lambda text: r"\A" + re.escape(text) + r"\Z", "text_forbidden"),
@@ -247,9 +280,9 @@ NEGATED: Mapping[str, Maker] = {
     "regex": _pattern(str, "text_forbidden"),
 }
 OTHERS = frozenset({
-    "is-json", "contains-json", "levenshtein", "similar", "cost", "latency", "rouge-n", "bleu", "gleu", "meteor",
+    "similar", "rouge-n", "bleu", "gleu", "meteor",
     "perplexity", "perplexity-score", "is-html", "contains-html", "is-sql", "contains-sql", "is-xml", "contains-xml",
     "is-valid-function-call", "is-valid-openai-function-call", "is-valid-openai-tools-call", "tool-call-f1",
-    "finish-reason", "trace-span-count", "trace-span-duration", "trace-error-spans", "skill-used",
+    "trace-span-count", "trace-span-duration", "trace-error-spans", "skill-used",
 })  # fmt: skip
 KNOWN = frozenset({*KINDS, *MODEL, *CODE, *OTHERS, "assert-set"})

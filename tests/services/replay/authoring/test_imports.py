@@ -232,3 +232,28 @@ def test_no_bytes_end_an_import(data: bytes) -> None:
 def test_no_json_ends_an_import(value: Any) -> None:
     found = jsonl(value)
     assert found.cases or found.left_out
+
+
+@pytest.mark.parametrize(("assertion", "good", "bad"), [
+    ({"type": "is-json", "value": {"type": "object", "required": ["a"]}}, '{"a": 1}', '{"b": 1}'),
+    ({"type": "contains-json"}, "see [1]", "see 1"), ({"type": "levenshtein", "value": "hello world", "threshold": 2},
+     "hello worlds", "goodbye"), ({"type": "not-equals", "value": "4"}, "5", "4"),
+    ({"type": "starts-with", "value": "Dear"}, "Dear Ada", "Hi, Dear"), ({"type": "is-refusal"}, "I can't.", "Sure."),
+    ({"type": "word-count", "value": {"max": 2}}, "two words", "these are more words"),
+    ({"type": "assert-set", "assert": [{"type": "contains", "value": "a"}, {"type": "contains", "value": "b"}]}, "ab", "a"),
+])  # fmt: skip
+def test_an_assertion_means_here_what_it_means_there(assertion: dict[str, Any], good: str, bad: str) -> None:
+    found = jsonl({"vars": {"q": "x"}, "assert": [assertion]})
+    assert not found.left_out
+    assert passes(found, good)
+    assert not passes(found, bad)
+
+
+def test_limits_become_limits() -> None:
+    found = jsonl(
+        {"vars": {"q": "x"}, "assert": [{"type": "cost", "threshold": 0.01}, {"type": "latency", "threshold": 500}]}
+    )
+    assert [e["kind"] for e in found.cases[0]["expectations"]] == ["cost", "latency"]
+    case = sound(found).cases[0]
+    answer = Answer(output="x", usage={"cost_usd": 0.005}, duration_ms=200)
+    assert all(item.met for item in check_all(case, answer))
