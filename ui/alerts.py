@@ -102,6 +102,9 @@ def _open(item: Incident, where: tzinfo, now: int) -> str:
     also = f'<div class="dim">Because of it: {escape(", ".join(a.also[:8]))}{_more(a.also)}</div>' if a.also else ""
     fix = f'<div class="fix dim">{escape(a.fix)}</div>' if a.fix else ""
     link = html.link("Open its page", a.page, **({"env": a.environment} if a.environment else {})) if a.page else ""
+    link += (
+        " · " + html.link("Its traces", "traces", env=a.environment, status="error", days="1") if a.environment else ""
+    )
     return html.tile(
         head, f"<p>{escape(a.what)}</p>", fix, also, _taken(a, where), _told(item), _notes(item, where), link
     )

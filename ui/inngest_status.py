@@ -78,7 +78,8 @@ def _stuck(found: Moving, where: tzinfo) -> str:
     if not found.stuck:
         return ""
     rows = [
-        (escape(s.function), escape(s.id), escape(present.moment(s.since_ms, where, short=True)),
+        (escape(s.function), html.link(s.id, "traces", run_id=s.id, days="30"),
+         escape(present.moment(s.since_ms, where, short=True)),
          "".join(f"<div><code>{escape(c)}</code></div>" for c in s.commands))
         for s in found.stuck[:MOST]
     ]  # fmt: skip

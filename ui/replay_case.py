@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from services.replay import view
+from services.replay import tracing, view
 from services.replay.model import Outcome
 from ui import cached, html, present, state, widgets
 
@@ -26,6 +26,7 @@ def show(run_id: str, case_id: str, against: str | None) -> None:
         )
         for outcome in found.outcomes:
             _outcome(outcome, many=len(found.outcomes) > 1)
+        _traces(run_id, case_id, [outcome.repeat for outcome in found.outcomes])
         if not found.outcomes:
             st.caption("This case was not finished.")
         _earlier(found)
@@ -40,6 +41,14 @@ def show(run_id: str, case_id: str, against: str | None) -> None:
             )
 
     detail()
+
+
+def _traces(run_id: str, case_id: str, repeats: list[int]) -> None:
+    """Where what the agent did for this case is found, if it sends its traces here."""
+    links = [html.link("its trace" if len(repeats) == 1 else f"trace of repeat {repeat}", "traces",
+                       trace=tracing.trace_id(run_id, case_id, repeat)) for repeat in repeats]  # fmt: skip
+    if links:
+        html.show(html.block(f'<p class="dim">What the agent called, where it sends traces: {", ".join(links)}</p>'))
 
 
 def plain(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from services.child import variables_of
 from services.outside import NotJson, parse_json
 from services.redact import scrub
+from services.replay import tracing
 from services.replay.agents import MAX_REPLY_BYTES, read_reply
 from services.replay.model import Answer, Trouble
 
@@ -116,7 +117,7 @@ class _Process:
         assert process is not None  # noqa: S101 - started before
         assert process.stdin is not None  # noqa: S101
         try:
-            process.stdin.write(json.dumps(dict(line), ensure_ascii=False).encode() + b"\n")
+            process.stdin.write(json.dumps(tracing.without(line), ensure_ascii=False).encode() + b"\n")
             await process.stdin.drain()
             raw = await self._heard.get()
         except (BrokenPipeError, ConnectionResetError) as error:

@@ -17,6 +17,7 @@ import httptools
 
 from services.outside import NotJson, parse_json
 from services.redact import removing, with_texts
+from services.replay import tracing
 from services.replay.agents import MAX_REPLY_BYTES, WrongAgent, label_of, read_reply
 from services.replay.model import Answer, Trouble
 
@@ -55,8 +56,9 @@ class HttpAgent:
 
     async def ask(self, line: Mapping[str, Any], timeout_s: float, *, repeat: int = 1) -> Answer | Trouble:  # noqa: ARG002
         """One POST. A kept connection that the server has closed meanwhile is replaced once, unseen."""
-        body = _ENCODER.encode(dict(line)).encode()
-        request = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
+        body = _ENCODER.encode(tracing.without(line)).encode()
+        trace = b"\r\ntraceparent: %b" % str(line[tracing.FIELD]).encode() if tracing.FIELD in line else b""
+        request = b"%b%d%b\r\n\r\n%b" % (self._head, len(body), trace, body)
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._ask(request, str(line["case_id"]))

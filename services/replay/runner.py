@@ -17,7 +17,7 @@ from typing import Any
 
 from services import clock
 from services.redact import fault
-from services.replay import bodies, conversation
+from services.replay import bodies, conversation, tracing
 from services.replay.agents import Agent
 from services.replay.code import CheckStopped
 from services.replay.judges import Judge
@@ -213,8 +213,9 @@ class Runner:
         session, attempts = f"{self.run_id}-{case.id}-{repeat}", 0
         for number, said in enumerate((case.input, *case.turns), 1):
             begun = time.monotonic()
+            parent = tracing.traceparent(self.run_id, case.id, repeat)
             line = {"case_id": case.id, "input": said, "context": case.context, "turn": number, "session": session,
-                    "history": list(history)}  # fmt: skip
+                    "history": list(history), tracing.FIELD: parent}  # fmt: skip
             found, tried = await self._asked_line(line, repeat)
             attempts = max(attempts, tried)
             if isinstance(found, Trouble):
@@ -225,7 +226,8 @@ class Runner:
         return conversation.as_one(answers), attempts
 
     async def _asked(self, case: GoldenCase, repeat: int) -> tuple[Answer | Trouble, int]:
-        line = {"case_id": case.id, "input": case.input, "context": case.context}
+        line = {"case_id": case.id, "input": case.input, "context": case.context,
+                tracing.FIELD: tracing.traceparent(self.run_id, case.id, repeat)}  # fmt: skip
         return await self._asked_line(line, repeat)
 
     async def _asked_line(self, line: Mapping[str, Any], repeat: int) -> tuple[Answer | Trouble, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from services.traces.conventions import kind_of
 from services.traces.model import Span
 
 _LATEST_MS = 4_102_444_800_000  # the year 2100: a later time is a wrong unit
+_FAILED = re.compile(r"error|exception|timeout|refused|fail|denied|cancel|abort", re.IGNORECASE)
 _decode = msgspec.json.Decoder().decode
 _STATUSES = {"ok": "ok", "success": "ok", "error": "error", "failed": "error", "failure": "error", "timeout": "error"}
 
@@ -69,7 +71,7 @@ def _envelope(raw: dict[str, Any], cleaner: Cleaner, environment: str, simulated
     return Span(
         trace_id=trace_id, span_id=span_id, parent_id=cleaner.identity(raw.get("parent_id")),
         start_ms=round(ended - (took or 0)), duration_ms=took, kind="model" if model else kind_of(operation, tool, ""),
-        tool=tool, operation=operation, status=_STATUSES.get(str(raw.get("status")).casefold(), "unknown"),
+        tool=tool, operation=operation, status=_status(raw.get("status")),
         error="" if str(raw.get("status")).casefold() in {"ok", "success"} else cleaner.name(raw.get("status")),
         model=model, input_tokens=whole(raw.get("input_tokens")), output_tokens=whole(raw.get("output_tokens")),
         cost_usd=number(raw.get("cost_usd")), environment=cleaner.name(raw.get("environment")) or environment,
@@ -79,6 +81,12 @@ def _envelope(raw: dict[str, Any], cleaner: Cleaner, environment: str, simulated
         correlation_id=cleaner.identity(raw.get("correlation_id")), attributes=attributes, content=content,
         content_bytes=size, simulated=simulated,
     )  # fmt: skip
+
+
+def _status(value: Any) -> str:
+    """How the kit's `status` ended: its words, or the name of an exception; anything else is not known."""
+    word = str(value).casefold()
+    return _STATUSES.get(word) or ("error" if isinstance(value, str) and _FAILED.search(value) else "unknown")
 
 
 def number(value: Any) -> float | None:

@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from services.replay import tracing
 from services.replay.agent_recorded import RecordedAgent
 from services.replay.agents import WrongAgent, label_of, open_agent, read_reply
 from services.replay.model import Answer, Trouble
@@ -315,3 +316,23 @@ def test_a_state_or_an_end_of_the_wrong_form_is_trouble(more: dict[str, object],
     found = read_reply({"case_id": "c", "output": "x", **more}, "c")
     assert isinstance(found, Trouble)
     assert what in found.detail
+
+
+def test_an_agent_over_http_is_asked_within_a_trace_that_is_found_again(serve: Callable[..., Served]) -> None:
+    seen: list[tuple[str, Any]] = []
+    made = FastAPI()
+
+    @made.post("/")
+    async def answer(request: Request) -> JSONResponse:
+        seen.append((request.headers["traceparent"], await request.json()))
+        return JSONResponse({"output": "x"})
+
+    line = {"case_id": "c", "input": {}, "context": {}, tracing.FIELD: tracing.traceparent("run", "c", 2)}
+    asyncio.run(_asked(open_agent(serve(made).url, concurrency=1), line))
+    assert seen == [(f"00-{tracing.trace_id('run', 'c', 2)}-{tracing.trace_id('run', 'c', 2)[:16]}-01",
+                     {"case_id": "c", "input": {}, "context": {}})]  # fmt: skip
+
+
+async def _asked(agent: Any, line: dict[str, Any]) -> None:
+    await agent.ask(line, 10)
+    await agent.close()
