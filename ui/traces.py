@@ -21,7 +21,7 @@ from services.traces.model import COLUMNS, Span
 from services.traces.query import By, Group, Sums, Traces, Wanted
 from services.traces.view import Bar, TracesView
 from services.units import share
-from ui import cached, html, present, signin, state, widgets
+from ui import cached, html, present, routes, signin, state, widgets
 
 TITLES: Mapping[str, str] = {"tool": "Tool", "model": "Model", "function": "Function", "version": "Version"}
 STATES: Mapping[str, tuple[str, str]] = {"ok": ("ok", "ok"), "error": ("fail", "failed")}
@@ -230,7 +230,7 @@ def one(trace_id: str) -> None:
     html.show(html.block(f"<p>{html.link('All traces', 'traces')}</p>"))
     spans = view.trace(cached.settings(), trace_id.strip().lower(), clock.now_ms())
     if not spans:
-        html.show(html.answer("unknown", "This trace is not kept.", "It may be older than [traces] retention_days."))
+        html.show(html.answer("unknown", "This trace is not kept.", "Reload in a moment if it is new; else it is older than [traces] retention_days."))
         return
     bars = view.waterfall(spans)
     failed = [bar.span for bar in bars if bar.span.status == "error"]
@@ -289,6 +289,6 @@ def _ask(spans: tuple[Span, ...]) -> None:
         except GreenlightError as error:
             html.show(html.answer("unknown", "No draft was made.", str(error)))
             return
-        st.switch_page("pages/replay_harness.py", query_params={state.DRAFT: made})
+        st.switch_page(routes.replay_harness(), query_params={state.DRAFT: made})
 
     confirm()

@@ -18,9 +18,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from runtime.envelope import Envelope, EnvelopeFile
-from services.replay import golden
+from services.replay import golden, tracing
 from services.replay.authoring import starter
 from services.store import Store, replays
+from services.traces.query import Traces
 from tests import portal
 from tests.conftest import Served, free_port
 from tests.patience import wait_until
@@ -85,6 +86,8 @@ def test_from_a_failed_run_to_a_case_that_blocks_until_the_agent_is_changed(
 
 def _replay(page: Page, address: str, store: Store, wanted: str) -> str:
     """Start a replay by hand and wait for its verdict; its id."""
+    with store.read() as connection:
+        before = {run.id for run in replays.newest(connection)}
     page.goto(f"{address}/replay_harness")
     page.get_by_role("combobox", name="Agent").first.click()
     page.get_by_role("option", name="shop").click()
@@ -94,7 +97,7 @@ def _replay(page: Page, address: str, store: Store, wanted: str) -> str:
     def is_done() -> bool:
         with store.read() as connection:
             newest = next(iter(replays.newest(connection, limit=1)), None)
-        if newest is None or newest.state != "done":
+        if newest is None or newest.id in before or newest.state != "done":
             return False
         found.append(newest.id)
         return newest.verdict == wanted
@@ -106,6 +109,8 @@ def _replay(page: Page, address: str, store: Store, wanted: str) -> str:
 def _walk(address: str, open_page: Callable[..., Page], agent: Agent, data: Path, store: Store) -> None:
     page = open_page(f"{address}/replay_harness")
     run = _replay(page, address, store, "BLOCK")
+    trace = tracing.trace_id(run, "refund-in-time", 1)
+    wait_until(lambda: len(Traces(data).trace(trace, from_ms=0, until_ms=4_000_000_000_000)) == 2)
     page.goto(f"{address}/replay_harness?run={run}&case=refund-in-time")
     page.get_by_role("link", name="its trace").click()
     expect(page.get_by_text("2 calls.")).to_be_visible()
@@ -127,7 +132,7 @@ def _walk(address: str, open_page: Callable[..., Page], agent: Agent, data: Path
     page.get_by_label("Expectations", exact=True).fill(
         '[{"criterion": "expected", "kind": "tool_at_most", "tool": "refund", "n": 1}]'
     )
-    page.get_by_label("A failure of this case blocks the build").check(force=True)
+    page.get_by_text("A failure of this case blocks the build").click()
     page.get_by_label("Your name").fill("Ada")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text(": ready.")).to_be_visible()
