@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import deploying, envs, pages, probing, replaying, rolling, slos, starting, storing, telling
+from benchmarks import deploying, envs, pages, probing, replaying, rolling, slos, starting, storing, telling, tracing
 from benchmarks.table import Figure, markdown
 from services import clock
 
@@ -25,6 +25,7 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
     "deploying": deploying.measure,
     "telling": telling.measure,
     "pages": pages.measure,
+    "tracing": tracing.measure,
     "rolling": rolling.measure,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")

@@ -230,7 +230,13 @@ def one(trace_id: str) -> None:
     html.show(html.block(f"<p>{html.link('All traces', 'traces')}</p>"))
     spans = view.trace(cached.settings(), trace_id.strip().lower(), clock.now_ms())
     if not spans:
-        html.show(html.answer("unknown", "This trace is not kept.", "Reload in a moment if it is new; else it is older than [traces] retention_days."))
+        html.show(
+            html.answer(
+                "unknown",
+                "This trace is not kept.",
+                "Reload in a moment if it is new; else it is older than [traces] retention_days.",
+            )
+        )
         return
     bars = view.waterfall(spans)
     failed = [bar.span for bar in bars if bar.span.status == "error"]
