@@ -62,6 +62,8 @@ def describe(app: FastAPI) -> None:
                     operation["responses"]["401"] = {"description": SENTENCES[401], "content": {"application/json": {}}}
                 elif path.startswith("/api/health/"):
                     _add(operation, (413, 408))
+                elif path == "/v1/traces":
+                    _add(operation, (401, 403))
                 elif path.startswith("/api/v1/heartbeats/"):
                     _add(operation, (404, 408, 409, 413, 422, 429, 503))
                 elif path.startswith("/api/v1/"):

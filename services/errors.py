@@ -27,6 +27,8 @@ GreenlightError
 ├── UnknownHeartbeat       heartbeats: no job calls at this address
 ├── TooManyCalls           heartbeats: a job calls too often
 ├── WrongAgent             replay.agents: a specification that names no agent
+├── NotDrafted             replay.authoring.drafts: a draft case that was not changed or published
+├── NotPublished           replay.authoring.publish: a version of a golden set that can't be written
 ├── WrongRun               replay.runs: a run that can't be begun or changed so
 ├── WrongChange            slo.changes: a deploy or maintenance that can't be noted so
 └── Unreadable             slo.history: a file that can't be imported

@@ -80,7 +80,7 @@ def look_after(settings: Settings, kept: Kept, now_ms: int) -> Dropped:
     with kept.changing():
         kept.tidy()
         for day in kept.days():
-            kept.compact(day)
+            kept.compact(day, now_ms=now_ms)
         found = kept.retain(now_ms, days=settings.traces.retention_days,
                             most_bytes=int(settings.traces.max_gb * (1 << 30)))  # fmt: skip
         if found.for_room:

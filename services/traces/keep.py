@@ -81,10 +81,10 @@ class Kept:
         puts = [self._draft(day, table_of(own)) for day, own in sorted(_by_day(spans).items())]
         self._change(puts, (), standing)
 
-    def compact(self, day: str) -> bool:
+    def compact(self, day: str, *, now_ms: int) -> bool:
         """Make one file of a day's many, sorted by trace; False where there are few. Within `changing`."""
         files = self.files(day)
-        if len(files) < 2 or (len(files) <= FILES_A_DAY and day == _day(clock.now_ms())):
+        if len(files) < 2 or (len(files) <= FILES_A_DAY and day == _day(now_ms)):
             return False
         # A span that a reader saw twice (a file that was replaced while its reader was down) is kept once.
         table = pa.concat_tables([pq.read_table(file, schema=SCHEMA) for file in files])

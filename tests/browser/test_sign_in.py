@@ -15,9 +15,13 @@ from services.dependencies.model import RunSeen
 from services.evidence import chain, decisions
 from services.evidence.model import Evidence
 from services.replay import golden, runs
+from services.replay.authoring import drafts
+from services.replay.authoring.drafts import Material
 from services.settings import load
 from services.settings.model import Settings
-from services.store import Store, alerts, deploys, inngest_runs, jobs, replays
+from services.store import Store, alerts, deploys, inngest_runs, jobs, labels, replays
+from services.store import drafts as store_drafts
+from services.store import quarantine as store_quarantine
 from services.store.alerts import Alert
 from services.store.migrate import migrate
 from services.verdict import sign_off as signing
@@ -36,8 +40,9 @@ PEOPLE: dict[str, tuple[Role, str]] = {
 @pytest.fixture(scope="module")
 def place(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Store]]:
     data, port = Path(tmp_path_factory.mktemp("signin")), free_port()
+    (data / "set.json").write_bytes(golden.DEFAULT.read_bytes())  # one that may be written
     (data / "greenlight.toml").write_text(
-        f'[access]\npeople = [{{ issuer = "{provider}", subject = "op", role = "operator" }},'
+        f'[replay]\ngolden = "set.json"\n[access]\npeople = [{{ issuer = "{provider}", subject = "op", role = "operator" }},'
         f' {{ issuer = "{provider}", subject = "en", role = "engineer" }}]\n'
         + "".join(
             f'[[environments]]\nname = "{name}"\nrole = "{role}"\nbase_url = "http://127.0.0.1:9"\n'
@@ -144,6 +149,10 @@ class Acts:
             "drill": (f"deployments?env={self.stage}", "Start the drill"),
             "configure": ("environments", "Test it"),
             "alerts": ("alerts", "Write a note"),
+            "draft": ("replay_harness?view=drafts", "Make the draft"),
+            "publish": ("replay_harness?view=drafts", "Publish …"),
+            "label": ("replay_harness?view=labels", "Start labelling"),
+            "quarantine": ("replay_harness?view=cases", "Put a case into quarantine"),
             "write_env": (f"env_diff?view=write&env={self.stage}", "Write the file"),
         }[action]
         if action in {"request_go", "sign_off"}:
@@ -152,6 +161,8 @@ class Acts:
             self.make_failed_run()
         if action == "alerts":
             self.make_alert()
+        if action == "publish":
+            self.make_draft()
         self.page.goto(f"{self.url}/{place}")
         if action == "runs":
             self.page.get_by_text("Cancel or run again").click()
@@ -159,6 +170,11 @@ class Acts:
         if action == "campaign":
             self.page.get_by_text("Campaigns, and what people decided").click()
             self.page.wait_for_timeout(1000)  # it opens softly
+        if action == "draft":
+            self.page.get_by_text("Write a draft by hand").click()
+            for label, text in (("Title", f"A case of {self.role}"), ("What the agent is asked", "Hello"),
+                                ("Why this should be a case", "It failed")):  # fmt: skip
+                self.page.get_by_label(label).fill(text)
         if action == "write_env":
             self.page.get_by_role("button", name="Preview").click()
         if action == "configure":
@@ -185,6 +201,14 @@ class Acts:
         with self.store.write() as connection:
             alerts.add(connection, made)
 
+    def make_draft(self) -> None:
+        """A draft that is ready, by somebody else."""
+        other = Person(name="Otto", role="operator", verified=True, key="i#otto")
+        material = Material(title=f"Ready for {self.role}", input={"text": "x"}, context={}, origin={})
+        made = drafts.propose(self.store, self.settings, material, other, why="It failed")
+        expectation = {"criterion": "expected", "kind": "refusal"}
+        drafts.edit(self.store, self.settings, made, 1, other, case={"expectations": [expectation]})
+
     def make_go(self, *, asked: bool) -> None:
         for name in ("stage", self.prod):
             confirm(self.store, self.settings, name)
@@ -206,6 +230,15 @@ class Acts:
         elif action == "alerts":
             self.page.get_by_role("dialog").get_by_label("Note").fill("it was the disk")
             self.page.get_by_role("dialog").get_by_role("button", name="Keep the note").click()
+        elif action == "publish":
+            self.page.get_by_role("dialog").get_by_role("button", name="Publish", exact=True).click()
+        elif action == "label":
+            self.page.get_by_role("button", name="Can't tell").click()
+        elif action == "quarantine":
+            dialog = self.page.get_by_role("dialog")
+            dialog.get_by_label("Owner: who fixes it").fill("Otto")
+            dialog.get_by_label("Reason: why it is flaky").fill("It is slow")
+            dialog.get_by_role("button", name="Put into quarantine").click()
         elif action in {"confirm", "campaign", "waive", "request_go", "sign_off"}:
             self.page.get_by_label("Note").fill("minutes of 20 November")
             sent = "Sign the Go" if action == "sign_off" else "Confirm"
@@ -221,6 +254,17 @@ class Acts:
             if action == "alerts":
                 noted = alerts.history(connection, [alert.id for alert in alerts.open_ones(connection)])
                 return any(h.kind == "note" and h.by == self.who for items in noted.values() for h in items)
+            if action == "draft":
+                return any(
+                    row.body["case"]["provenance"]["author"] == self.who for row in store_drafts.newest(connection)
+                )
+            if action == "publish":
+                published = store_drafts.newest(connection, state="published")
+                return any(row.body["published_by"] == self.who for row in published)
+            if action == "label":
+                return labels.people(connection).get(self.who, 0) > 0
+            if action == "quarantine":
+                return any(entry.put_by == self.who for entry in store_quarantine.entries(connection))
             if action == "replay":
                 return any(r.requested_by == self.who for r in replays.newest(connection, limit=20))
             if action == "maintenance":
@@ -256,7 +300,7 @@ def test_each_role_does_through_the_page_what_its_table_says_and_no_more(
     page = open_page(f"{url}/")
     signed_in(page, url, subject)
     acts = Acts(page, url, store, settings, role, who, begun.run.id)
-    for action in (a for a in LEAST if a != "deploy"):  # a deploy is told by API alone
+    for action in (a for a in LEAST if a not in {"deploy", "traces"}):  # these are asked for by API alone
         button = acts.button(action)
         expect(button).to_be_visible()
         assert not acts.is_done(action), action

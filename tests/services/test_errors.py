@@ -9,7 +9,7 @@ from services.errors import GreenlightError
 
 # Raised for the service itself, and caught in it; ValueError is what pydantic asks of a validator.
 INSIDE = {"RedisTrouble", "WrongType", "NoGroup", "PatternStopped", "WrongPattern", "WrongCondition", "NotJson",
-          "_NoReply", "_Gone", "_TooLarge"}  # fmt: skip
+          "_NoReply", "_Gone", "_TooLarge", "_TooMuch", "CheckStopped", "WrongLine"}  # fmt: skip
 
 
 def test_every_error_that_leaves_the_services_is_drawn() -> None:

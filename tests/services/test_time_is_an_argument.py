@@ -15,7 +15,8 @@ PROBES = {  # the moment of a measurement
     "dependencies/queue/probe.py", "dependencies/run.py", "deploys/gate.py", "channels/send.py",
 }  # fmt: skip
 DEEDS = {  # the moment at which something was asked for, decided, run or written down
-    "crash.py", "dependencies/inngest/control.py", "deploys/drilling.py", "evidence/decisions.py", "replay/report.py", "replay/runner.py",
+    "crash.py", "dependencies/inngest/control.py", "deploys/drilling.py", "evidence/decisions.py",
+    "replay/authoring/drafts.py", "replay/authoring/release.py", "replay/report.py", "replay/runner.py",
     "replay/runs.py", "replay/start.py", "report/exports.py", "report/make.py", "requests.py", "retention.py", "slo/history.py", "soak/reading.py",
     "summary.py", "verdict/sign_off.py", "verdict/view.py",
 }  # fmt: skip

@@ -28,7 +28,7 @@ MOST_BYTES = 256 << 10
 EDITED = frozenset({"id", "title", "category", "tags", "input", "context", "expectations", "criteria"})
 
 
-class Refused(GreenlightError):
+class NotDrafted(GreenlightError):
     """Why a draft was not changed; the message is a sentence with what to do."""
 
 
@@ -88,16 +88,16 @@ class Draft:
 def propose(
     store: Store, settings: Settings, material: Material, person: Person, *, why: str, incident: str = ""
 ) -> str:
-    """Make a draft; returns its id. Raises Forbidden, Refused, StoreError."""
+    """Make a draft; returns its id. Raises Forbidden, NotDrafted, StoreError."""
     access.require(person, "draft")
     name, reason = access.plain(person.name), access.plain(why)
     if not name:
-        raise Refused("Enter your name.")
+        raise NotDrafted("Enter your name.")
     if not reason:
-        raise Refused("Write why this should be a case: what went wrong, or must not go wrong.")
+        raise NotDrafted("Write why this should be a case: what went wrong, or must not go wrong.")
     body = _body(material, person, why=reason, incident=incident, taken=_ids(settings))
     if len(json.dumps(body).encode()) > MOST_BYTES:
-        raise Refused("What happened is larger than 256 KiB. Make a smaller case by hand.")
+        raise NotDrafted("What happened is larger than 256 KiB. Make a smaller case by hand.")
     now = clock.now_ms()
     id_ = secrets.token_hex(8)
     with store.write() as connection:
@@ -178,7 +178,7 @@ def _problems(case: Mapping[str, Any]) -> tuple[str, ...]:
 def edit(store: Store, settings: Settings, id_: str, edition: int, person: Person, *, case: Mapping[str, Any]) -> Draft:
     """Put another wording in place; the person who wrote it stands behind it, the others have to agree again.
 
-    What is typed is scrubbed as well. Raises Forbidden, Refused, StoreError.
+    What is typed is scrubbed as well. Raises Forbidden, NotDrafted, StoreError.
     """
     access.require(person, "draft")
     row = _open(store, id_)
@@ -186,27 +186,27 @@ def edit(store: Store, settings: Settings, id_: str, edition: int, person: Perso
     remover = Remover()
     kept = {**row.body["case"], **{name: remover.of(value, name) for name, value in changed.items()}}
     if len(json.dumps(kept).encode()) > MOST_BYTES:
-        raise Refused("The case is larger than 256 KiB. Make it smaller.")
+        raise NotDrafted("The case is larger than 256 KiB. Make it smaller.")
     removed = [*row.body["removed"], *(asdict(each) for each in remover.removed)]
     body = {**row.body, "case": kept, "removed": removed, "agreed": [_agreement(person)]}
     return _saved(store, settings, id_, edition, body)
 
 
 def agree(store: Store, settings: Settings, id_: str, edition: int, person: Person) -> Draft:
-    """Stand behind a draft as it is. Raises Forbidden, Refused, StoreError."""
+    """Stand behind a draft as it is. Raises Forbidden, NotDrafted, StoreError."""
     access.require(person, "draft")
     row = _open(store, id_)
     if found := _problems(row.body["case"]):
-        raise Refused(f"There is nothing to agree to yet: {found[0]}")
+        raise NotDrafted(f"There is nothing to agree to yet: {found[0]}")
     mine = _agreement(person)
     same = [a for a in row.body["agreed"] if (a["key"] or a["by"].casefold()) == (mine["key"] or mine["by"].casefold())]
     if same:
-        raise Refused("You stand behind this draft already. Another person has to agree.")
+        raise NotDrafted("You stand behind this draft already. Another person has to agree.")
     return _saved(store, settings, id_, edition, {**row.body, "agreed": [*row.body["agreed"], mine]})
 
 
 def drop(store: Store, settings: Settings, id_: str, edition: int, person: Person) -> Draft:
-    """Put a draft away; it stays in the store. Raises Forbidden, Refused, StoreError."""
+    """Put a draft away; it stays in the store. Raises Forbidden, NotDrafted, StoreError."""
     access.require(person, "draft")
     row = _open(store, id_)
     return _saved(store, settings, id_, edition, {**row.body}, state=DROPPED)
@@ -215,7 +215,7 @@ def drop(store: Store, settings: Settings, id_: str, edition: int, person: Perso
 def _agreement(person: Person) -> dict[str, Any]:
     name = access.plain(person.name)[:120]
     if not name:
-        raise Refused("Enter your name.")
+        raise NotDrafted("Enter your name.")
     return {"by": name, "verified": person.verified, "key": person.key, "at_ms": clock.now_ms()}
 
 
@@ -223,7 +223,7 @@ def _open(store: Store, id_: str) -> DraftRow:
     with store.read() as connection:
         row = drafts.get(connection, id_)
     if row is None or row.state != DRAFT:
-        raise Refused("This draft is no longer open. Reload the page.")
+        raise NotDrafted("This draft is no longer open. Reload the page.")
     return row
 
 
@@ -233,7 +233,7 @@ def _saved(
     now = clock.now_ms()
     with store.write() as connection:
         if not drafts.change(connection, id_, edition, body=body, now_ms=now, state=state):
-            raise Refused("Somebody else has changed this draft meanwhile. Reload the page, then change it again.")
+            raise NotDrafted("Somebody else has changed this draft meanwhile. Reload the page, then change it again.")
     return _draft(
         DraftRow(id=id_, state=state, created_ms=now, changed_ms=now, edition=edition + 1, body=body), settings
     )

@@ -10,7 +10,7 @@ from services import access, clock
 from services.access import Person
 from services.replay import golden
 from services.replay.authoring import publish
-from services.replay.authoring.drafts import Draft, Refused
+from services.replay.authoring.drafts import Draft, NotDrafted
 from services.replay.authoring.publish import Plan
 from services.replay.identity import golden_path
 from services.settings.model import Settings
@@ -19,12 +19,12 @@ from services.store.drafts import DRAFT, PUBLISHED
 
 
 def plan(settings: Settings, chosen: Sequence[Draft], *, today: date) -> Plan:
-    """The next version of the golden set with these drafts in it. Raises Refused, NotPublished, SettingsError."""
+    """The next version of the golden set with these drafts in it. Raises NotDrafted, NotPublished, SettingsError."""
     if not chosen:
-        raise Refused("Choose a draft that is ready.")
+        raise NotDrafted("Choose a draft that is ready.")
     for draft in chosen:
         if not draft.is_ready:
-            raise Refused(f"{draft.case['title']} is not ready: " + (draft.problems[0] if draft.problems else
+            raise NotDrafted(f"{draft.case['title']} is not ready: " + (draft.problems[0] if draft.problems else
                           f"{draft.missing} more people have to agree."))  # fmt: skip
     return publish.plan(golden_path(settings), [_final(draft) for draft in chosen], today=today)
 
@@ -37,7 +37,7 @@ def _final(draft: Draft) -> dict[str, Any]:
 def write(store: Store, chosen: Sequence[Draft], plan_: Plan, person: Person) -> str:
     """Write the planned version; returns the name of the file that holds the one before, "" where there was none.
 
-    Raises Forbidden, Refused, NotPublished, StoreError.
+    Raises Forbidden, NotDrafted, NotPublished, StoreError.
     """
     access.require(person, "publish")
     now = clock.now_ms()
@@ -45,11 +45,11 @@ def write(store: Store, chosen: Sequence[Draft], plan_: Plan, person: Person) ->
         rows = [row for draft in chosen if (row := drafts.get(connection, draft.id)) is not None
                 and (row.state, row.edition) == (DRAFT, draft.edition)]  # fmt: skip
         if len(rows) != len(chosen):
-            raise Refused("A draft has changed since the preview. Look at it again.")
+            raise NotDrafted("A draft has changed since the preview. Look at it again.")
         kept = publish.write(plan_)  # within the transaction: where it fails, no draft is marked as published
         name = "" if kept is None else kept.name
         for row in rows:
-            body = {**row.body, "kept": name, "sha256": golden.sha256_of(plan_.body)}
+            body = {**row.body, "kept": name, "sha256": golden.sha256_of(plan_.body), "published_by": str(person)}
             drafts.change(connection, row.id, row.edition, body=body, now_ms=now, state=PUBLISHED)
     return name
 
@@ -57,16 +57,16 @@ def write(store: Store, chosen: Sequence[Draft], plan_: Plan, person: Person) ->
 def take_back(store: Store, settings: Settings, id_: str, person: Person) -> str:
     """Undo a publishing while nothing was written after it; returns the version that stands again.
 
-    All drafts of that version are open again. Raises Forbidden, Refused, NotPublished, StoreError.
+    All drafts of that version are open again. Raises Forbidden, NotDrafted, NotPublished, StoreError.
     """
     access.require(person, "publish")
     file = golden_path(settings)
     with store.write() as connection:
         row = drafts.get(connection, id_)
         if row is None or row.state != PUBLISHED or not row.body["kept"]:
-            raise Refused("This publishing can't be taken back. Change the golden set's file by hand.")
+            raise NotDrafted("This publishing can't be taken back. Change the golden set's file by hand.")
         if golden.sha256_of(golden.own(file)) != row.body["sha256"]:
-            raise Refused(f"{file.name} was changed after it. Change it by hand.")
+            raise NotDrafted(f"{file.name} was changed after it. Change it by hand.")
         before = file.with_name(row.body["kept"])
         version = golden.read(before).version
         same = [

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from services.access import Forbidden, Person, local_operator
 from services.replay import golden
 from services.replay.authoring import drafts, publish, release, starter
-from services.replay.authoring.drafts import Draft, Material, Refused
+from services.replay.authoring.drafts import Draft, Material, NotDrafted
 from services.replay.authoring.removal import Remover
 from services.replay.authoring.suggestions import Call, in_words, suggestions
 from services.settings import load
@@ -144,7 +144,7 @@ def test_what_was_changed_after_a_publishing_is_not_taken_back(
     release.write(store, [ready], release.plan(settings, [ready], today=TODAY), ADA)
     theirs = golden.raw(tmp_path / "set.json") | {"description": "changed by hand"}
     (tmp_path / "set.json").write_text(json.dumps(theirs))
-    with pytest.raises(Refused, match="was changed after it"):
+    with pytest.raises(NotDrafted, match="was changed after it"):
         release.take_back(store, settings, ready.id, ADA)
     assert golden.raw(tmp_path / "set.json") == theirs
 
@@ -153,9 +153,9 @@ def test_two_people_have_to_agree_where_two_are_asked_for(store: Store, tmp_path
     settings = configured(tmp_path, "golden='set.json'\nreview=2\n")
     mine = written(store, settings, proposed(store, settings))
     assert (mine.missing, mine.is_ready) == (1, False)
-    with pytest.raises(Refused, match="1 more people"):
+    with pytest.raises(NotDrafted, match="1 more people"):
         release.plan(settings, [mine], today=TODAY)
-    with pytest.raises(Refused, match="You stand behind this draft already"):
+    with pytest.raises(NotDrafted, match="You stand behind this draft already"):
         drafts.agree(store, settings, mine.id, mine.edition, ADA)
     both = drafts.agree(store, settings, mine.id, mine.edition, BOB)
     assert both.is_ready
@@ -166,7 +166,7 @@ def test_two_people_have_to_agree_where_two_are_asked_for(store: Store, tmp_path
 def test_names_alone_are_told_apart_but_marked(store: Store, tmp_path: Path, settings: Settings) -> None:
     settings = configured(tmp_path, "golden='set.json'\nreview=2\n")
     mine = written(store, settings, proposed(store, settings), local_operator("Ada"))
-    with pytest.raises(Refused, match="already"):
+    with pytest.raises(NotDrafted, match="already"):
         drafts.agree(store, settings, mine.id, mine.edition, local_operator("ADA"))
     both = drafts.agree(store, settings, mine.id, mine.edition, local_operator("Bob"))
     assert [a.who for a in both.agreed] == ["Ada (unverified)", "Bob (unverified)"]
@@ -175,11 +175,11 @@ def test_names_alone_are_told_apart_but_marked(store: Store, tmp_path: Path, set
 def test_nobody_writes_over_another_s_change(store: Store, settings: Settings) -> None:
     draft = proposed(store, settings)
     mine = written(store, settings, draft)
-    with pytest.raises(Refused, match="Somebody else has changed"):
+    with pytest.raises(NotDrafted, match="Somebody else has changed"):
         written(store, settings, draft, BOB)
     plan = release.plan(settings, [mine], today=TODAY)
     drafts.edit(store, settings, mine.id, mine.edition, BOB, case={"title": "Bob's"})
-    with pytest.raises(Refused, match="changed since the preview"):
+    with pytest.raises(NotDrafted, match="changed since the preview"):
         release.write(store, [mine], plan, ADA)
     assert golden.read(plan.file).version == "v1", "nothing was written"
 
@@ -191,7 +191,7 @@ def test_what_is_typed_is_scrubbed_too_and_an_unsound_case_is_named(store: Store
     })  # fmt: skip
     assert SECRET not in str(changed)
     assert changed.problems == ("expectations[0].criterion: names no criterion of this case: 'nobody'.",)
-    with pytest.raises(Refused, match="nothing to agree to yet"):
+    with pytest.raises(NotDrafted, match="nothing to agree to yet"):
         drafts.agree(store, settings, changed.id, changed.edition, BOB)
 
 
@@ -199,9 +199,9 @@ def test_roles_and_words_are_asked_for(store: Store, settings: Settings) -> None
     viewer = Person(name="V", role="viewer")
     with pytest.raises(Forbidden):
         drafts.propose(store, settings, material(), viewer, why="x")
-    with pytest.raises(Refused, match="Write why"):
+    with pytest.raises(NotDrafted, match="Write why"):
         drafts.propose(store, settings, material(), ADA, why=" ")
-    with pytest.raises(Refused, match="256 KiB"):
+    with pytest.raises(NotDrafted, match="256 KiB"):
         drafts.propose(store, settings, material(input={"text": "x" * 300_000}), ADA, why="x")
     ready = written(store, settings, proposed(store, settings))
     with pytest.raises(Forbidden):
