@@ -265,9 +265,12 @@ def _judge(name: str) -> Judge:
 def _min_alpha(judge: str) -> float:
     """The agreement that a panel needs, as the settings say."""
     from services.replay.trust import MIN_ALPHA
+
+    if judge != "panel":
+        return MIN_ALPHA  # without reading the settings: their models take a tenth of a second to make
     from services.settings.load import load
 
-    return load().replay.min_judge_alpha if judge == "panel" else MIN_ALPHA
+    return load().replay.min_judge_alpha
 
 
 def _begin(store: Store, options: argparse.Namespace, agent: Agent, judge: Judge, *, pair: str = "") -> Begun:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from services import deployed, units
-from services.deploys.terms import terms
 from services.evidence import chain
 from services.evidence.freshness import Context
 from services.replay import identity
@@ -30,6 +29,8 @@ def complete(
 ) -> Context:
     """All that evidence of this environment must have been taken under to count; and whether anybody still measures.
     `seen` are its conditions."""
+    from services.deploys.terms import terms  # a command line that replays has no use for what it needs
+
     found = next((e for e in settings.environments if e.name == environment and e.drill is not None), None)
     return replace(
         _context(connection, environment, seen), golden_sha256=identity.golden_now(settings),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from services.errors import SettingsError
 from services.paths import ROOT
 from services.replay import golden, rubric
-from services.settings.model import Settings
+
+if TYPE_CHECKING:
+    from services.settings.model import Settings
 
 
 def golden_path(settings: Settings) -> Path:

@@ -14,9 +14,8 @@ from sqlalchemy import Connection
 
 from services import access, clock
 from services.access import Person
-from services.dependencies.tables import INSTALLATION
 from services.errors import GreenlightError
-from services.evidence import current, decisions
+from services.evidence import current
 from services.evidence.freshness import Context
 from services.replay import bodies, comparison, gate, golden, held, rubric, trust
 from services.replay import sealed as sealing
@@ -358,6 +357,9 @@ def basis_of(run: Run) -> Basis:
 
 def promote(store: Store, run_id: str, *, by: Person) -> None:
     """Make a finished run the baseline of its golden set and agent, a decision by name. Raises Forbidden, WrongRun."""
+    from services.dependencies.tables import INSTALLATION  # here alone: a command that replays has no use for them
+    from services.evidence import decisions
+
     access.require(by, "baseline")
     with store.write() as connection:
         run = replays.get(connection, run_id)

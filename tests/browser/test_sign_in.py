@@ -204,7 +204,7 @@ class Acts:
     def make_draft(self) -> None:
         """A draft that is ready, by somebody else."""
         other = Person(name="Otto", role="operator", verified=True, key="i#otto")
-        material = Material(title=f"Ready for {self.role}", input={"text": "x"}, context={}, origin={})
+        material = Material(title=f"Ready for {self.role}", input={"text": self.role}, context={}, origin={})
         made = drafts.propose(self.store, self.settings, material, other, why="It failed")
         expectation = {"criterion": "expected", "kind": "refusal"}
         drafts.edit(self.store, self.settings, made, 1, other, case={"expectations": [expectation]})
