@@ -99,7 +99,8 @@ def _answer(found: TracesView, days: int, is_filtered: bool) -> str:
     if found.moment_ms is not None:
         when = present.moment(found.moment_ms, widgets.zone(), short=True)
         said.append(f"The last deploy was on {when}{f' ({found.version[:12]})' if found.version else ''}.")
-    return html.answer("info", what, " ".join(said), mark=found.simulated)
+    level = "unknown" if total.error_rate is None else "degraded" if total.errors else "ok"
+    return html.answer(level, what, " ".join(said), mark=found.simulated)
 
 
 def _groups(found: TracesView, by: str, equal: Mapping[str, str]) -> str:
@@ -152,7 +153,8 @@ def _twice(found: TracesView) -> str:
 def _newest(found: TracesView) -> str:
     where = widgets.zone()
     rows = [
-        (f'<span class="tile-link">{html.link(present.moment(s.start_ms, where), "traces", trace=s.trace_id)}</span>',
+        (f'<span class="tile-link">{html.link(present.moment(s.start_ms, where), "traces", trace=s.trace_id)}</span>'
+         + (f" {html.simulated()}" if s.simulated else ""),
          escape(_name(s)), _state(s), _time(s.duration_ms), escape(s.environment), escape(s.function))
         for s in found.newest[:20]
     ]  # fmt: skip
@@ -243,7 +245,9 @@ def one(trace_id: str) -> None:
     runs = sorted({span.run_id for span in spans if span.run_id})
     what = f"{len(bars)} call{'s' if len(bars) > 1 else ''}" + (f", {len(failed)} failed" if failed else "") + "."
     then = f"Run {', '.join(runs[:3])}." if runs else ""
-    html.show(html.answer("fail" if failed else "info", what, then, mark=any(s.simulated for s in spans)))
+    sure = all(bar.span.status == "ok" for bar in bars)
+    level = "fail" if failed else "ok" if sure else "unknown"
+    html.show(html.answer(level, what, then, mark=any(s.simulated for s in spans)))
     html.show(
         html.block(html.table(("Call", "Outcome", "Began after", "Took", "When"), [_bar(bar, bars) for bar in bars]))
     )

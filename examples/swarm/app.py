@@ -24,6 +24,7 @@ from examples.swarm.beside import DatabaseCheck, MailCheck, MailServer, beat
 from examples.swarm.faults import Faults, FaultyContract, InngestSwitch, control
 from examples.swarm.jobs import QUEUES, WORK_S, Work
 from examples.swarm.policy import Policy
+from examples.swarm.traced import traced
 from runtime import Contract, TokenPolicy, mount
 from runtime.envelope import EnvelopeFile
 from runtime.fallback import FallbackScheduler
@@ -87,12 +88,16 @@ def build(policy: Policy, *, allow_faults: bool = False, work: bool = True) -> A
             version=policy.version,
         ),
     )
-    app.add_route("/api/agent", _agent(token, named(policy.agent_weakness)), methods=["POST"])
+    app.add_route("/api/agent", _agent(token, policy, traces), methods=["POST"])
     return _faulty(app, policy, labour, client, token, faults, platform) if allow_faults else app
 
 
-def _agent(token: TokenPolicy, weakness: Weakness) -> Callable[[Request], Awaitable[Response]]:
+def _agent(token: TokenPolicy, policy: Policy, traces: EnvelopeFile | None) -> Callable[[Request], Awaitable[Response]]:
     """The reference agent behind HTTP: a case in, an answer out."""
+    weakness: Weakness = named(policy.agent_weakness)
+
+    def work(line: Any, parent: str | None) -> dict[str, Any]:
+        return traced(line, parent, traces, policy.environment, policy.version, lambda case: answer(case, weakness))
 
     async def ask(request: Request) -> Response:
         if not token.admits(bearer(request.headers.get("authorization"))):
@@ -103,7 +108,7 @@ def _agent(token: TokenPolicy, weakness: Weakness) -> Callable[[Request], Awaita
             return JSONResponse({"error": "no JSON"}, status_code=400)
         if not isinstance(line, dict):
             return JSONResponse({"error": "no object"}, status_code=400)
-        return JSONResponse(answer(line, weakness))
+        return JSONResponse(await asyncio.to_thread(work, line, request.headers.get("traceparent")))
 
     return ask
 

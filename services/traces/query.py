@@ -122,10 +122,12 @@ class Traces:
                 for name, sums in whole.items())  # fmt: skip
         return tuple(sorted(made, key=lambda group: (-group.all.calls, group.name))[:MOST_ROWS])
 
-    def total(self, wanted: Wanted) -> Sums | None:
-        """The sums of all of them; None where there are none."""
+    def total(self, wanted: Wanted, *, real: bool = False) -> Sums | None:
+        """The sums of all of them, or of those that are not simulated; None where there are none."""
+        kept = " WHERE NOT simulated" if real else ""
         with self._found(wanted) as (database, source, given):
-            row = database.execute(f"SELECT {_SUMS} FROM {source}", given).fetchone() if source else None  # noqa: S608
+            query = f"SELECT {_SUMS} FROM {source}{kept}"  # noqa: S608
+            row = database.execute(query, given).fetchone() if source else None
         return _sums(row) if row is not None and row[0] else None
 
     def newest(self, wanted: Wanted, *, limit: int = 200) -> tuple[Span, ...]:

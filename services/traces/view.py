@@ -57,7 +57,7 @@ def view(store: Store, settings: Settings, now_ms: int, *, by: By, days: int, eq
         newest=traces.newest(wanted, limit=50) if total else (), twice=traces.twice(wanted) if total else (),
         followed=followed(settings), newest_ms=traces.newest_ms(), moment_ms=moment, version=version,
         dropped=_dropped(settings), other_retention=_retention(settings, environment),
-        simulated=any(e.simulated for e in settings.environments if e.name == environment),
+        simulated=bool(total) and traces.total(wanted, real=True) is None,
     )  # fmt: skip
 
 

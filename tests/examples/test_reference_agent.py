@@ -1,13 +1,17 @@
 """The reference agent passes honestly, knows no case, and each of its weaknesses is caught where it shows."""
 
 import copy
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from examples.swarm.agent.degrade import NAMES, Weakness, named
 from examples.swarm.agent.engine import answer
+from examples.swarm.traced import traced
+from runtime.envelope import EnvelopeFile
 from services.replay import golden, rubric
 from services.replay.gate import GateResult, GateRules, decide
 from services.replay.model import Answer, GoldenCase, Outcome, ToolCall
@@ -114,3 +118,15 @@ def _raw(case: GoldenCase) -> dict[str, Any]:
 )  # fmt: skip
 def test_unseen_cases_are_decided_by_the_rules(line: dict[str, Any], decision: str) -> None:
     assert answer(line)["output"]["decision"] == decision
+
+
+def test_what_the_agent_does_for_a_case_is_traced_within_the_trace_that_it_is_asked_in(tmp_path: Path) -> None:
+    file, trace = EnvelopeFile(path=tmp_path / "t.jsonl"), "ab" * 16
+    found = {"usage": {"input_tokens": 3, "output_tokens": 4},
+             "tool_calls": [{"tool": "crm", "arguments": {"id": 1}, "status": "ok"}]}  # fmt: skip
+    assert traced({}, f"00-{trace}-{'cd' * 8}-01", file, "demo", "v1", lambda _line: found) == found
+    agent, tool = (json.loads(line) for line in file.path.read_text().splitlines())
+    assert (agent["trace_id"], tool["trace_id"], tool["parent_id"]) == (trace, trace, agent["span_id"])
+    assert (agent["input_tokens"], tool["tool"], tool["function"]) == (3, "crm", "answer-case")
+    traced({}, "nonsense", file, "demo", "v1", lambda _line: found)
+    assert json.loads(file.path.read_text().splitlines()[-1])["trace_id"] != trace
