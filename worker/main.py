@@ -181,7 +181,7 @@ class _Process:
             store, settings, owner=self._leases.owner, holds=self._leases.holds, look_soon=self._collector.look_soon
         )
         self._platform = PlatformWatch(store, settings, holds=self._leases.holds)
-        self._traces = TraceWork(settings)
+        self._traces = TraceWork(store, settings)
         self._replays = ReplayWork(store, settings, owner=self._leases.owner)
         tasks = scheduled.tasks(store, settings, self._collector, self._leases, self._parts.notes)
         self._schedule = Schedule(store, settings, tasks, owner=self._leases.owner)

@@ -8,9 +8,15 @@ import logging
 from filelock import Timeout
 
 from services import clock
+from services.clock import HOUR_MS, MINUTE_MS
+from services.errors import StoreError
 from services.settings.model import Settings
-from services.traces import intake
+from services.slo.objectives import slos_of
+from services.store import Store, samples
+from services.store.samples import Sample
+from services.traces import intake, slis
 from services.traces.keep import Kept
+from services.traces.query import Traces
 
 log = logging.getLogger(__name__)
 EVERY_S, TIDY_S = 2.0, 60.0
@@ -19,8 +25,9 @@ EVERY_S, TIDY_S = 2.0, 60.0
 class TraceWork:
     """Takes in what the files hold, and keeps the folder small."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._kept = settings, Kept(settings.data_dir)
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings, self._kept = store, settings, Kept(settings.data_dir)
+        self._measured_ms = 0  # the minute that was measured last
         self.spans = 0
         self.trouble = ""
 
@@ -33,6 +40,8 @@ class TraceWork:
             try:
                 self.spans += await asyncio.to_thread(self._once, tidy=is_due)
                 self.trouble = ""
+            except StoreError as error:
+                log.debug("what traces say for SLOs waits: %s", error)
             except (OSError, Timeout) as error:
                 why = getattr(error, "strerror", None) or "another process holds their folder"
                 said = f"Traces can't be kept ({why})."
@@ -48,4 +57,26 @@ class TraceWork:
             dropped = intake.look_after(self._settings, self._kept, clock.now_ms())
             if dropped.for_room:
                 log.warning("traces of %s were dropped: [traces] max_gb is reached", ", ".join(dropped.for_room))
+            self.measure(clock.now_ms())
         return count
+
+    def measure(self, now_ms: int) -> int:
+        """Measure the minutes that have settled since the last time, an hour at most, for each environment with an
+        objective about traces; returns how many samples were written. One that is there already stays. Raises
+        StoreError."""
+        last = (now_ms - slis.SETTLED_MS) // MINUTE_MS * MINUTE_MS - MINUTE_MS
+        first = max(self._measured_ms + MINUTE_MS, last - HOUR_MS)
+        traces, made = Traces(self._settings.data_dir), []
+        for environment in self._settings.environments:
+            asked = {slo.sli: slo.threshold for slo in slos_of(environment) if slo.sli in slis.SLIS}
+            for minute in range(first, last + MINUTE_MS, MINUTE_MS) if asked else ():
+                found = slis.measured(traces, environment.name, minute)
+                made += [
+                    Sample(environment=environment.name, sli=sli, at_ms=minute, value=value, good=good, interval_s=60)
+                    for sli, good in slis.good(found, asked).items() if sli in asked for value in [found[sli]]
+                ]  # fmt: skip
+        if made:
+            with self._store.write() as connection:
+                samples.append(connection, made, {})
+        self._measured_ms = last
+        return len(made)

@@ -30,6 +30,9 @@ SLI_NAMES = (
     "canary_pass_rate",
     "dependency_uptime",
     "dependency_latency",
+    "tool_error_rate",
+    "cost_per_run",
+    "tokens_per_run",
 )
 QUEUE_AGING = "queue_aging_p95"
 DEPENDENCY_LATENCY = "dependency_latency"

@@ -11,12 +11,16 @@ from services.dependencies.registry import SLIS
 from services.settings.model import DEPENDENCY_LATENCY, DEPENDENCY_SLIS, Environment, Objective
 from services.settings.model import QUEUE_AGING as QUEUE
 
+_NO_TRACES = "No trace tells. See how traces come in: docs/traces.md."
 # SLIs that belong to no kind: the replays', and those that every declared dependency has.
 _OWN: dict[str, SliWords] = {
     "canary_pass_rate": SliWords(
         title="Agent quality (canary)", short="canary", ratio=True, good="a canary case passed",
         not_measured="No canary ran. Name an agent of this environment under [replay] agents in the settings.",
     ),
+    **{name: SliWords(title=title, short=short, unit=unit, not_measured=_NO_TRACES) for name, title, short, unit in (
+        ("tool_error_rate", "Failed tool calls", "tools", "%"), ("cost_per_run", "Cost of a run", "cost", "USD"),
+        ("tokens_per_run", "Tokens of a run", "tokens", ""))},
     "dependency_uptime": SliWords(
         title="Uptime", short="uptime", unit="ms", ratio=True, good="a check of it succeeded"
     ),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import duckdb
 
 from services import clock
-from services.clock import DAY_MS
+from services.clock import DAY_MS, MINUTE_MS
 from services.traces.keep import Kept
 from services.traces.model import COLUMNS, Span
 
@@ -152,6 +152,24 @@ class Traces:
             rows = database.execute(query, given).fetchall() if source else []
         names = ("run_id", "step", "tool", "model", "calls", "cost_usd", "trace_id")
         return tuple(Twice(**dict(zip(names, row, strict=True))) for row in rows)
+
+    def ended(
+        self, environment: str, *, from_ms: int, minute_ms: int, until_ms: int
+    ) -> tuple[float | None, float | None]:
+        """Mean cost and mean tokens of the runs whose last call began in that minute; None where none reports it."""
+        wanted = Wanted(from_ms=from_ms, until_ms=until_ms, equal={"environment": environment})
+        with self._found(wanted) as (database, source, given):
+            if not source:
+                return None, None
+            runs = (
+                "SELECT max(start_ms) AS last, sum(cost_usd) AS cost, "  # noqa: S608
+                "sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) "
+                "FILTER (input_tokens IS NOT NULL OR output_tokens IS NOT NULL) AS tokens "
+                f"FROM {source} GROUP BY coalesce(nullif(run_id, ''), trace_id)"
+            )
+            query = f"SELECT avg(cost), avg(tokens) FROM ({runs}) WHERE last >= ? AND last < ?"  # noqa: S608
+            row = database.execute(query, [*given, minute_ms, minute_ms + MINUTE_MS]).fetchone()
+        return (None, None) if row is None else (row[0], row[1])
 
     def values(self, wanted: Wanted, column: By) -> tuple[str, ...]:
         """The values that a column has, for a filter."""
