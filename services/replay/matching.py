@@ -15,6 +15,7 @@ from typing import Any
 
 from services.redact import scrub
 from services.replay import patterns
+from services.replay.assignment import assigned
 
 MOST_SHOWN = 80
 MOST_UNORDERED = 200  # items of a list that are compared in any order: pairs grow with the square
@@ -164,25 +165,11 @@ def _lists(actual: Sequence[Any], wanted: Sequence[Any], how: Compare, path: str
 
 
 def _any_order(actual: Sequence[Any], wanted: Sequence[Any], how: Compare, path: str) -> str | None:
-    """Each wanted item has one of its own: a matching in a bipartite graph, by augmenting paths (Kuhn 1955)."""
+    """Each wanted item has one of its own."""
     if len(actual) != len(wanted):
         return f"{path or 'it'} has {len(actual)} items, asked were {len(wanted)}: {shown(actual)}"
-    fits = [[difference(a, w, how, f"{path}[]") is None for a in actual] for w in wanted]
-    taken: dict[int, int] = {}  # item of actual → item of wanted
-
-    def place(number: int, tried: set[int]) -> bool:
-        for each in range(len(actual)):
-            if fits[number][each] and each not in tried:
-                tried.add(each)
-                if each not in taken or place(taken[each], tried):
-                    taken[each] = number
-                    return True
-        return False
-
-    for number, item in enumerate(wanted):
-        if not place(number, set()):
-            return f"{path or 'it'} lacks {shown(item)}: it is {shown(actual)}"
-    return None
+    _, missing = assigned([[difference(a, w, how, f"{path}[]") is None for a in actual] for w in wanted])
+    return None if missing is None else f"{path or 'it'} lacks {shown(wanted[missing])}: it is {shown(actual)}"
 
 
 def _same(actual: Any, wanted: Any, how: Compare) -> bool:

@@ -9,7 +9,18 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.replay import code, expectations, limits, matching, numbers, patterns, reading, state, toolcalls
+from services.replay import (
+    assignment,
+    code,
+    expectations,
+    limits,
+    matching,
+    numbers,
+    patterns,
+    reading,
+    state,
+    toolcalls,
+)
 from services.replay.expectations import Checked, check_all
 from services.replay.model import MAX_SCORE, Answer, Criterion, CriterionScore, GoldenCase, Judged
 
@@ -56,7 +67,7 @@ def by_checks(criterion: Criterion, checked: Sequence[Checked]) -> tuple[float |
 def identity() -> str:
     """SHA-256 of the judge: of the code that decides. Another judge's results aren't comparable."""
     digest = hashlib.sha256()
-    for module in (expectations, code, limits, matching, numbers, patterns, reading, state, toolcalls):
+    for module in (expectations, assignment, code, limits, matching, numbers, patterns, reading, state, toolcalls):
         digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()

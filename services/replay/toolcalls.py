@@ -9,6 +9,7 @@ from typing import Any
 
 from services.redact import scrub
 from services.replay import matching, patterns
+from services.replay.assignment import assigned
 from services.replay.matching import Compare
 from services.replay.model import ToolCall
 
@@ -84,23 +85,10 @@ def final_writes(calls: Sequence[ToolCall], wanted: Mapping[str, Any]) -> Result
 def _assigned(
     made: Sequence[ToolCall], writes: Sequence[Mapping[str, Any]]
 ) -> tuple[list[ToolCall], Mapping[str, Any] | None]:
-    """A call for each write, and what is left: a write that takes many calls leaves the only one to another that needs
-    it (a matching by augmenting paths, Kuhn 1955). The second value is a write that no call is left for."""
-    fits = [[_fits(call, write) for call in made] for write in writes]
-    taken: dict[int, int] = {}
-
-    def place(number: int, tried: set[int]) -> bool:
-        for each, fit in enumerate(fits[number]):
-            if fit and each not in tried:
-                tried.add(each)
-                if each not in taken or place(taken[each], tried):
-                    taken[each] = number
-                    return True
-        return False
-
-    for number, write in enumerate(writes):
-        if not place(number, set()):
-            return list(made), write
+    """A call for each write, and what is left. The second value is a write that no call is left for."""
+    taken, missing = assigned([[_fits(call, write) for call in made] for write in writes])
+    if missing is not None:
+        return list(made), writes[missing]
     return [call for n, call in enumerate(made) if n not in taken], None
 
 
