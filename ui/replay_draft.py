@@ -11,6 +11,7 @@ import streamlit as st
 
 from services.access import Person
 from services.errors import GreenlightError
+from services.replay import kinds
 from services.replay.authoring import drafts
 from services.replay.authoring.drafts import Draft
 from services.replay.authoring.suggestions import in_words
@@ -43,6 +44,7 @@ def page(id_: str) -> None:
     if draft.state == "draft":
         _form(draft)
         _acts(draft)
+        _kinds()
 
 
 def _answer(draft: Draft) -> None:
@@ -139,6 +141,19 @@ def _suggested(draft: Draft) -> list[dict[str, Any]]:
 def _plain(text: str) -> str:
     """Text as text, not as markup."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>:$~" else c for c in text)
+
+
+def _kinds() -> None:
+    """What an expectation can say, from the table that the set's schema is made from."""
+    with st.expander("What an expectation can say"):
+        rows = [(f'<span class="key">{escape(kind.name)}</span>', escape(kind.what),
+                 f'<span class="key">{escape(_short(kind.examples[0].expectation))}</span>')
+                for kind in kinds.KINDS.values()]  # fmt: skip
+        html.show(html.block(html.table(("Kind", "Met when", "Example"), rows)))
+
+
+def _short(expectation: Mapping[str, Any]) -> str:
+    return json.dumps({name: value for name, value in expectation.items() if name != "kind"}, ensure_ascii=False)
 
 
 def _acts(draft: Draft) -> None:

@@ -28,6 +28,7 @@ DRAFT = "draft"
 TRACE = "trace"
 BY = "by"
 DAYS = "days"
+SORT = "sort"
 AT = "at"
 _LAST, _PLACE, _ARRIVED = "environment-last-looked-at", "page-last-looked-at", "has-just-arrived"
 KEPT = (VIEW, SLI, WINDOW, CHART)  # mean the same in another environment

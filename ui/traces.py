@@ -27,6 +27,13 @@ TITLES: Mapping[str, str] = {"tool": "Tool", "model": "Model", "function": "Func
 STATES: Mapping[str, tuple[str, str]] = {"ok": ("ok", "ok"), "error": ("fail", "failed")}
 FILTERS = ("tool", "model", "function", "version", "run_id", "status")
 DAYS = {"7": "7 days", "1": "24 hours", "30": "30 days"}
+ORDERS = {
+    "calls": "Most calls",
+    "failed": "Most failures",
+    "p95": "Slowest",
+    "tokens": "Most tokens",
+    "cost": "Most cost",
+}
 MOST_EXPORTED = 100_000
 
 
@@ -45,7 +52,8 @@ def page(only: str | None) -> None:
     found = _view(by, days, tuple(sorted(equal.items())))
     html.show(_answer(found, days, bool(set(equal) - {"environment"})))
     if found.groups:
-        html.show(_groups(found, by, equal))
+        order = widgets.choose(state.SORT, ORDERS, label="Most first")
+        html.show(_groups(found, by, equal, order))
     elif found.total is not None:
         html.show(html.block(f'<p class="dim">None of these calls names a {escape(TITLES[by].lower())}.</p>'))
     if found.twice:
@@ -103,16 +111,24 @@ def _answer(found: TracesView, days: int, is_filtered: bool) -> str:
     return html.answer(level, what, " ".join(said), mark=found.simulated)
 
 
-def _groups(found: TracesView, by: str, equal: Mapping[str, str]) -> str:
+def _groups(found: TracesView, by: str, equal: Mapping[str, str], order: str) -> str:
     head = [TITLES[by], "Calls", "Failed", "p50", "p95", "Tokens in, out", "Cost"]
     head += ["Failed before → after the deploy", "p95 before → after"] if found.moment_ms is not None else []
     query = {("env" if name == "environment" else name): value for name, value in equal.items()}
     rows = []
-    for group in found.groups:
+    for group in sorted(found.groups, key=lambda group: _rank(group.all, order), reverse=True):
         link = html.link(group.name, "traces", **{**query, by: group.name})
         rows.append((f'<span class="tile-link">{link}</span>', *_numbers(group.all),
                      *(_change(group) if found.moment_ms is not None else ())))  # fmt: skip
     return html.block(html.table(head, rows))
+
+
+def _rank(sums: Sums, order: str) -> float:
+    """What the rows are ordered by; what is not known comes last."""
+    tokens = None if sums.input_tokens is None else sums.input_tokens + (sums.output_tokens or 0)
+    found = {"failed": sums.error_rate, "p95": sums.p95_ms, "cost": sums.cost_usd, "tokens": tokens}
+    value = found.get(order, sums.calls)
+    return -1.0 if value is None else float(value)
 
 
 def _numbers(sums: Sums) -> tuple[str, ...]:

@@ -131,3 +131,13 @@ def test_one_trace_is_a_waterfall_and_becomes_a_draft(store: Store) -> None:
     assert made.case["provenance"]["trace"] == TRACE
     assert made.case["provenance"]["run"] == "r-1"
     assert "It does not call refund, which failed here" in [each["words"] for each in made.suggestions]
+
+
+def test_rows_are_ordered_by_what_is_asked(store: Store) -> None:
+    keep(call(1), call(2), call(3, tool="slow", duration_ms=900.0), call(4, tool="bad", status="error"))
+
+    def first(order: str) -> str:
+        text = text_of(page(sort=order)).partition("Newest calls")[0]
+        return min(("crm", "slow", "bad"), key=lambda name: text.index(f">{name}<"))
+
+    assert (first("calls"), first("p95"), first("failed")) == ("crm", "slow", "bad")
