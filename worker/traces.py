@@ -20,6 +20,7 @@ from services.traces.query import Traces
 
 log = logging.getLogger(__name__)
 EVERY_S, TIDY_S = 2.0, 60.0
+SOURCES_S = 30.0  # env files are asked so often for the trace file that they name
 
 
 class TraceWork:
@@ -28,6 +29,9 @@ class TraceWork:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings, self._kept = store, settings, Kept(settings.data_dir)
         self._measured_ms = 0  # the minute that was measured last
+        self._sources: tuple[intake.Source, ...] = ()
+        self._sources_at = float("-inf")
+        self._seen: dict[str, intake.Stamp] = {}
         self.spans = 0
         self.trouble = ""
 
@@ -38,6 +42,9 @@ class TraceWork:
             is_due = loop.time() - tidied > TIDY_S
             tidied = loop.time() if is_due else tidied
             try:
+                if loop.time() - self._sources_at > SOURCES_S:
+                    self._sources = await asyncio.to_thread(intake.sources, self._settings)
+                    self._sources_at = loop.time()
                 self.spans += await asyncio.to_thread(self._once, tidy=is_due)
                 self.trouble = ""
             except StoreError as error:
@@ -51,8 +58,7 @@ class TraceWork:
             await asyncio.sleep(EVERY_S)
 
     def _once(self, *, tidy: bool) -> int:
-        found = intake.sources(self._settings)
-        count = intake.take_in(self._settings, self._kept, found) if found else 0
+        count = intake.take_in(self._settings, self._kept, self._sources, self._seen)
         if tidy and self._kept.folder.exists():
             dropped = intake.look_after(self._settings, self._kept, clock.now_ms())
             if dropped.for_room:

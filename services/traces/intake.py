@@ -59,10 +59,21 @@ def of_env_file(environment: Environment, name: str) -> str:
         return ""
 
 
-def take_in(settings: Settings, kept: Kept, wanted: tuple[Source, ...]) -> int:
-    """Read on in every file; returns how many spans came. Raises OSError where they can't be kept."""
+Stamp = tuple[int, int, int] | None  # inode, size and time of change; None where there is no file
+
+
+def take_in(
+    settings: Settings, kept: Kept, wanted: tuple[Source, ...], seen: dict[str, Stamp] | None = None
+) -> int:  # fmt: skip
+    """Read on in every file; returns how many spans came. Raises OSError where they can't be kept.
+
+    `seen` is filled with what each file looked like before it was read: one that looks the same is left alone.
+    """
     count = 0
     for source in wanted:
+        stamp = _stamp(source.path)
+        if seen is not None and source.key in seen and seen[source.key] == stamp:
+            continue
         cleaner, more = Cleaner(content=settings.traces.content, secrets=source.secrets), True
         while more:
             with kept.changing():  # a step at a time: others wait for no more than that
@@ -72,7 +83,17 @@ def take_in(settings: Settings, kept: Kept, wanted: tuple[Source, ...]) -> int:
                 if made.standing != before:
                     kept.add(made.spans, {**standing, source.key: made.standing.to_json()})
                 count, more = count + len(made.spans), made.more
+        if seen is not None:
+            seen[source.key] = stamp
     return count
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def look_after(settings: Settings, kept: Kept, now_ms: int) -> Dropped:

@@ -159,6 +159,17 @@ def test_files_of_settings_and_env_files_are_followed_and_kept_once(settings: Se
         (0, "prod"), (1, "prod"), (2, "prod"), (3, "prod"), (10, "stage")]  # fmt: skip
 
 
+def test_a_file_that_looks_the_same_is_left_alone(settings: Settings, tmp_path: Path) -> None:
+    kept, seen = Kept(settings.data_dir), dict[str, intake.Stamp]()
+    append(tmp_path / "other.jsonl", line(1))
+    assert intake.take_in(settings, kept, intake.sources(settings), seen) == 1
+    changed = (kept.folder / "standing.json").stat().st_mtime_ns
+    assert intake.take_in(settings, kept, intake.sources(settings), seen) == 0
+    assert (kept.folder / "standing.json").stat().st_mtime_ns == changed
+    append(tmp_path / "other.jsonl", line(2))
+    assert intake.take_in(settings, kept, intake.sources(settings), seen) == 1
+
+
 def test_a_change_that_was_written_down_is_made_by_the_next_process(settings: Settings, tmp_path: Path) -> None:
     append(tmp_path / "other.jsonl", line(1))
     kept = Kept(settings.data_dir)
