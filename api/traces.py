@@ -34,6 +34,7 @@ from services.traces.keep import Kept
 
 PATH = "/v1/traces"
 MOST_BYTES = 16 << 20  # of a body, before and after it is unpacked
+MOST_SPANS = 20_000  # of one request: more would keep this process from its pages; exporters send 512
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
 INVALID, UNAVAILABLE, TOO_LARGE, DENIED = 3, 14, 8, 16  # google.rpc.Code
 _IDS = ("traceId", "spanId", "parentSpanId")
@@ -116,12 +117,18 @@ def _request(body: bytes, media: str) -> Mapping[str, Any]:
         else:
             message = ExportTraceServiceRequest()
             message.ParseFromString(body)
+            _few_enough(sum(len(scope.spans) for each in message.resource_spans for scope in each.scope_spans))
             found = _in_hex(json_format.MessageToDict(message))
     except (NotJson, DecodeError, ValueError, RecursionError):
         raise _Refused(400, INVALID, "The body is no ExportTraceServiceRequest.") from None
     if not isinstance(found, dict):
         raise _Refused(400, INVALID, "The body is no ExportTraceServiceRequest.")
     return found
+
+
+def _few_enough(spans: int) -> None:
+    if spans > MOST_SPANS:
+        raise _Refused(413, TOO_LARGE, f"The request holds more than {MOST_SPANS:,} spans. Send smaller batches.")
 
 
 def _in_hex(value: Any) -> Any:
@@ -135,7 +142,8 @@ def _in_hex(value: Any) -> Any:
 def _take_in(kept: Kept, cleaner: Cleaner, request: Mapping[str, Any]) -> tuple[int, str]:
     """Keep the spans; how many could not be used, and why the first one could not."""
     spans, wrong = [], []
-    for span, why in otlp.spans(request, cleaner):
+    for number, (span, why) in enumerate(otlp.spans(request, cleaner), 1):
+        _few_enough(number)
         if span is None:
             wrong.append(why)
         else:

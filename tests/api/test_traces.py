@@ -76,6 +76,20 @@ def test_the_real_exporter_is_understood(portal: tuple[str, Path]) -> None:
             assert SECRET.encode() not in file.read_bytes(), file
 
 
+def test_more_spans_than_a_request_may_hold_are_refused_whole(portal: tuple[str, Path]) -> None:
+    before = len(kept(portal))
+    message = ExportTraceServiceRequest()
+    spans = message.resource_spans.add().scope_spans.add().spans
+    for number in range(20_001):
+        spans.add(
+            trace_id=number.to_bytes(16, "big"), span_id=(number + 1).to_bytes(8, "big"), start_time_unix_nano=10**18
+        )
+    assert send(portal, message.SerializeToString(), media=PROTOBUF).status_code == 413
+    many = [{"traceId": f"{n:032x}", "spanId": f"{n + 1:016x}", "startTimeUnixNano": 10**18} for n in range(20_001)]
+    assert send(portal, json.dumps(request(*many)).encode()).status_code == 413
+    assert len(kept(portal)) == before
+
+
 def test_json_is_taken_plain_and_gzipped(portal: tuple[str, Path]) -> None:
     body = json.dumps(request(span(attribute("gen_ai.tool.name", "json-tool")))).encode()
     for content, headers in ((body, {}), (gzip.compress(body), {"Content_Encoding": "gzip"})):
