@@ -23,8 +23,9 @@ def run(arguments: list[str]) -> int:
     browser = _browser()
     if browser is not None:
         variables["GREENLIGHT_TEST_BROWSER"] = browser
-    # A file's tests share servers, so files, not tests, are spread over the cores; `-n0` runs one after another.
-    spread = ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
+    # A file's tests share servers, so files, not tests, are spread; `-n0` runs one after another. Tests wait for real
+    # servers for two thirds of their time, so there is one more at work than there are cores.
+    spread = ["-n", str(min((os.cpu_count() or 1) + 1, 5)), "--dist", "loadfile"]
     command = [str(PYTHON), "-m", "pytest", *spread, *arguments]
     return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
 
