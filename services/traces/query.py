@@ -3,23 +3,28 @@ of columns come from a list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import duckdb
 
 from services import clock
 from services.clock import DAY_MS, MINUTE_MS
-from services.traces.keep import Kept
+from services.traces.keep import Kept, rows_of_trace
 from services.traces.model import COLUMNS, Span
 
 By = Literal["tool", "model", "function", "version", "operation", "environment"]
 GROUPS: tuple[By, ...] = ("tool", "model", "function", "version", "operation", "environment")
 FILTERS = ("environment", "tool", "model", "function", "version", "status", "run_id", "step", "kind", "trace_id")
 MEMORY, THREADS = "512MB", 2
+TRIES = 3
+P = ParamSpec("P")
+R = TypeVar("R")
 MOST_ROWS = 500
 
 
@@ -81,12 +86,26 @@ _SUMS = """count(*), count(*) FILTER (status = 'error'), count(*) FILTER (status
     sum(cost_usd), count(cost_usd)"""
 
 
+def _again(method: Callable[P, R]) -> Callable[P, R]:
+    """A file that was made one with others after it was listed is looked for again."""
+
+    @functools.wraps(method)
+    def asked(*arguments: P.args, **named: P.kwargs) -> R:
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(FileNotFoundError, duckdb.IOException):
+                return method(*arguments, **named)
+        return method(*arguments, **named)
+
+    return asked
+
+
 class Traces:
     """The traces of an installation, for reading."""
 
     def __init__(self, data_dir: Path) -> None:
         self._kept = Kept(data_dir)
 
+    @_again
     def newest_ms(self) -> int | None:
         """When the newest span began; None where none is kept."""
         for day in reversed(self._kept.days()):
@@ -96,6 +115,7 @@ class Traces:
                 return None if found is None else found[0]
         return None
 
+    @_again
     def groups(self, wanted: Wanted, by: By, *, moment_ms: int | None = None) -> tuple[Group, ...]:
         """Sums by the values of a column, the most calls first; calls without one are left out."""
         if by not in GROUPS:
@@ -122,6 +142,7 @@ class Traces:
                 for name, sums in whole.items())  # fmt: skip
         return tuple(sorted(made, key=lambda group: (-group.all.calls, group.name))[:MOST_ROWS])
 
+    @_again
     def total(self, wanted: Wanted, *, real: bool = False) -> Sums | None:
         """The sums of all of them, or of those that are not simulated; None where there are none."""
         kept = " WHERE NOT simulated" if real else ""
@@ -130,16 +151,20 @@ class Traces:
             row = database.execute(query, given).fetchone() if source else None
         return _sums(row) if row is not None and row[0] else None
 
+    @_again
     def newest(self, wanted: Wanted, *, limit: int = 200) -> tuple[Span, ...]:
         """The newest spans."""
         return self._spans(wanted, f"ORDER BY start_ms DESC LIMIT {int(limit)}")
 
+    @_again
     def trace(self, trace_id: str, *, from_ms: int, until_ms: int) -> tuple[Span, ...]:
         """One trace's spans, each once, in the order in which they began."""
-        wanted = Wanted(from_ms=from_ms, until_ms=until_ms, equal={"trace_id": trace_id})
-        found = {span.span_id: span for span in self._spans(wanted, "ORDER BY start_ms")}
-        return tuple(found.values())
+        files = self._files(from_ms, until_ms)
+        found = {row["span_id"]: Span(**row) for file in files for row in rows_of_trace(file, trace_id)}
+        kept = (span for span in found.values() if from_ms <= span.start_ms < until_ms)
+        return tuple(sorted(kept, key=lambda span: (span.start_ms, span.span_id)))
 
+    @_again
     def twice(self, wanted: Wanted, *, limit: int = 100) -> tuple[Twice, ...]:
         """Calls with the same run, step and input, the most expensive first."""
         with self._found(wanted) as (database, source, given):
@@ -153,6 +178,7 @@ class Traces:
         names = ("run_id", "step", "tool", "model", "calls", "cost_usd", "trace_id")
         return tuple(Twice(**dict(zip(names, row, strict=True))) for row in rows)
 
+    @_again
     def ended(
         self, environment: str, *, from_ms: int, minute_ms: int, until_ms: int
     ) -> tuple[float | None, float | None]:
@@ -171,6 +197,7 @@ class Traces:
             row = database.execute(query, [*given, minute_ms, minute_ms + MINUTE_MS]).fetchone()
         return (None, None) if row is None else (row[0], row[1])
 
+    @_again
     def values(self, wanted: Wanted, column: By) -> tuple[str, ...]:
         """The values that a column has, for a filter."""
         if column not in GROUPS:
@@ -181,6 +208,7 @@ class Traces:
             ).fetchall() if source else []  # fmt: skip
         return tuple(row[0] for row in rows)
 
+    @_again
     def parquet(self, wanted: Wanted, target: Path) -> int:
         """Write the spans as a Parquet file of their own; returns how many."""
         import pyarrow.parquet as pq
@@ -199,11 +227,15 @@ class Traces:
             rows = database.execute(f"SELECT {columns} FROM {source} {rest}", given).fetchall() if source else []  # noqa: S608
         return tuple(Span(**dict(zip(COLUMNS, row, strict=True))) for row in rows)
 
+    def _files(self, from_ms: int, until_ms: int) -> list[Path]:
+        """The files of the days that may hold something."""
+        low, high = (clock.from_ms(at).date().isoformat() for at in (from_ms, until_ms - 1))
+        return [file for day in self._kept.days() if low <= day <= high for file in self._kept.files(day)]
+
     @contextmanager
     def _found(self, wanted: Wanted) -> Iterator[tuple[duckdb.DuckDBPyConnection, str, list[Any]]]:
         """A connection, the spans as a subquery ("" where no file can hold any), and its parameters."""
-        low, high = (clock.from_ms(at).date().isoformat() for at in (wanted.from_ms, wanted.until_ms - 1))
-        files = [file for day in self._kept.days() if low <= day <= high for file in self._kept.files(day)]
+        files = self._files(wanted.from_ms, wanted.until_ms)
         equal = {name: value for name, value in wanted.equal.items() if value}
         if unknown := set(equal) - set(FILTERS):
             raise ValueError(str(unknown))

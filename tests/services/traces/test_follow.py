@@ -216,6 +216,23 @@ def test_many_files_become_one_and_a_span_that_came_twice_is_one(settings: Setti
     assert len(Traces(settings.data_dir).newest(ALL)) == 30
 
 
+def test_files_that_are_made_one_while_somebody_asks_are_found_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept(settings.data_dir)
+    with kept.changing():
+        for number in range(3):
+            kept.add(_spans(line(number)))
+    old = kept.files("2026-12-01")
+    intake.look_after(settings, kept, round((NOW + timedelta(days=2)).timestamp() * 1000))
+    listed = iter([old, old])
+    monkeypatch.setattr(Kept, "files", lambda self, day: next(listed, None) or sorted(
+        (self.folder / f"day={day}").glob("*.parquet")))  # fmt: skip
+    assert len(Traces(settings.data_dir).newest(ALL)) == 3
+    listed = iter([old])
+    assert len(Traces(settings.data_dir).trace(f"{0:032x}", from_ms=0, until_ms=ALL.until_ms)) == 3
+
+
 def _spans(text: str) -> list[Any]:
     from services.traces.lines import spans_of
 
