@@ -1,16 +1,20 @@
-"""Checks that a team writes in Python: a process of its own for each, without our variables, with a time limit.
+"""Checks that a team writes in Python: a process of its own for each, not given our variables, with a time limit.
 
-Nothing keeps the code from the network or from files: it is the team's own, from the folder of its golden set.
+Nothing keeps the code from the network, or from what this user may read, the variables of other processes included: it
+is the team's own, from the folder of its golden set.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from services.redact import scrub
@@ -20,12 +24,14 @@ from services.replay.toolcalls import Result
 DEFAULT_S = 5.0
 MOST_BYTES = 64 << 10  # of what a check writes
 MOST_MEMORY = 1 << 30
+MOST_WRITTEN = 4 << 20
 MARK = "greenlight-check:"
 _RUN = """
 import json, sys
 try:
     import resource
     resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))
+    resource.setrlimit(resource.RLIMIT_FSIZE, ({written}, {written}))
 except (ImportError, ValueError, OSError):
     pass
 given = json.loads(sys.stdin.read())
@@ -61,21 +67,46 @@ def python(wanted: Mapping[str, Any], case: GoldenCase, answer: Answer) -> Resul
 
 def _run(given: Mapping[str, Any], timeout_s: float, name: str) -> Result:
     kept = {key: os.environ[key] for key in ("PATH", "LANG", "SYSTEMROOT") if key in os.environ}
-    program = _RUN.format(memory=MOST_MEMORY, mark=MARK)
+    program = _RUN.format(memory=MOST_MEMORY, written=MOST_WRITTEN, mark=MARK)
     with tempfile.TemporaryDirectory(prefix="greenlight-check-") as folder:
+        # Into files, whose size the system limits: a check that prints without end must not fill our memory.
+        paths = [Path(folder) / name for name in ("given", "said", "wrong")]
+        paths[0].write_text(json.dumps(given, default=str), encoding="utf-8")
         try:
-            done = subprocess.run(  # noqa: S603 - our own interpreter; the code is the team's, as the set says
-                [sys.executable, "-I", "-c", program], input=json.dumps(given, default=str), text=True, cwd=folder,
-                env=kept | {"HOME": folder}, capture_output=True, check=False, timeout=timeout_s, encoding="utf-8",
-                errors="replace",
-            )  # fmt: skip
-        except subprocess.TimeoutExpired as error:
-            raise CheckStopped(f"{name} took longer than {timeout_s:g} s") from error
+            with paths[0].open("rb") as given_, paths[1].open("wb") as said_, paths[2].open("wb") as wrong_:
+                process = subprocess.Popen(  # noqa: S603 - our own interpreter; the code is the team's, as the set says
+                    [sys.executable, "-I", "-c", program], stdin=given_, stdout=said_, stderr=wrong_, cwd=folder,
+                    env=kept | {"HOME": folder}, start_new_session=True,
+                )  # fmt: skip
+                _wait(process, timeout_s, name)
         except OSError as error:
             raise CheckStopped(f"{name} could not be started ({error.strerror})") from error
-    line = next((line for line in reversed(done.stdout[-MOST_BYTES:].splitlines()) if line.startswith(MARK)), None)
-    if done.returncode != 0 or line is None:
-        last = done.stderr.strip().splitlines()[-1:] or ["it wrote nothing"]
+        said, wrong = (_end(path) for path in paths[1:])
+    line = next((line for line in reversed(said.splitlines()) if line.startswith(MARK)), None)
+    if process.returncode != 0 or line is None:
+        last = wrong.strip().splitlines()[-1:] or ["it wrote nothing"]
         raise CheckStopped(f"{name} failed: {scrub(last[0])[:200]}")
     met, why = json.loads(line.removeprefix(MARK))
     return bool(met), scrub(str(why))
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float, name: str) -> None:
+    """Until it has ended; with what it has started itself, it is killed after the limit."""
+    try:
+        process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        raise CheckStopped(f"{name} took longer than {timeout_s:g} s") from None
+    finally:
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+
+
+def _end(path: Path) -> str:
+    """The end of what it wrote."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - MOST_BYTES))
+        return stream.read().decode("utf-8", "replace")

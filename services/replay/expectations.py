@@ -14,6 +14,7 @@ from services.replay.model import Answer, GoldenCase
 from services.replay.reading import select, shown, text_of
 from services.replay.toolcalls import Result
 
+FORBIDDING = frozenset({"text_forbidden", "no_personal_data"})  # what may not be said may be said in no turn
 MOST_ASKED = 200  # characters of an expectation, in a reason
 LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pl", "pt")
 REFUSAL = re.compile(
@@ -59,7 +60,8 @@ def _asked(expectation: Mapping[str, Any]) -> str:
 
 def check(wanted: Mapping[str, Any], case: GoldenCase, answer: Answer) -> Result:
     """One expectation against an answer, or against the turns of it that it names."""
-    turn, made = wanted.get("turn"), KINDS[wanted["kind"]]
+    kind = wanted["kind"]
+    turn, made = wanted.get("turn", "every" if kind in FORBIDDING and answer.turns else None), KINDS[kind]
     if turn is None:
         return made(wanted, case, answer)
     turns = answer.turns or (answer,)

@@ -83,6 +83,18 @@ def shown(value: Any) -> str:
     return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"
 
 
+def names_everything(pattern: str) -> bool:
+    """Whether a path, or a tool's pattern, names all there is: nothing is left to compare."""
+    return not pattern.replace("[*]", "").strip("*?.[]")
+
+
+def is_impossible(wanted: Any) -> bool:
+    """Whether no value matches: one of none is asked for, at any depth."""
+    if isinstance(wanted, Mapping):
+        return wanted.get("$any_of") == [] or any(is_impossible(inner) for inner in wanted.values())
+    return isinstance(wanted, (list, tuple)) and any(is_impossible(inner) for inner in wanted)
+
+
 def is_certain(wanted: Any) -> bool:
     """Whether every value matches: an expectation of it alone can't fail."""
     mark = _mark(wanted)

@@ -12,6 +12,7 @@ from pathlib import Path
 from services.replay import (
     assignment,
     code,
+    conversation,
     expectations,
     limits,
     matching,
@@ -25,6 +26,7 @@ from services.replay.expectations import Checked, check_all
 from services.replay.model import MAX_SCORE, Answer, Criterion, CriterionScore, GoldenCase, Judged
 
 NAME = "rubric"
+DECIDES = (expectations, assignment, code, conversation, limits, matching, numbers, patterns, reading, state, toolcalls)
 
 
 def judge(case: GoldenCase, answer: Answer) -> Judged:
@@ -67,7 +69,7 @@ def by_checks(criterion: Criterion, checked: Sequence[Checked]) -> tuple[float |
 def identity() -> str:
     """SHA-256 of the judge: of the code that decides. Another judge's results aren't comparable."""
     digest = hashlib.sha256()
-    for module in (expectations, assignment, code, limits, matching, numbers, patterns, reading, state, toolcalls):
+    for module in DECIDES:
         digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from services.replay import matching, patterns
+from services.replay import matching, patterns, toolcalls
 from services.replay.kinds import COMMON, KINDS
 from services.replay.reading import select
 
@@ -28,6 +28,7 @@ def problems(expectation: Mapping[str, Any], context: Mapping[str, Any]) -> Iter
         except patterns.WrongPattern as error:
             yield name, f"is not a regular expression: {error}"
             return
+    yield from _everywhere(expectation)
     check = _CHECKS.get(kind)
     if check is not None:
         yield from check(expectation, context)
@@ -44,6 +45,22 @@ def _patterns(expectation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _marked_patterns(arguments, f"{where}arguments")
     for name in ("is", "has"):
         yield from _marked_patterns(expectation.get(name), name)
+
+
+def _everywhere(expectation: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong in the same way in several kinds: patterns that name everything, values that nothing matches."""
+    for name in ("ignore", "read_only", "optional"):
+        for number, pattern in enumerate(expectation.get(name, ())):
+            if matching.names_everything(pattern):
+                yield f"{name}[{number}]", "names everything, so nothing is left that could fail"
+    for where, call in _with_arguments(expectation):
+        if where and any(matching.names_everything(pattern) for pattern in call.get("ignore", ())):
+            yield f"{where}ignore", "names everything, so nothing is left that could fail"
+        if matching.is_impossible(call.get("arguments")):
+            yield f"{where}arguments", "asks for one of no values, so no answer can pass"
+    for name in ("is", "has"):
+        if matching.is_impossible(expectation.get(name)):
+            yield name, "asks for one of no values, so no answer can pass"
 
 
 def _with_arguments(expectation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -148,8 +165,9 @@ def _final_writes(wanted: Mapping[str, Any], context: Mapping[str, Any]) -> Iter
         for number, call in enumerate(wanted.get(name, ())):
             merged = {**(shared if call.get("match") in {"deep", "deep_equal"} else {}), **call}
             yield from ((f"{name}[{number}].{field}".rstrip("."), what) for field, what in _calls(merged, context))
-    if "*" in wanted.get("read_only", ()):
-        yield "read_only", "takes every tool for one that only reads, so it can't fail"
+    for number, call in enumerate(wanted["writes"]):
+        if toolcalls.named(call["tool"], wanted.get("read_only", ())):
+            yield f"writes[{number}].tool", "is one of read_only, which don't count, so no answer can pass"
 
 
 def _any_of(wanted: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[Problem]:
@@ -188,6 +206,13 @@ def _json_in_text(wanted: Mapping[str, Any], context: Mapping[str, Any]) -> Iter
         yield from _json_schema(wanted, context)
 
 
+def _contains_number(wanted: Mapping[str, Any], _context: Mapping[str, Any]) -> Iterator[Problem]:
+    asked = (*([wanted["value"]] if "value" in wanted else ()), *wanted.get("all_of", ()), *wanted.get("any_of", ()))
+    least = min((abs(number) for number in asked if number), default=None)
+    if least is not None and wanted.get("tolerance", 0) >= least:
+        yield "tolerance", f"is as large as the number {least:g} itself, so nearly every number passes"
+
+
 def _similar(wanted: Mapping[str, Any], _context: Mapping[str, Any]) -> Iterator[Problem]:
     if any(not each.strip() for each in wanted["to"]):
         yield "to", "holds an empty text"
@@ -209,4 +234,5 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[
     "end_state": _end_state,
     "json_in_text": _json_in_text,
     "similar": _similar,
+    "contains_number": _contains_number,
 }

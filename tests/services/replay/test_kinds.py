@@ -85,7 +85,19 @@ def test_the_published_schema_and_table_are_made_from_it() -> None:
     ({"kind": "tool_required", "tool": "x", "arguments": {"a": 1}, "unordered": True}, "unordered: is read with"),
     ({"kind": "tool_required", "tool": "x", "match": "deep", "arguments": {"a": {"$any": True}}}, "can't fail"),
     ({"kind": "tool_required", "tool": "x", "match": "deep", "arguments": {"a": {"$regex": "("}}}, "$regex"),
-    ({"kind": "final_writes", "writes": [], "read_only": ["*"]}, "can't fail"),
+    ({"kind": "final_writes", "writes": [], "read_only": ["*"]}, "names everything"),
+    ({"kind": "final_writes", "writes": [], "read_only": ["?*"]}, "names everything"),
+    ({"kind": "final_writes", "writes": [{"tool": "get_x"}], "read_only": ["get_*"]}, "no answer can pass"),
+    ({"kind": "tool_required", "tool": "x", "match": "deep", "arguments": {"a": 1}, "ignore": ["**"]}, "names everything"),
+    ({"kind": "final_writes", "writes": [{"tool": "x", "match": "deep", "arguments": {"a": 1}, "ignore": ["*"]}]},
+     "writes[0].ignore: names everything"),
+    ({"kind": "end_state", "has": {"a": 1}, "ignore": ["**"]}, "names everything"),
+    ({"kind": "end_state", "has": {"a": [{"$any_of": []}]}}, "no answer can pass"),
+    ({"kind": "tool_required", "tool": "x", "match": "deep", "arguments": {"a": {"$any_of": []}}}, "no answer can pass"),
+    ({"kind": "contains_number", "value": 12, "tolerance": 12}, "nearly every number passes"),
+    ({"kind": "contains_number", "value": 12, "tolerance": 1e308}, "tolerance"),
+    ({"kind": "similar", "to": ["x"], "ratio": 1e-9}, "ratio"),
+    ({"kind": "tool_at_most", "tool": "x", "n": 10**9}, "n"),
     ({"kind": "call_count", "min": 0}, "can't fail"),
     ({"kind": "call_count", "min": 3, "max": 2}, "is above max"),
     ({"kind": "end_state", "is": 1, "has": 2}, "is asked for beside"),
@@ -101,6 +113,38 @@ def test_what_can_not_fail_or_is_of_the_wrong_form_is_refused_with_its_place(
     expectation: Mapping[str, Any], what: str
 ) -> None:
     assert what in refused(expectation)
+
+
+def test_what_may_not_be_said_may_be_said_in_no_turn() -> None:
+    case = read_case(case_with({"kind": "text_forbidden", "any_of": ["secret"]},
+                               {"kind": "no_personal_data", "paths": ["mail"]}, context={"mail": "jo@example.com"}))  # fmt: skip
+    leaks = (Answer(output="the secret"), Answer(output="to jo@example.com"))
+    for leak in leaks:
+        whole = Answer(output="bye", turns=(leak, Answer(output="bye")))
+        assert not all(checked.met for checked in check_all(case, whole))
+    fine = Answer(output="bye", turns=(Answer(output="hi"), Answer(output="bye")))
+    assert all(checked.met for checked in check_all(case, fine))
+
+
+def test_a_check_that_prints_without_end_is_stopped_before_it_fills_memory(with_code: Path) -> None:
+    (with_code.parent / "checks.py").write_text(
+        "def check(case, answer):\n    while True:\n        print('x' * 10**6)\n"
+    )
+    with pytest.raises(CheckStopped, match="failed"):
+        check_all(golden.read(with_code).cases[0], Answer(output="x"))
+
+
+def test_what_a_check_started_does_not_outlive_it(with_code: Path, tmp_path: Path) -> None:
+    child = f"import time; time.sleep(3); open({str(tmp_path / 'alive')!r}, 'w')"
+    (with_code.parent / "checks.py").write_text(
+        f"import subprocess, sys\ndef check(case, answer):\n    subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        "    return True\n"
+    )
+    assert all(checked.met for checked in check_all(golden.read(with_code).cases[0], Answer(output="x")))
+    import time
+
+    time.sleep(4)
+    assert not (tmp_path / "alive").exists()
 
 
 def test_weights_decide_where_the_set_says_so() -> None:
