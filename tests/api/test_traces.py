@@ -114,11 +114,11 @@ def test_what_can_not_be_used_is_counted_in_the_answer(portal: tuple[str, Path])
 @pytest.mark.parametrize(("content", "media", "headers", "status"), [
     (b"{", JSON, {}, 400), (b"[]", JSON, {}, 400), (b"\xff\xff\xff", PROTOBUF, {}, 400), (b"{}", "text/plain", {}, 415),
     (b"{}", JSON, {"Content_Encoding": "br"}, 415), (b"{}", JSON, {"Content_Encoding": "gzip"}, 400),
-    (gzip.compress(b"{}")[:-6], JSON, {"Content_Encoding": "gzip"}, 400),
-    (gzip.compress(b" " * (40 << 20)), JSON, {"Content_Encoding": "gzip"}, 413), (b" " * (17 << 20), JSON, {}, 413),
+    (gzip.compress(b"{}", mtime=0)[:-6], JSON, {"Content_Encoding": "gzip"}, 400),
+    (gzip.compress(b" " * (40 << 20), mtime=0), JSON, {"Content_Encoding": "gzip"}, 413), (b" " * (17 << 20), JSON, {}, 413),
     (b"{}", JSON, {"Authorization": "Bearer wrong"}, 401),
     (b"{}", JSON, {"Authorization": "Bearer a-viewer-s-token-of-twenty"}, 403),
-])  # fmt: skip
+], ids=lambda value: value if isinstance(value, str) and len(value) < 40 else "")  # fmt: skip
 def test_a_wrong_call_has_the_standard_s_status(
     portal: tuple[str, Path], content: bytes, media: str, headers: dict[str, str], status: int
 ) -> None:
