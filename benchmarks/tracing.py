@@ -14,6 +14,7 @@ import msgspec
 
 from benchmarks.table import Figure
 from services.traces.cleaning import Cleaner
+from services.traces.columns import Columns
 from services.traces.follow import Standing, step
 from services.traces.keep import Kept
 from services.traces.query import Traces, Wanted
@@ -67,13 +68,13 @@ def _decoded(lines: Path) -> float:
 
 
 def _taken(folder: Path, lines: Path) -> float:
-    kept, standing, cleaner, more = Kept(folder), Standing(), Cleaner(), True
+    kept, standing, columns, more = Kept(folder), Standing(), Columns(Cleaner()), True
     begun = time.perf_counter()
     while more:
         with kept.changing():
-            made = step(lines, standing, cleaner)
+            made = step(lines, standing, columns)
             standing, more = made.standing, made.more
-            kept.add(made.spans, {"x": standing.to_json()})
+            kept.add_table(made.spans, {"x": standing.to_json()})
     took = time.perf_counter() - begun
     with kept.changing():
         kept.compact(DAY, now_ms=0)

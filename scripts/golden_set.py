@@ -144,15 +144,17 @@ def _of_traces(file: Path) -> Imported:
     from services.settings import load
     from services.store.migrate import opened
     from services.traces.cleaning import Cleaner
+    from services.traces.columns import Columns
     from services.traces.follow import Standing, step
+    from services.traces.model import Span
 
     made, settings = Collected(source=file.name, added=""), load()
-    standing, more = Standing(), True
+    standing, columns, more = Standing(), Columns(Cleaner(content=True)), True
     traces: dict[str, list[Span]] = {}
     while more:
-        found = step(file, standing, Cleaner(content=True))
+        found = step(file, standing, columns)
         standing, more = found.standing, found.more
-        for span in found.spans:
+        for span in (Span(**row) for row in found.spans.to_pylist()):
             traces.setdefault(span.trace_id, []).append(span)
     for place, why in standing.examples:
         made.leave(place, f"The line can't be used: {why}.")

@@ -46,13 +46,19 @@ def removing(credentials: tuple[str, ...], addresses: tuple[str, ...] = ()) -> C
     if not whole:
         return lambda text: text
     pattern = re.compile("|".join(re.escape(form) for form in sorted(whole, key=lambda form: (-len(form), form))))
-    forms = {form for text in credentials for form in _forms(text)}
-    parts = frozenset(form[n : n + PART] for form in forms for n in range(len(form) - PART + 1))
+    parts = frozenset(piece for piece in pieces(credentials) if len(piece) == PART)
 
     def remove(text: str) -> str:
         return _without_parts(pattern.sub(REMOVED, text), parts)
 
     return remove
+
+
+def pieces(credentials: tuple[str, ...]) -> frozenset[str]:
+    """Texts of which one stands in whatever `removing` changes."""
+    forms = {form for text in credentials for form in _forms(text)}
+    parts = {form[n : n + PART] for form in forms for n in range(len(form) - PART + 1)}
+    return frozenset(parts | {form for form in forms if SHORTEST <= len(form) < PART})
 
 
 def _forms(secret: str) -> set[str]:

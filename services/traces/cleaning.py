@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from services.outside import storable
-from services.redact import REMOVED, removing, scrub
+from services.redact import REMOVED, pieces, removing, scrub
 from services.traces import conventions
 
 MOST_TEXT = 200  # characters of a name
@@ -23,6 +23,8 @@ MOST_VALUE = 1000  # of an attribute
 MOST_ATTRIBUTES = 100
 MOST_CONTENT = 64 << 10  # characters of what was said in one span
 _SIMPLE = re.compile(r"[0-9a-fA-F-]{1,64}|[0-9A-HJKMNP-TV-Z]{26}")
+_SIMPLE_PART = re.compile(r"[0-9a-fA-F-]*|[0-9A-HJKMNP-TV-Z]*")
+MOST_PIECES = 2000
 _HEX = re.compile(r"[0-9a-f]{16,64}")
 _encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
@@ -35,6 +37,8 @@ class Cleaner:
         self._remove = removing(secrets)
         self._named = lru_cache(maxsize=50_000)(self._clean)
         self._has_secrets = bool(secrets)
+        self.in_ids = _in_ids(secrets)  # finds what may be a secret in a text that has the form of an id; "" for none
+        self._in_id = re.compile(self.in_ids)
 
     def name(self, value: object) -> str:
         """A short text such as a tool's name; "" for anything else."""
@@ -44,7 +48,7 @@ class Cleaner:
         """An id: as it is where it can hold nothing else, else cleaned."""
         if not isinstance(value, str):
             return ""
-        if _SIMPLE.fullmatch(value) and not self._has_secrets:
+        if _SIMPLE.fullmatch(value) and not (self.in_ids and self._in_id.search(value)):
             return value
         return self._clean(value, MOST_TEXT)
 
@@ -95,6 +99,12 @@ class Cleaner:
         if isinstance(value, (list, tuple)):
             return [self._value(inner, most, depth + 1) for inner in value[:200]]
         return None
+
+
+def _in_ids(secrets: tuple[str, ...]) -> str:
+    """A pattern for the pieces of secrets that may stand in an id. Too many to look for: it finds something always."""
+    found = sorted(piece for piece in pieces(secrets) if _SIMPLE_PART.fullmatch(piece))
+    return "|".join(map(re.escape, found)) if len(found) <= MOST_PIECES else "."
 
 
 @lru_cache(maxsize=10_000)

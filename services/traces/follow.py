@@ -11,12 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from services.traces.cleaning import Cleaner
-from services.traces.lines import WrongLine, lines_of, spans_of
+import numpy as np
+import pyarrow as pa
+
+from services.traces.columns import MOST_LINE, Columns
+from services.traces.keep import SCHEMA, table_of
+from services.traces.lines import WrongLine
 from services.traces.model import Span, Wrong
 
-CHUNK = 8 << 20
-MOST_LINE = 1 << 20
+CHUNK = 16 << 20
+LINE_BREAK = 10
+TOO_LONG = "it is larger than 1 MiB"
 MOST_WRONG = 50  # are kept with their place
 TAIL = 512  # bytes before the offset that are remembered
 
@@ -54,27 +59,27 @@ class Standing:
 class Step:
     """What one step read, and where the reader stands after it; `more`: there is more to read at once."""
 
-    spans: tuple[Span, ...]
+    spans: pa.Table  # of keep.SCHEMA
     standing: Standing
     more: bool
 
 
-def step(path: Path, before: Standing, cleaner: Cleaner, *, environment: str = "", simulated: bool = False) -> Step:
-    """Read on in a file, at most 8 MiB. Trouble with the file itself stands in the result; never raises for it."""
+def step(path: Path, before: Standing, columns: Columns) -> Step:
+    """Read on in a file, at most 16 MiB. Trouble with the file itself stands in the result; never raises for it."""
     try:
         source, standing = _place(path, before)
         with source.open("rb") as stream:
             stream.seek(standing.offset)
             data = stream.read(CHUNK)
     except FileNotFoundError:
-        return Step(spans=(), standing=replace(before, trouble="The file is not there."), more=False)
+        return Step(spans=SCHEMA.empty_table(), standing=replace(before, trouble="The file is not there."), more=False)
     except OSError as error:
         said = f"The file can't be read ({error.strerror})."
-        return Step(spans=(), standing=replace(before, trouble=said), more=False)
+        return Step(spans=SCHEMA.empty_table(), standing=replace(before, trouble=said), more=False)
     is_old = source != path
     if is_old and data and b"\n" not in data and len(data) < CHUNK:
         data += b"\n"  # a file that nobody writes to any more ends its last line, too
-    found, after = _read(data, replace(standing, trouble=""), path, cleaner, environment, simulated)
+    found, after = _read(data, replace(standing, trouble=""), path, columns)
     return Step(spans=found, standing=after, more=len(data) >= CHUNK or is_old)
 
 
@@ -135,47 +140,48 @@ def _found_again(path: Path, before: Standing) -> Standing:
     return fresh
 
 
-def _read(
-    data: bytes, standing: Standing, path: Path, cleaner: Cleaner, environment: str, simulated: bool
-) -> tuple[tuple[Span, ...], Standing]:
-    spans: list[Span] = []
-    examples, wrong, lines, used = list(standing.examples), standing.wrong, standing.lines, 0
-    skipping = standing.skipping
+def _read(data: bytes, standing: Standing, path: Path, columns: Columns) -> tuple[pa.Table, Standing]:
+    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == LINE_BREAK) + 1
+    used, lines, skipping = int(ends[-1]) if len(ends) else 0, standing.lines, standing.skipping
+    offsets = np.concatenate(([0], ends)).astype(np.int32)
+    examples, wrong, spans = list(standing.examples), standing.wrong, []
+    if skipping and len(ends):  # the rest of a line that was too long
+        offsets, lines, skipping = offsets[1:], lines + 1, False
 
-    def note(why: str) -> None:
+    def note(number: int, why: str) -> None:
         nonlocal wrong
         wrong += 1
-        examples.append((f"{path.name}, line {lines}", why))
+        examples.append((f"{path.name}, line {number}", why))
 
-    for start, line in lines_of(data):
-        used = start + len(line) + 1
-        lines += 1
-        if skipping:
-            skipping = False
-            continue
-        text = line.strip().removeprefix(b"\xef\xbb\xbf")
-        if not text:
-            continue
-        if len(text) > MOST_LINE:
-            note("it is larger than 1 MiB")
-            continue
+    found = columns.read(data, offsets)
+    for number in found.others:
         try:
-            spans += spans_of(text, cleaner, environment=environment, simulated=simulated)
+            spans += _one(data[offsets[number] : offsets[number + 1]], columns)
         except WrongLine as error:
-            note(str(error))
+            note(lines + number + 1, str(error))
+    lines += len(offsets) - 1
     if len(data) - used > MOST_LINE and not skipping:
-        lines += 1
-        note("it is larger than 1 MiB")
-        lines -= 1
+        note(lines + 1, TOO_LONG)
         skipping = True
     if skipping:
         used = len(data)
+    table = table_of(spans) if found.spans is None else found.spans
+    if found.spans is not None and spans:
+        table = pa.concat_tables([found.spans.cast(SCHEMA), table_of(spans)])
     tail = (bytes.fromhex(standing.tail) + data[:used])[-TAIL:] if used else bytes.fromhex(standing.tail)
     after = replace(
         standing, offset=standing.offset + used, lines=lines, tail=tail.hex(), wrong=wrong, skipping=skipping,
-        examples=tuple(examples[-MOST_WRONG:]), spans=standing.spans + len(spans),
+        examples=tuple(examples[-MOST_WRONG:]), spans=standing.spans + table.num_rows,
     )  # fmt: skip
-    return tuple(spans), after
+    return table, after
+
+
+def _one(line: bytes, columns: Columns) -> list[Span]:
+    """The spans of a line that is read by itself; none for a blank one. Raises WrongLine."""
+    text = line.strip().removeprefix(b"\xef\xbb\xbf")
+    if len(text) > MOST_LINE:
+        raise WrongLine(TOO_LONG)
+    return columns.line(text) if text else []
 
 
 def wrong_lines(standing: Standing) -> tuple[Wrong, ...]:

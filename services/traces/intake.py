@@ -12,6 +12,7 @@ from services.env_files.document import UnreadableSource
 from services.env_files.reading import read_file
 from services.settings.model import Environment, Settings
 from services.traces.cleaning import Cleaner
+from services.traces.columns import Columns
 from services.traces.follow import Standing, step
 from services.traces.keep import Dropped, Kept
 
@@ -74,15 +75,16 @@ def take_in(
         stamp = _stamp(source.path)
         if seen is not None and source.key in seen and seen[source.key] == stamp:
             continue
-        cleaner, more = Cleaner(content=settings.traces.content, secrets=source.secrets), True
+        cleaner = Cleaner(content=settings.traces.content, secrets=source.secrets)
+        columns, more = Columns(cleaner, environment=source.environment, simulated=source.simulated), True
         while more:
             with kept.changing():  # a step at a time: others wait for no more than that
                 standing = kept.standing()
                 before = Standing.from_json(_mapping(standing.get(source.key)))
-                made = step(source.path, before, cleaner, environment=source.environment, simulated=source.simulated)
+                made = step(source.path, before, columns)
                 if made.standing != before:
-                    kept.add(made.spans, {**standing, source.key: made.standing.to_json()})
-                count, more = count + len(made.spans), made.more
+                    kept.add_table(made.spans, {**standing, source.key: made.standing.to_json()})
+                count, more = count + made.spans.num_rows, made.more
         if seen is not None:
             seen[source.key] = stamp
     return count

@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import secrets
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -40,6 +40,9 @@ SCHEMA = pa.schema([
 ])  # fmt: skip
 GROUP_ROWS = 10_000  # small row groups: one trace is found without reading the day
 INDEXED = ["trace_id", "start_ms"]  # columns whose least and greatest value each row group tells
+ORDER = [("trace_id", "ascending"), ("start_ms", "ascending")]
+OFTEN_THE_SAME = [name for name in COLUMNS if SCHEMA.field(name).type == pa.string() and name not in
+                  {"trace_id", "span_id", "attributes", "content"}]  # fmt: skip
 FILES_A_DAY = 8  # more small files than this are made one
 LOCK_S = 30.0
 
@@ -80,7 +83,11 @@ class Kept:
 
     def add(self, spans: Sequence[Span], standing: Mapping[str, Any] | None = None) -> None:
         """Keep spans, and where their readers stand now. Within `changing`. Raises OSError; nothing is kept then."""
-        puts = [self._draft(day, table_of(own)) for day, own in sorted(_by_day(spans).items())]
+        self.add_table(table_of(spans), standing)
+
+    def add_table(self, spans: pa.Table, standing: Mapping[str, Any] | None = None) -> None:
+        """The same for rows of SCHEMA."""
+        puts = [self._draft(day, own) for day, own in _by_day(spans)]
         self._change(puts, (), standing)
 
     def compact(self, day: str, *, now_ms: int) -> bool:
@@ -90,7 +97,7 @@ class Kept:
             return False
         # A span that a reader saw twice (a file that was replaced while its reader was down) is kept once.
         table = pa.concat_tables([pq.read_table(file, schema=SCHEMA) for file in files])
-        table = table.sort_by([("trace_id", "ascending"), ("start_ms", "ascending")])
+        table = table.sort_by(ORDER)
         self._change([self._draft(day, _once(table))], [str(file.relative_to(self.folder)) for file in files], None)
         return True
 
@@ -130,7 +137,7 @@ class Kept:
         draft = folder / f".{name}.draft"
         with draft.open("wb") as stream:
             pq.write_table(table, stream, compression="zstd", row_group_size=GROUP_ROWS, write_statistics=INDEXED,
-                           store_schema=False)  # fmt: skip
+                           use_dictionary=OFTEN_THE_SAME, store_schema=False)  # fmt: skip
             stream.flush()
             os.fsync(stream.fileno())
         return str(draft.relative_to(self.folder)), str((folder / name).relative_to(self.folder))
@@ -174,18 +181,18 @@ def rows_of_trace(file: Path, trace_id: str) -> list[dict[str, Any]]:
         known = parquet.metadata.row_group(number).column(column).statistics
         if known is None or not known.has_min_max or known.min <= trace_id <= known.max:
             groups.append(number)
-    if not groups:
-        return []
-    table = parquet.read_row_groups(groups, use_threads=False)
-    rows: list[dict[str, Any]] = table.filter(pc.equal(table["trace_id"], trace_id)).to_pylist()
+    rows: list[dict[str, Any]] = []
+    for number in groups:  # many, where the file isn't sorted yet: its ids are read before the rest
+        own = pc.equal(parquet.read_row_group(number, columns=["trace_id"], use_threads=False)["trace_id"], trace_id)
+        if pc.any(own).as_py():
+            rows += parquet.read_row_group(number, use_threads=False).filter(own).to_pylist()
     return rows
 
 
 def table_of(spans: Sequence[Span]) -> pa.Table:
-    """Spans as a table, sorted by trace, each once."""
+    """Spans as a table."""
     columns = {name: [getattr(span, name) for span in spans] for name in COLUMNS}
-    table = pa.table(columns, schema=SCHEMA)
-    return table.sort_by([("trace_id", "ascending"), ("start_ms", "ascending")])
+    return pa.table(columns, schema=SCHEMA)
 
 
 def _once(table: pa.Table) -> pa.Table:
@@ -195,11 +202,11 @@ def _once(table: pa.Table) -> pa.Table:
     return table if bool(mask.all()) else table.filter(pa.array(mask))
 
 
-def _by_day(spans: Sequence[Span]) -> dict[str, list[Span]]:
-    found: defaultdict[int, list[Span]] = defaultdict(list)
-    for span in spans:
-        found[span.start_ms // DAY_MS].append(span)
-    return {_day(number * DAY_MS): own for number, own in found.items()}
+def _by_day(spans: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    numbers = spans["start_ms"].to_numpy() // DAY_MS
+    for number in np.unique(numbers).tolist():
+        own = numbers == number
+        yield _day(number * DAY_MS), (spans if own.all() else spans.filter(pa.array(own)))
 
 
 def _day(at_ms: int) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,7 +14,8 @@ from services.traces.cleaning import Cleaner
 from services.traces.conventions import kind_of
 from services.traces.model import Span
 
-_LATEST_MS = 4_102_444_800_000  # the year 2100: a later time is a wrong unit
+LATEST_MS = 4_102_444_800_000  # the year 2100: a later time is a wrong unit
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FAILED = re.compile(r"error|exception|timeout|refused|fail|denied|cancel|abort", re.IGNORECASE)
 _decode = msgspec.json.Decoder().decode
 _STATUSES = {"ok": "ok", "success": "ok", "error": "error", "failed": "error", "failure": "error", "timeout": "error"}
@@ -56,10 +56,10 @@ def _envelope(raw: dict[str, Any], cleaner: Cleaner, environment: str, simulated
     """The kit's envelope; `at` is when the call ended, so it began its duration earlier."""
     try:
         moment = datetime.fromisoformat(raw["at"])
-        ended = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
+        ended = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) / timedelta(milliseconds=1)
     except (ValueError, TypeError, OverflowError):
         raise WrongLine("its time can't be read") from None
-    if not 0 < ended < _LATEST_MS:
+    if not 0 < ended < LATEST_MS:
         raise WrongLine("its time can't be right")
     took = number(raw.get("duration_ms"))
     trace_id, span_id = cleaner.identity(raw.get("trace_id")), cleaner.identity(raw.get("span_id"))
@@ -71,8 +71,7 @@ def _envelope(raw: dict[str, Any], cleaner: Cleaner, environment: str, simulated
     return Span(
         trace_id=trace_id, span_id=span_id, parent_id=cleaner.identity(raw.get("parent_id")),
         start_ms=round(ended - (took or 0)), duration_ms=took, kind="model" if model else kind_of(operation, tool, ""),
-        tool=tool, operation=operation, status=_status(raw.get("status")),
-        error="" if str(raw.get("status")).casefold() in {"ok", "success"} else cleaner.name(raw.get("status")),
+        tool=tool, operation=operation, status=status_of(raw.get("status")), error=error_of(raw.get("status"), cleaner),
         model=model, input_tokens=whole(raw.get("input_tokens")), output_tokens=whole(raw.get("output_tokens")),
         cost_usd=number(raw.get("cost_usd")), environment=cleaner.name(raw.get("environment")) or environment,
         version=cleaner.name(raw.get("version")), function=cleaner.name(raw.get("function")),
@@ -83,10 +82,15 @@ def _envelope(raw: dict[str, Any], cleaner: Cleaner, environment: str, simulated
     )  # fmt: skip
 
 
-def _status(value: Any) -> str:
+def status_of(value: Any) -> str:
     """How the kit's `status` ended: its words, or the name of an exception; anything else is not known."""
     word = str(value).casefold()
     return _STATUSES.get(word) or ("error" if isinstance(value, str) and _FAILED.search(value) else "unknown")
+
+
+def error_of(value: Any, cleaner: Cleaner) -> str:
+    """What the kit's `status` says of a failure; "" where there was none."""
+    return "" if str(value).casefold() in {"ok", "success"} else cleaner.name(value)
 
 
 def number(value: Any) -> float | None:
@@ -100,11 +104,3 @@ def whole(value: Any) -> int | None:
     """A count; None for anything else."""
     found = number(value)
     return None if found is None or found > 1e15 else int(found)
-
-
-def lines_of(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(offset, line without its end) of each whole line; what stands after the last line break is no line yet."""
-    start = 0
-    while (end := data.find(b"\n", start)) >= 0:
-        yield start, data[start:end]
-        start = end + 1

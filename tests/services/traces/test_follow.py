@@ -20,6 +20,7 @@ from services.settings import load
 from services.settings.model import Settings
 from services.traces import intake
 from services.traces.cleaning import Cleaner
+from services.traces.columns import Columns
 from services.traces.follow import Standing, step
 from services.traces.keep import Kept
 from services.traces.query import Traces, Wanted
@@ -44,9 +45,9 @@ class Reader:
     def read(self) -> list[int]:
         more = True
         while more:
-            made = step(self.path, self.standing, Cleaner())
+            made = step(self.path, self.standing, Columns(Cleaner()))
             self.standing, more = made.standing, made.more
-            self.seen += [int(span.span_id, 16) for span in made.spans]
+            self.seen += [int(span_id, 16) for span_id in made.spans["span_id"].to_pylist()]
         return self.seen
 
 
