@@ -109,7 +109,7 @@ class Columns:
         take("error", "status", lambda raw: error_of(raw, self._cleaner))
         known &= self._attributes(fields["attributes"], fields["shape"], made)
         took = _numpy(made["duration_ms"].fill_null(0.0))
-        made["start_ms"] = pa.array(np.rint(np.where(known, moment, 0) / 1000 - took).astype(np.int64))
+        made["start_ms"] = pa.array(np.rint(np.where(known, moment / 1000 - took, 0)).astype(np.int64))
         for name in ("input_tokens", "output_tokens"):
             made[name] = pc.if_else(pa.array(known), pc.trunc(fields[name]), None).cast(pa.int64())
         made["kind"] = _kinds(made)
