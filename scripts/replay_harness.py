@@ -316,6 +316,7 @@ async def _carry_out(
         timeout_s=options.timeout,
         progress=_progress(run.total),
         grace_s=GRACE_S,
+        alone=True,
     )
     stopped = _stop_on_signals(runner)
     print(f"Run {run.id}: {run.total} answers wanted from {agent.label}", file=sys.stderr)

@@ -102,9 +102,27 @@ def parse_json(data: bytes | str, *, unique_keys: bool = False) -> Any:
         raise NotJson(f"it is not JSON (line {error.lineno}, column {error.colno})") from None
     except (RecursionError, ValueError):
         raise NotJson(f"it is nested deeper than {MAX_DEPTH} levels") from None
-    deep = raw.count(b"[") + raw.count(b"{") > MAX_DEPTH
-    dirty = _ESCAPED.search(raw) is not None or _UNSTORABLE.search(text) is not None
-    return storable_value(found) if deep or dirty else found
+    if _ESCAPED.search(raw) is not None or _UNSTORABLE.search(text) is not None:
+        return storable_value(found)
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
+        _refuse_depth(found)
+    return found
+
+
+def _refuse_depth(value: Any) -> None:
+    """What `storable_value` says of depth, of a value whose texts are known to be storable. Raises NotJson."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for each in level:
+            if type(each) is dict:
+                below += each.values()
+            elif type(each) is list:
+                below += each
+        level = [each for each in below if type(each) is dict or type(each) is list]
+        if not level:
+            return
+    raise NotJson(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
 def _refuse_constant(_name: str) -> None:

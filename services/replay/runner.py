@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 LEASE_MS = 60_000
 RENEW_S = 15.0
 TICK_S = 0.1
+ALONE = 2000  # pieces that the only runner claims ahead
 MAX_ATTEMPTS = 3
 BACKOFF_S = 0.2
 Progress = Callable[[int], None]
@@ -52,6 +53,7 @@ class Runner:
     grace_s: float | None = None  # after a stop, how long what is being asked may take; None: as long as it takes
     share: tuple[int, int] | None = None  # first and last position, where it works on a part of the run
     from_the_end: bool = False  # where others walk the run from its beginning
+    alone: bool = False  # nobody else takes pieces of the run: what is claimed ahead is taken from nobody
     gate: asyncio.Semaphore | None = None  # shared by all who work on the run in this process: cases side by side
     done_here: int = 0
     _waiting: deque[Claimed] = field(default_factory=deque)
@@ -89,7 +91,7 @@ class Runner:
             finished, self._finished = self._finished, []
             # As far ahead as the last ticks were fast: a quick agent never waits for a claim, and of a slow one's
             # pieces nobody hoards more than it works on.
-            ahead = max(2 * self.concurrency, 4 * len(finished), ahead * 3 // 4)
+            ahead = ALONE if self.alone else max(2 * self.concurrency, 4 * len(finished), ahead * 3 // 4)
             room = 0 if self.stopping else ahead - len(self._waiting)
             renew = time.monotonic() - renewed > RENEW_S
             renewed = time.monotonic() if renew else renewed

@@ -73,6 +73,7 @@ def begin(store: Store, plan: Plan) -> Begun:
     raw = golden.raw(plan.golden_path)
     found, kept = golden.parse_keeping(raw, str(plan.golden_path))
     chosen = _chosen(found, plan)
+    wanted = frozenset(chosen)
     rules = plan.rules
     run = Run(
         id=f"{clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
@@ -93,7 +94,7 @@ def begin(store: Store, plan: Plan) -> Begun:
             "timeout_s": plan.timeout_s,
             "golden_version": found.version,
             "cases": list(chosen),
-            "critical": [case.id for case in found.cases if case.id in chosen and is_critical(case)],
+            "critical": [case.id for case in found.cases if case.id in wanted and is_critical(case)],
             "agent_mark": plan.agent_mark,
             "min_judge_alpha": plan.min_judge_alpha,
             **({"aa": plan.pair} if plan.pair else {}),
